@@ -1,0 +1,137 @@
+"""What a job is: what was asked for, where it stands, what came out. Everything here is plain data and torch-free."""
+
+import re
+import secrets
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_ID = re.compile(r"(?P<media>video|image)_(?P<model>[a-z0-9][a-z0-9.\-]*)_[0-9a-f]{32}")
+
+Stage = Literal["load", "encode_prompt", "denoise", "decode", "encode_video", "store"]
+StepKind = Literal["full", "predicted"]
+
+
+class Frozen(BaseModel):
+    """Immutable, and strict about unknown keys: a record that another version wrote is refused, not guessed at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DEAD = "dead"  # failed on every attempt it was allowed
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class Priority(StrEnum):
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class GenerationRequest(Frozen):
+    """One generation, with every default filled in, so that the same request gives the same video later.
+
+    Sizes are in pixels, `fps` in frames a second. `sf` is the paper's S_f, the number of initial full steps;
+    `sf >= steps` runs the plain pipeline.
+    """
+
+    model: str
+    prompt: str = Field(min_length=1, max_length=32_000)
+    negative_prompt: str = Field(default="", max_length=32_000)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    frames: int = Field(gt=0)
+    fps: int = Field(gt=0)
+    steps: int = Field(gt=0)
+    sf: int = Field(ge=2)
+    guidance: float = Field(ge=0)
+    flow_shift: float = Field(gt=0)
+    seed: int = Field(ge=0, lt=2**63)
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.fps
+
+
+class JobError(Frozen):
+    """Why a job ended without a result. `code` is stable, `message` is for people and free of internals."""
+
+    code: str
+    message: str
+
+
+class Artifact(Frozen):
+    """A published file. `path` is relative to the artifact store's root and unique to the attempt that wrote it."""
+
+    path: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+class RunReport(Frozen):
+    """What really happened in one generation; all times in seconds.
+
+    `decisions` has one letter a step: F computed in full, P predicted. `speedup_measured` is the mean time of
+    this job's full steps × steps / its denoise time; `speedup_estimated` is steps / full steps. `reason` says why
+    acceleration did not engage. `epsilon` and `delta` are the accumulated error and the threshold before each step.
+    """
+
+    steps: int
+    full_steps: int
+    cached_steps: int
+    decisions: str
+    engaged: bool
+    reason: str | None
+    speedup_measured: float
+    speedup_estimated: float
+    full_step_seconds: float
+    predicted_step_seconds: float | None
+    cache_bytes: int
+    timings: dict[Stage, float]
+    epsilon: list[float]
+    delta: list[float]
+
+
+class Job(Frozen):
+    """The record as it stands in Redis. Times are Unix seconds by the Redis server's clock."""
+
+    id: str
+    tenant: str
+    priority: Priority
+    request: GenerationRequest
+    metadata: dict[str, str] = Field(default_factory=dict)
+    state: JobState
+    created_at: float
+    started_at: float | None = None
+    completed_at: float | None = None
+    expires_at: float | None = None
+    attempts: int = 0
+    worker: str | None = None
+    stage: Stage | None = None
+    step: int = 0
+    cancel_requested: bool = False
+    error: JobError | None = None
+    artifact: Artifact | None = None
+    report: RunReport | None = None
+
+
+def new_job_id(model: str, media: Literal["video", "image"] = "video") -> str:
+    """A random 128-bit id that carries its model, so that every key of the job can be found from the id alone."""
+    return f"{media}_{model}_{secrets.token_hex(16)}"
+
+
+def model_of(job_id: str) -> str | None:
+    """The model in a job id, or None when the id cannot be one of ours."""
+    match = _ID.fullmatch(job_id)
+    return match["model"] if match else None

@@ -1,0 +1,79 @@
+"""The catalogue: which models there are, read once from a TOML file and checked as a whole."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import isabstract
+from pathlib import Path
+from pkgutil import iter_modules
+
+from pydantic import ValidationError
+
+import workers.models
+from workers.jobs.errors import ModelNotFound, ScalingCacheError
+from workers.jobs.job import GenerationRequest
+from workers.models.base import Family, ModelEntry
+
+
+class CatalogueError(ScalingCacheError):
+    """The catalogue file is missing or wrong; the message says where."""
+
+    code = "catalogue_error"
+
+
+def families() -> dict[str, Family]:
+    """Every family that has a file in this package, by name. Adding a file adds a family."""
+    found: dict[str, Family] = {}
+    for module in iter_modules(workers.models.__path__):
+        for value in vars(import_module(f"workers.models.{module.name}")).values():
+            if isinstance(value, type) and issubclass(value, Family) and not isabstract(value):
+                found[value.name] = value()
+    return found
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The validated entries, each with its family."""
+
+    entries: Mapping[str, ModelEntry]
+    families: Mapping[str, Family]
+
+    @classmethod
+    def read(cls, path: Path) -> "Catalogue":
+        """Read and check a catalogue file; relative paths in it are relative to its folder. Raises `CatalogueError`."""
+        known = families()
+        try:
+            tables = tomllib.loads(path.read_text())["models"]
+            entries = {name: ModelEntry(name=name, **_absolute(table, path.parent)) for name, table in tables.items()}
+        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValidationError) as error:
+            raise CatalogueError(f"{path}: {error}") from error
+        for entry in entries.values():
+            if entry.family not in known:
+                raise CatalogueError(
+                    f"{path}: models.{entry.name}.family {entry.family!r} must be one of {sorted(known)}"
+                )
+        return cls(entries, known)
+
+    def entry(self, name: str) -> ModelEntry:
+        """The entry called `name`. Raises `ModelNotFound`."""
+        if name not in self.entries:
+            raise ModelNotFound("model", f"model {name!r} is not served here; allowed: {', '.join(self.entries)}")
+        return self.entries[name]
+
+    def family(self, name: str) -> Family:
+        """The family of the model called `name`. Raises `ModelNotFound`."""
+        return self.families[self.entry(name).family]
+
+    def check(self, request: GenerationRequest) -> None:
+        """Raise `InvalidRequest` when the request's model cannot serve it."""
+        self.family(request.model).check(request, self.entry(request.model).limits)
+
+
+def _absolute(table: dict[str, object], base: Path) -> dict[str, object]:
+    """`source` and `coefficients` made absolute where they name something beside the catalogue."""
+    resolved = dict(table)
+    for key in ("source", "coefficients"):
+        if isinstance(value := table.get(key), str) and (base / value).exists():
+            resolved[key] = str((base / value).resolve())
+    return resolved
