@@ -1,0 +1,41 @@
+"""Fixtures that every test may use: real Redis servers."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from demo.embedded_redis import EmbeddedRedis, RedisBinary, RedisServerMissing, find_server
+
+
+def _binary(request: pytest.FixtureRequest) -> RedisBinary:
+    """The server that the test asks for, else the default. None at all skips here and fails in CI."""
+    try:
+        return getattr(request, "param", None) or find_server()
+    except RedisServerMissing as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def redis_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedRedis]:
+    """A server shared by the tests of this process; `tests.redis_servers.every_redis` runs a test on each version."""
+    with EmbeddedRedis(binary=_binary(request).path) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """The address of an empty Redis."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis(request: pytest.FixtureRequest) -> Iterator[EmbeddedRedis]:
+    """A server of the test's own, which it may kill and start again."""
+    with EmbeddedRedis(binary=_binary(request).path) as server:
+        yield server
