@@ -1,7 +1,7 @@
 """What a model family is. Reading a family's limits never imports torch; loading a model does."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,7 +9,10 @@ from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import Frozen, GenerationRequest
 
 if TYPE_CHECKING:
-    from workers.models.loaded import LoadedModel
+    from diffusers import DiffusionPipeline
+    from torch import Tensor
+
+    from workers.caching.transformer import BlockLayout
 
 
 class Defaults(Frozen):
@@ -45,7 +48,7 @@ class ModelEntry(Frozen):
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
     device: str
     dtype: Literal["float32", "bfloat16", "float16"]
-    coefficients: str
+    coefficients: str | None = None
     defaults: Defaults
     limits: Limits
 
@@ -61,7 +64,7 @@ class Family(ABC):
     frame_multiple: ClassVar[int]
 
     def check(self, request: GenerationRequest, limits: Limits) -> None:
-        """Raise `InvalidRequest` for the first field that this model cannot serve, naming field, value and what is allowed."""
+        """Raise `InvalidRequest` for the first field that this model cannot serve, saying what is allowed."""
         for side, value, maximum in (
             ("width", request.width, limits.max_width),
             ("height", request.height, limits.max_height),
@@ -87,5 +90,23 @@ class Family(ABC):
         return min(k * self.frame_multiple + 1, limits.max_frames)
 
     @abstractmethod
-    def load(self, entry: ModelEntry) -> "LoadedModel":
-        """The model, ready to generate. Imports torch; raises `ModelLoadFailed` with a readable cause."""
+    def load(self, entry: ModelEntry) -> "DiffusionPipeline":
+        """The stock pipeline on its device. Imports torch and diffusers; raises what `from_pretrained` raises."""
+
+    @abstractmethod
+    def layout(self) -> "BlockLayout":
+        """How this family's transformer is built."""
+
+    @abstractmethod
+    def encode(
+        self, pipeline: "DiffusionPipeline", request: GenerationRequest, entry: ModelEntry
+    ) -> "dict[str, Tensor | None]":
+        """The text embeddings, as the arguments of the pipeline's call that replace its prompts."""
+
+    @abstractmethod
+    def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
+        """The arguments of the pipeline's call that a request sets, other than prompts, steps and generator."""
+
+    @abstractmethod
+    def guided(self, request: GenerationRequest) -> bool:
+        """Whether the transformer runs a second, unconditional stream for this request."""

@@ -71,9 +71,10 @@ class Catalogue:
 
 
 def _absolute(table: dict[str, object], base: Path) -> dict[str, object]:
-    """`source` and `coefficients` made absolute where they name something beside the catalogue."""
+    """Paths made absolute: `coefficients` always is one, `source` when it names a folder beside the catalogue."""
     resolved = dict(table)
-    for key in ("source", "coefficients"):
-        if isinstance(value := table.get(key), str) and (base / value).exists():
-            resolved[key] = str((base / value).resolve())
+    if isinstance(source := table.get("source"), str) and (base / source).exists():
+        resolved["source"] = str((base / source).resolve())
+    if isinstance(coefficients := table.get("coefficients"), str):
+        resolved["coefficients"] = str((base / coefficients).resolve())
     return resolved

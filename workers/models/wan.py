@@ -1,11 +1,15 @@
 """Wan: text to video, two transformer calls a step (with and without the prompt)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from workers.jobs.job import GenerationRequest
 from workers.models.base import Family, ModelEntry
 
 if TYPE_CHECKING:
-    from workers.models.loaded import LoadedModel
+    from diffusers import DiffusionPipeline, WanTransformer3DModel
+    from torch import Tensor
+
+    from workers.caching.transformer import BlockLayout
 
 
 class Wan(Family):
@@ -14,5 +18,72 @@ class Wan(Family):
     size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches
     frame_multiple = 4
 
-    def load(self, entry: ModelEntry) -> "LoadedModel":
-        raise NotImplementedError
+    def load(self, entry: ModelEntry) -> "DiffusionPipeline":
+        import torch
+        from diffusers import WanPipeline
+
+        pipeline = WanPipeline.from_pretrained(
+            entry.source, revision=entry.revision, dtype=getattr(torch, entry.dtype), use_safetensors=True
+        )
+        return pipeline.to(entry.device)
+
+    def layout(self) -> "BlockLayout":
+        from workers.caching.transformer import BlockLayout
+
+        return BlockLayout(blocks=lambda transformer: transformer.blocks, hidden=lambda output: output, head=_head)
+
+    def encode(
+        self, pipeline: "DiffusionPipeline", request: GenerationRequest, entry: ModelEntry
+    ) -> "dict[str, Tensor | None]":
+        prompt, negative = pipeline.encode_prompt(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            do_classifier_free_guidance=self.guided(request),
+            max_sequence_length=entry.defaults.max_sequence_length,
+            device=pipeline._execution_device,
+        )
+        return {"prompt_embeds": prompt, "negative_prompt_embeds": negative}
+
+    def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
+        return {
+            "width": request.width,
+            "height": request.height,
+            "num_frames": request.frames,
+            "guidance_scale": request.guidance,
+        }
+
+    def guided(self, request: GenerationRequest) -> bool:
+        return request.guidance > 1
+
+
+def _head(
+    transformer: "WanTransformer3DModel",
+    y: "Tensor",
+    hidden_states: "Tensor",
+    timestep: "Tensor",
+    encoder_hidden_states: "Tensor",
+    return_dict: bool = True,
+    **_unused: Any,
+) -> Any:
+    """What `WanTransformer3DModel.forward` does after its last block, given that block's output `y`.
+
+    y: `[batch, tokens, channels]`; hidden_states: the latents `[batch, channels, frames, height, width]`, for their
+    shape; timestep: `[batch]`, or `[batch, tokens]` where every token has its own.
+    """
+    from diffusers.models.modeling_outputs import Transformer2DModelOutput
+
+    embedder = transformer.condition_embedder
+    projected = embedder.timesteps_proj(timestep.flatten())
+    if timestep.ndim == 2:
+        projected = projected.unflatten(0, (-1, timestep.shape[1]))
+    dtype = next(iter(embedder.time_embedder.parameters())).dtype
+    temb = embedder.time_embedder(projected.to(dtype)).type_as(encoder_hidden_states)
+    per_token = temb if timestep.ndim == 2 else temb.unsqueeze(1)
+    shift, scale = (transformer.scale_shift_table.unsqueeze(0).to(temb.device) + per_token.unsqueeze(2)).unbind(2)
+    y = (transformer.norm_out(y.float()) * (1 + scale) + shift).type_as(y)
+
+    batch, _, frames, height, width = hidden_states.shape
+    pt, ph, pw = transformer.config.patch_size
+    patches = transformer.proj_out(y).reshape(batch, frames // pt, height // ph, width // pw, pt, ph, pw, -1)
+    sample = patches.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+    return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)

@@ -1,0 +1,65 @@
+"""A Wan checkpoint with random weights, a few thousand parameters: for what does not depend on what a model learned."""
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+from workers.models.base import Defaults, Limits, ModelEntry
+
+BLOCKS = 3
+
+
+def save_micro_wan(folder: Path) -> None:
+    """Write the checkpoint as `from_pretrained` expects it."""
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2, "red": 3, "circle": 4}, "<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    text = UMT5Config(vocab_size=8, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, pad_token_id=0)
+    WanPipeline(
+        tokenizer=PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+        ),
+        text_encoder=UMT5EncoderModel(text),
+        transformer=WanTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=12,
+            in_channels=4,
+            out_channels=4,
+            text_dim=16,
+            freq_dim=16,
+            ffn_dim=32,
+            num_layers=BLOCKS,
+            rope_max_seq_len=32,
+        ),
+        vae=AutoencoderKLWan(
+            base_dim=4,
+            z_dim=4,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+            temperal_downsample=[False, True, True],
+            latents_mean=[0.0] * 4,
+            latents_std=[1.0] * 4,
+        ),
+        scheduler=UniPCMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000
+        ),
+    ).save_pretrained(folder)
+
+
+def micro_entry(folder: Path, **changes: object) -> ModelEntry:
+    """The catalogue entry for the checkpoint."""
+    entry = ModelEntry(
+        name="micro-wan",
+        family="wan",
+        source=str(folder),
+        device="cpu",
+        dtype="float32",
+        defaults=Defaults(
+            width=32, height=32, frames=5, fps=8, steps=12, sf=4, guidance=3.0, flow_shift=1.0, max_sequence_length=8
+        ),
+        limits=Limits(max_width=64, max_height=64, max_frames=9, max_steps=50),
+    )
+    return entry.model_copy(update=changes)

@@ -1,0 +1,120 @@
+"""Puts a cache method onto a diffusers transformer from outside, and takes it off again without a trace."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from diffusers.hooks import HookRegistry, ModelHook
+from diffusers.hooks.hooks import StateManager
+from torch import Tensor, nn
+
+from workers.jobs.errors import UnsupportedPipeline
+
+_NAME = "scalingcache"
+
+
+class CacheMethod(Protocol):
+    """What a cache method answers while a transformer runs. `stream` is the pipeline's cache context."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the blocks run at this step."""
+
+    def observe(self, stream: str, block: int, hidden: Tensor) -> None:
+        """The output of `block`, image or video tokens only: `[batch, tokens, channels]`."""
+
+    def predict(self, stream: str) -> Tensor:
+        """The last block's output at a step whose blocks do not run."""
+
+    def end_step(self) -> None:
+        """All streams of the current step have run."""
+
+
+@dataclass(frozen=True)
+class BlockLayout:
+    """How a family's transformer is built.
+
+    blocks: the blocks in the order in which they run.
+    hidden: the image or video tokens `[batch, tokens, channels]` in what a block returns.
+    head: what the transformer does after the last block, for given hidden states and the arguments of `forward`.
+    """
+
+    blocks: Callable[[Any], Sequence[nn.Module]]
+    hidden: Callable[[Any], Tensor]
+    head: Callable[..., Any]
+
+
+class _Switch(ModelHook):  # type: ignore[misc]  # diffusers is untyped
+    """Replaces the transformer's forward: run the blocks, or only the head on a prediction."""
+
+    _is_stateful = True  # so that `cache_context` reaches `place`
+
+    def __init__(self, layout: BlockLayout, method: CacheMethod, signature: inspect.Signature) -> None:
+        super().__init__()
+        self.place = StateManager(None)
+        self._layout = layout
+        self._method = method
+        self._signature = signature
+
+    @property
+    def stream(self) -> str:
+        try:
+            return str(self.place.context.name)
+        except ValueError:
+            raise UnsupportedPipeline(
+                "the pipeline does not enter cache_context around its transformer calls, so the streams of guidance "
+                "cannot be told apart; run it uncached (sf = steps)"
+            ) from None
+
+    def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        stream = self.stream
+        if self._method.full:
+            return self.fn_ref.original_forward(*args, **kwargs)
+        arguments = self._signature.bind(module, *args, **kwargs).arguments
+        arguments.pop("self")
+        return self._layout.head(module, self._method.predict(stream), **arguments)
+
+    def reset_state(self, module: nn.Module) -> nn.Module:
+        return module
+
+
+@contextmanager
+def attached(transformer: nn.Module, layout: BlockLayout, method: CacheMethod) -> Iterator[None]:
+    """Inside, the transformer asks `method` at each call; outside, it is the stock transformer again.
+
+    Raises `UnsupportedPipeline` when the transformer already carries a method, or at the first call when the pipeline
+    gives no cache context.
+    """
+    registry = HookRegistry.check_if_exists_or_initialize(transformer)
+    if registry.get_hook(_NAME) is not None:
+        raise UnsupportedPipeline("another generation is running on this transformer")
+    switch = _Switch(layout, method, inspect.signature(type(transformer).forward))
+    with ExitStack() as undo:
+        undo.callback(_detach, transformer, registry)
+        registry.register_hook(switch, _NAME)
+        # An earlier cache_context cached the list of hooked modules without this hook (diffusers#14037).
+        registry.invalidate_child_registries_cache()
+        for index, block in enumerate(layout.blocks(transformer)):
+            handle = block.register_forward_hook(_observer(switch, layout, method, index))
+            undo.callback(handle.remove)
+        yield
+
+
+def _observer(switch: _Switch, layout: BlockLayout, method: CacheMethod, index: int) -> Callable[..., None]:
+    def observe(_block: nn.Module, _args: Any, output: Any) -> None:
+        method.observe(switch.stream, index, layout.hidden(output))
+
+    return observe
+
+
+def _detach(transformer: nn.Module, registry: HookRegistry) -> None:
+    registry.remove_hook(_NAME, recurse=False)
+    registry.invalidate_child_registries_cache()
+    # The registry restores the forward it found as an instance attribute; without other hooks that is the class's own.
+    if (
+        not registry.hooks
+        and getattr(transformer.__dict__.get("forward"), "__func__", None) is type(transformer).forward
+    ):
+        del transformer.__dict__["forward"]

@@ -1,0 +1,144 @@
+"""One generation: prompt to frames, accelerated where it can be, and an account of what happened."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from workers.caching.transformer import CacheMethod, attached
+from workers.jobs.job import GenerationRequest, RunReport, Stage, StepKind
+from workers.models.loaded import LoadedModel
+from workers.scalingcache.controller import IntervalSettings
+from workers.scalingcache.session import Session
+
+Frames = NDArray[np.uint8]  # [frames, height, width, 3]
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told as a generation goes on. Raising from a call ends the generation at that point."""
+
+    stage: Callable[[Stage], None] = lambda _stage: None
+    step: Callable[[int, StepKind, float], None] = lambda _index, _kind, _seconds: None
+
+
+@dataclass(frozen=True)
+class Generation:
+    frames: Frames
+    report: RunReport
+
+
+@dataclass
+class _Clock:
+    """Time by stage, and by kind of step; all on the host, after the device has caught up."""
+
+    device: torch.device
+    timings: dict[Stage, float] = field(default_factory=dict)
+    steps: dict[StepKind, list[float]] = field(default_factory=lambda: {"full": [], "predicted": []})
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self) -> float:
+        # Without this a device runs ahead of the host, and progress, cancellation and times would not be true.
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        return seconds
+
+    @property
+    def denoise(self) -> float:
+        return sum(self.steps["full"]) + sum(self.steps["predicted"])
+
+
+def generate(model: LoadedModel, request: GenerationRequest, watcher: Watcher | None = None) -> Generation:
+    """Run a request. Raises what the watcher raises, `UnsupportedPipeline`, and what torch raises."""
+    session, reason = accelerate(model, request)
+    try:
+        frames, clock = run_pipeline(model, request, session, watcher or Watcher())
+        return Generation(frames, _report(request, session, reason, clock))
+    finally:
+        if session is not None:
+            session.close()
+
+
+def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Session | None, str | None]:
+    """The session for a request, or why there is none; a reason starts with a fixed word and a colon or ends there."""
+    if request.sf >= request.steps:
+        return None, "not_requested"
+    if request.steps < request.sf + 2:
+        return (
+            None,
+            f"too_few_steps: sf {request.sf} needs at least {request.sf + 2} steps, this run has {request.steps}",
+        )
+    known = model.coefficients
+    if known is None:
+        return None, f"not_calibrated: model {model.entry.name} has no coefficient file"
+    if difference := known.key.difference(model.key(request)):
+        return None, f"other_settings: {difference}"
+    settings = IntervalSettings(request.sf, known.kappa, known.max_skip, known.final_full_steps)
+    return Session(settings, known.alpha), None
+
+
+def run_pipeline(
+    model: LoadedModel, request: GenerationRequest, method: CacheMethod | None, watcher: Watcher
+) -> tuple[Frames, _Clock]:
+    """Run the stock pipeline, with a cache method attached or, without one, exactly as it is."""
+    pipeline, family = model.pipeline, model.family
+    pipeline.scheduler = model.scheduler(request)
+    clock = _Clock(pipeline._execution_device)
+
+    watcher.stage("encode_prompt")
+    embeddings = family.encode(pipeline, request, model.entry)
+    clock.timings["encode_prompt"] = clock.lap()
+
+    def end_step(_pipeline: Any, index: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+        kind: StepKind = "full" if method is None or method.full else "predicted"
+        if method is not None:
+            method.end_step()
+        clock.steps[kind].append(seconds := clock.lap())
+        watcher.step(index, kind, seconds)
+        if index == request.steps - 1:
+            watcher.stage("decode")
+        return {}
+
+    watcher.stage("denoise")
+    with attached(pipeline.transformer, family.layout(), method) if method is not None else nullcontext():
+        output = pipeline(
+            **embeddings,
+            **family.arguments(request, model.entry),
+            num_inference_steps=request.steps,
+            generator=torch.Generator().manual_seed(request.seed),
+            callback_on_step_end=end_step,
+            callback_on_step_end_tensor_inputs=[],
+            output_type="np",
+        )
+    clock.timings["denoise"] = clock.denoise
+    clock.timings["decode"] = clock.lap()
+    return (output.frames[0] * 255).round().astype(np.uint8), clock
+
+
+def _report(request: GenerationRequest, session: Session | None, reason: str | None, clock: _Clock) -> RunReport:
+    full, predicted = clock.steps["full"], clock.steps["predicted"]
+    full_seconds = sum(full) / len(full)
+    controller = session.controller if session is not None else None
+    return RunReport(
+        steps=request.steps,
+        full_steps=len(full),
+        cached_steps=len(predicted),
+        decisions=controller.decisions if controller else "F" * request.steps,
+        engaged=bool(predicted),
+        reason=reason if predicted or reason else "no_step_predicted",
+        speedup_measured=full_seconds * request.steps / clock.denoise if predicted else 1.0,
+        speedup_estimated=request.steps / len(full),
+        full_step_seconds=full_seconds,
+        predicted_step_seconds=sum(predicted) / len(predicted) if predicted else None,
+        cache_bytes=session.peak_cache_bytes if session is not None else 0,
+        timings=dict(clock.timings),
+        epsilon=controller.epsilons if controller else [],
+        delta=controller.deltas if controller else [],
+    )

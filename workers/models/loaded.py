@@ -1,0 +1,87 @@
+"""A model in memory: the stock pipeline, its family, and the coefficients that belong to it."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusers import DiffusionPipeline
+
+from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed, UnsupportedPipeline
+from workers.jobs.job import GenerationRequest
+from workers.models.base import Family, ModelEntry
+from workers.models.fingerprint import fingerprint
+from workers.scalingcache.coefficients import CoefficientKey, Coefficients
+
+# The settings of a flow-matching scheduler that shape its noise levels or its update.
+_SCHEDULER_SETTINGS = (
+    "flow_shift", "shift", "use_dynamic_shifting", "use_flow_sigmas", "use_karras_sigmas", "use_exponential_sigmas",
+    "use_beta_sigmas", "solver_order", "num_train_timesteps",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """Everything that outlives a job. `coefficients` is None for a model that was not calibrated."""
+
+    entry: ModelEntry
+    family: Family
+    pipeline: DiffusionPipeline
+    fingerprint: str
+    coefficients: Coefficients | None
+
+    def scheduler(self, request: GenerationRequest) -> Any:
+        """A fresh scheduler for one run. Raises `UnsupportedPipeline` when it calls the model several times a step."""
+        stock = self.pipeline.scheduler
+        scheduler = type(stock).from_config(stock.config, flow_shift=request.flow_shift)
+        if scheduler.order != 1:
+            raise UnsupportedPipeline(
+                f"scheduler {type(stock).__name__} calls the transformer {scheduler.order} times a step; only "
+                "schedulers of order 1 are supported"
+            )
+        return scheduler
+
+    def key(self, request: GenerationRequest) -> CoefficientKey:
+        """What coefficients for this request would have to be measured on."""
+        config = self.pipeline.scheduler.config
+        settings = {name: config[name] for name in _SCHEDULER_SETTINGS if name in config}
+        return CoefficientKey(
+            model=self.entry.name,
+            fingerprint=self.fingerprint,
+            scheduler={"class": type(self.pipeline.scheduler).__name__} | settings | {"flow_shift": request.flow_shift},
+            steps=request.steps,
+            size_class=round(math.log2(request.width * request.height * request.frames)),
+            guidance=self.family.guided(request),
+        )
+
+
+def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) -> LoadedModel:
+    """Load an entry of the catalogue, with its coefficients unless they are about to be measured.
+
+    Raises `ModelLoadFailed` when the checkpoint cannot be read, `CoefficientsMismatch` when the coefficient file is
+    broken or was measured on other weights.
+    """
+    try:
+        pipeline = family.load(entry)
+    except Exception as error:  # from_pretrained raises whatever the reader of a file raised
+        raise ModelLoadFailed(f"model {entry.name} from {entry.source}: {error}") from error
+    pipeline.set_progress_bar_config(disable=True)
+    weights = fingerprint(pipeline.transformer)
+    known = None
+    if coefficients and entry.coefficients is not None:
+        known = _coefficients(Path(entry.coefficients), entry.name, weights)
+    return LoadedModel(entry, family, pipeline, weights, known)
+
+
+def _coefficients(path: Path, model: str, weights: str) -> Coefficients:
+    try:
+        loaded = Coefficients.load(path)
+    except ValueError as error:
+        raise CoefficientsMismatch(str(error)) from error
+    for what, measured, current in (("model", loaded.key.model, model), ("weights", loaded.key.fingerprint, weights)):
+        if measured != current:
+            raise CoefficientsMismatch(
+                f"coefficient file {path} was measured on {what} {measured}, but {model} has {current}; "
+                f"measure again with: python -m workers calibrate --model {model}"
+            )
+    return loaded

@@ -1,0 +1,75 @@
+"""One job: model, generation, artifact. Runs in the process that holds the models."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from workers.generation import Watcher, generate
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import DeviceError, GenerationFailed, JobCancelled, OutOfMemory, ScalingCacheError
+from workers.jobs.events import Done, Event, Run, StageStarted, StepDone
+from workers.jobs.job import Stage, StepKind
+from workers.models.catalogue import Catalogue
+from workers.models.loaded import LoadedModel, load_model
+from workers.video import write_mp4
+
+
+class Runner:
+    """Holds the loaded models and runs one job at a time on them."""
+
+    def __init__(self, catalogue: Catalogue, store: ArtifactStore) -> None:
+        self._catalogue = catalogue
+        self._store = store
+        self._models: dict[str, LoadedModel] = {}
+
+    def load(self, names: Sequence[str]) -> None:
+        """Load models by their names in the catalogue. Raises `ModelLoadFailed`, `CoefficientsMismatch`."""
+        for name in names:
+            self._models[name] = load_model(self._catalogue.entry(name), self._catalogue.family(name))
+
+    def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
+        """Generate and store one video.
+
+        emit: told of every stage and step. stopped: asked at every step and stage; True ends the job.
+        Raises `JobCancelled` then, and another error of `workers.jobs.errors` when the generation fails.
+        """
+
+        def stage(name: Stage) -> None:
+            if stopped():
+                raise JobCancelled("the job was cancelled")
+            emit(StageStarted(name))
+
+        def step(index: int, kind: StepKind, seconds: float) -> None:
+            emit(StepDone(index, kind, seconds))
+            if stopped():
+                raise JobCancelled(f"the job was cancelled after step {index + 1} of {run.request.steps}")
+
+        try:
+            return self._run(run, Watcher(stage, step))
+        except ScalingCacheError:
+            raise
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemory("the device ran out of memory for this size, length and model") from error
+        except torch.AcceleratorError as error:
+            raise DeviceError("the device failed") from error
+        except Exception as error:
+            raise GenerationFailed(f"the pipeline raised {type(error).__name__}") from error
+
+    def _run(self, run: Run, watcher: Watcher) -> Done:
+        request = run.request
+        generation = generate(self._models[request.model], request, watcher)
+        watcher.stage("encode_video")
+        encoding = time.perf_counter()
+        encoded = encoding
+
+        def write(path: Path) -> None:
+            nonlocal encoded
+            write_mp4(path, generation.frames, request.fps)
+            encoded = time.perf_counter()
+
+        artifact = self._store.publish(run.tenant, run.job_id, run.attempt_token, "video.mp4", write, "video/mp4")
+        stored = time.perf_counter()
+        timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
+        return Done(generation.report.model_copy(update={"timings": timings}), artifact)

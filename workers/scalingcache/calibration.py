@@ -1,0 +1,172 @@
+"""How coefficients are measured (Eq. 4-5) and how the threshold scale is fitted. Statistics only; no trajectories.
+
+A recorded generation is reduced to inner products per step and block, summed over tokens, channels and streams:
+`energy[i] = <d_i, d_i>` and `cross[i] = <d_i, d_{i-1}>` with `d_i = y_i - y_{i-1}`. Everything below follows from them.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from workers.scalingcache.controller import IntervalSettings, mean_full_steps
+from workers.scalingcache.sampling import relative_change, sample_indices
+
+BETA = 0.97  # of the paper's moving average
+_LOWEST, _HIGHEST = 0.01, 1.99  # App. E assumes alpha in (0, 2); a negative one can make Eq. 6's denominator zero
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One generation's sufficient statistics, float64 on the CPU.
+
+    energy, cross: `[steps, blocks]`; energy[0], cross[0] and cross[1] are 0.
+    rho: `[steps, streams, blocks]`, relative change per step; rho[0] is 0.
+    """
+
+    energy: Tensor
+    cross: Tensor
+    rho: Tensor
+
+
+@dataclass
+class _Last:
+    y: Tensor
+    difference: Tensor | None = None
+
+
+@dataclass
+class Recorder:
+    """A cache method that computes every step in full and keeps inner products.
+
+    blocks: how many blocks the transformer has.
+    tokens: how many tokens of a block other than the last are used; the last block, which alone reaches the output,
+        is used whole.
+    """
+
+    blocks: int
+    tokens: int = 1024
+    full: bool = field(default=True, init=False)
+    _last: dict[tuple[str, int], _Last] = field(default_factory=dict, init=False)
+    _step: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
+    _steps: list[Tensor] = field(default_factory=list, init=False)
+
+    def observe(self, stream: str, block: int, hidden: Tensor) -> None:
+        """Add the output of `block` at this step. hidden: `[batch, tokens, channels]`."""
+        if block < self.blocks - 1:
+            hidden = hidden[:, sample_indices(hidden.shape[1], self.tokens, block).to(hidden.device)]
+        energy = cross = rho = torch.zeros((), dtype=torch.float64, device=hidden.device)
+        difference = None
+        if last := self._last.get((stream, block)):
+            difference = hidden.float() - last.y.float()
+            energy = _inner(difference, difference)
+            rho = relative_change(hidden, last.y).double()
+            if last.difference is not None:
+                cross = _inner(difference, last.difference)
+        self._last[stream, block] = _Last(hidden, difference)
+        self._step.setdefault(stream, []).append(torch.stack([energy, cross, rho]))
+
+    def predict(self, stream: str) -> Tensor:
+        raise AssertionError(f"a recorder never predicts (stream {stream!r})")
+
+    def end_step(self) -> None:
+        """End a step; its numbers leave the device here, a few hundred bytes."""
+        self._steps.append(torch.stack([torch.stack(rows) for rows in self._step.values()]).cpu())
+        self._step = {}
+
+    def sample(self) -> Sample:
+        """The statistics of the whole generation."""
+        table = torch.stack(self._steps)  # [steps, streams, blocks, 3]
+        return Sample(table[..., 0].sum(dim=1), table[..., 1].sum(dim=1), table[..., 2])
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(dtype=torch.float64)
+
+
+def pooled(samples: list[Sample]) -> Tensor:
+    """The least-squares coefficients over all samples, `[steps, blocks]`: the ratio of the sums."""
+    cross = torch.stack([s.cross for s in samples]).sum(dim=0)
+    energy = torch.stack([s.energy for s in samples]).sum(dim=0)
+    return _alpha(cross, energy)
+
+
+def moving_average(samples: list[Sample], beta: float = BETA) -> Tensor:
+    """The paper's estimate, a moving average over samples that starts from the first one."""
+    alpha = of_sample(samples[0])
+    for sample in samples[1:]:
+        alpha = beta * alpha + (1 - beta) * of_sample(sample)
+    return alpha
+
+
+def of_sample(sample: Sample) -> Tensor:
+    """Eq. 5 for one generation, `[steps, blocks]`."""
+    return _alpha(sample.cross, sample.energy)
+
+
+def spread(samples: list[Sample]) -> Tensor:
+    """The standard deviation of alpha across samples, `[steps, blocks]`."""
+    alphas = torch.stack([of_sample(s) for s in samples])
+    return alphas.std(dim=0, correction=1 if len(samples) > 1 else 0)
+
+
+def prediction_error(alpha: Tensor, samples: list[Sample]) -> Tensor:
+    """Per step `[steps - 2]`: |y_i - ŷ_i|² / |y_i - y_{i-1}|² of the last block, predicted one step ahead.
+
+    1 is as bad as repeating the last output; 0 is exact. Step 2 comes first.
+    """
+    a = alpha[2:, -1]
+    energy = torch.stack([s.energy for s in samples]).sum(dim=0)[:, -1]
+    cross = torch.stack([s.cross for s in samples]).sum(dim=0)[:, -1]
+    squared = energy[2:] - 2 * a * cross[2:] + a**2 * energy[1:-1]
+    return squared / energy[2:].clamp_min(torch.finfo(torch.float64).tiny)
+
+
+def better_estimator(samples: list[Sample]) -> str:
+    """`pooled` or `moving_average`, whichever predicts the other half of the samples better."""
+    errors = {"pooled": 0.0, "moving_average": 0.0}
+    for fit, check in ((samples[::2], samples[1::2]), (samples[1::2], samples[::2])):
+        if fit and check:
+            for name in errors:
+                errors[name] += float(prediction_error(ESTIMATORS[name](fit), check).mean())
+    return min(errors, key=lambda name: errors[name])
+
+
+def convergence(samples: list[Sample], estimator: str, parts: int = 10) -> list[tuple[int, float]]:
+    """(number of samples, mean |alpha - final alpha|) at each tenth of the samples (the paper's Fig. 6)."""
+    estimate = ESTIMATORS[estimator]
+    final = estimate(samples)[2:]
+    counts = sorted({math.ceil(len(samples) * k / parts) for k in range(1, parts + 1)})
+    return [(n, float((estimate(samples[:n])[2:] - final).abs().mean())) for n in counts]
+
+
+def fit_kappa(samples: list[Sample], alpha: Tensor, settings: IntervalSettings, *, target: float = 0.4) -> float:
+    """The threshold scale: 1 where the paper's rule gives 2-3×, else what expects `target` of the steps in full.
+
+    Found by bisection on simulated decisions: more kappa, fewer full steps. Never below what keeps the order of sf.
+    """
+    steps = len(alpha)
+    rhos = [s.rho for s in samples]
+
+    def expected(kappa: float) -> float:
+        scaled = IntervalSettings(settings.sf, kappa, settings.max_skip, settings.final_full_steps)
+        return mean_full_steps(rhos, alpha, scaled) / steps
+
+    if 1 / 3 <= expected(1.0) <= 1 / 2:
+        return 1.0
+    low, high = math.log(0.05), math.log(50.0)
+    for _ in range(24):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expected(math.exp(middle)) > target else (low, middle)
+    return round(math.exp((low + high) / 2), 4)
+
+
+def _alpha(cross: Tensor, energy: Tensor) -> Tensor:
+    alpha = torch.ones_like(energy)
+    alpha[2:] = cross[2:] / energy[1:-1].clamp_min(torch.finfo(torch.float64).tiny)
+    alpha[2:] = alpha[2:].clamp(_LOWEST, _HIGHEST)
+    return alpha
+
+
+ESTIMATORS = {"pooled": pooled, "moving_average": moving_average}

@@ -1,0 +1,111 @@
+"""Coefficient files: alpha, the threshold scale, what they were measured on, and how well they are known."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class CoefficientKey:
+    """What coefficients are valid for. Two keys are interchangeable only when every field is equal.
+
+    fingerprint: of the transformer's weights, fused adapters included.
+    scheduler: class name and the settings that shape the noise levels.
+    size_class: log2 of width · height · frames, rounded: neighbouring sizes share coefficients.
+    guidance: whether the unconditional stream ran as well.
+    """
+
+    model: str
+    fingerprint: str
+    scheduler: dict[str, Any]
+    steps: int
+    size_class: int
+    guidance: bool
+
+    def difference(self, other: "CoefficientKey") -> str | None:
+        """The first field that differs, with both values, or None."""
+        for item in fields(self):
+            mine, theirs = getattr(self, item.name), getattr(other, item.name)
+            if mine != theirs:
+                return f"{item.name}: measured on {mine!r}, this run has {theirs!r}"
+        return None
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """One coefficient file.
+
+    alpha, spread: `[steps, blocks]`, estimate and standard deviation across samples; rows 0 and 1 are not used.
+    kappa: scale of the threshold, see `IntervalSettings`.
+    max_skip, final_full_steps: the settings that `kappa` was fitted with.
+    expected_full_steps: by sf, the simulated mean number of full steps; `expected_full_steps_literal` with kappa = 1.
+    relative_change: `[steps]`, the paper's mean ē per step over the samples.
+    prediction_error: `[steps - 2]`, squared error of predicting one step ahead, relative to repeating the last output.
+    """
+
+    key: CoefficientKey
+    alpha: Tensor
+    spread: Tensor
+    kappa: float
+    max_skip: int
+    final_full_steps: int
+    estimator: str
+    prompts: int
+    seeds: int
+    convergence: list[tuple[int, float]]
+    expected_full_steps: dict[int, float]
+    expected_full_steps_literal: dict[int, float]
+    relative_change: list[float]
+    prediction_error: list[float]
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the file, replacing an older one in one move."""
+        table = asdict(self) | {"schema": SCHEMA}
+        table["alpha"] = _rows(self.alpha)
+        table["spread"] = _rows(self.spread)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(_dumps(table))
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Coefficients":
+        """Read a file. Raises `ValueError` that names the file when it is missing, of another schema, or broken."""
+        try:
+            table = json.loads(path.read_text())
+            if (schema := table.pop("schema", None)) != SCHEMA:
+                raise ValueError(f"schema {schema!r}, this version reads {SCHEMA}")
+            table["key"] = CoefficientKey(**table["key"])
+            table["alpha"] = torch.tensor(table["alpha"], dtype=torch.float64)
+            table["spread"] = torch.tensor(table["spread"], dtype=torch.float64)
+            table["convergence"] = [(n, value) for n, value in table["convergence"]]
+            for name in ("expected_full_steps", "expected_full_steps_literal"):
+                table[name] = {int(sf): value for sf, value in table[name].items()}
+            loaded = cls(**table)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"coefficient file {path}: {error}") from error
+        if loaded.alpha.ndim != 2 or len(loaded.alpha) != loaded.key.steps or not loaded.alpha.isfinite().all():
+            raise ValueError(f"coefficient file {path}: alpha must be {loaded.key.steps} finite rows of one per block")
+        return loaded
+
+
+def _rows(table: Tensor) -> list[list[float]]:
+    return [[round(value, 5) for value in row] for row in table.tolist()]
+
+
+def _dumps(table: dict[str, Any]) -> str:
+    """JSON with one line a field and one line a row of a table, so that a diff of two files can be read."""
+    lines = []
+    for name, value in table.items():
+        if isinstance(value, list) and value and isinstance(value[0], list):
+            rows = ",\n".join(f"  {json.dumps(row)}" for row in value)
+            lines.append(f"{json.dumps(name)}: [\n{rows}\n]")
+        else:
+            lines.append(f"{json.dumps(name)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"

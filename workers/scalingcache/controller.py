@@ -1,0 +1,117 @@
+"""When to compute: Eq. 7-8 and Alg. 1, one decision a step for all streams together. No tensors of the model here."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from workers.scalingcache.predictor import decay
+
+
+@dataclass(frozen=True)
+class IntervalSettings:
+    """The knobs of the dynamic interval.
+
+    sf: S_f, the number of full steps at the start, at least 2; the speed knob of a request.
+    kappa: scale of the threshold, delta = kappa · mean(E). 1 is the paper; calibration fits it per model.
+    max_skip: the longest run of predicted steps. A predicted step brings no new observation, so an interval that the
+        error estimate never ends would drift. Lower is slower and closer to the uncached result.
+    final_full_steps: full steps at the end, where fine detail forms.
+    """
+
+    sf: int
+    kappa: float = 1.0
+    max_skip: int = 6
+    final_full_steps: int = 1
+
+    def __post_init__(self) -> None:
+        if self.sf < 2:
+            raise ValueError(f"sf {self.sf} must be at least 2: a difference needs two full steps")
+        if self.kappa <= 0:
+            raise ValueError(f"kappa {self.kappa} must be positive")
+        if self.max_skip < 1 or self.final_full_steps < 0:
+            raise ValueError(f"max_skip {self.max_skip} must be >= 1, final_full_steps {self.final_full_steps} >= 0")
+
+
+@dataclass
+class IntervalController:
+    """Decides for each step of one generation whether it is computed in full.
+
+    Call `finish` at the end of every step; `full` then speaks of the next one. At a full step the relative change rho
+    of the step is all that is needed to know the whole interval after it, so nothing is read at predicted steps.
+
+    alpha: coefficients `[steps, blocks]`, float64.
+    """
+
+    settings: IntervalSettings
+    alpha: Tensor
+    step: int = 0
+    tau: int = 0
+    epsilon: float = 0.0
+    decisions: str = ""
+    epsilons: list[float] = field(default_factory=list)
+    deltas: list[float] = field(default_factory=list)
+    _changes: list[float] = field(default_factory=list)  # the paper's E
+    _rho: Tensor | None = None  # [streams, blocks] at tau
+
+    @property
+    def steps(self) -> int:
+        return len(self.alpha)
+
+    @property
+    def delta(self) -> float:
+        """The threshold, kappa · mean(E); 0 as long as no change was observed."""
+        return self.settings.kappa * sum(self._changes) / len(self._changes) if self._changes else 0.0
+
+    @property
+    def full(self) -> bool:
+        """Whether the current step is computed in full."""
+        s = self.settings
+        return (
+            self.step < s.sf
+            or self.step >= self.steps - s.final_full_steps
+            or self.step - self.tau > s.max_skip
+            or self.epsilon > self.delta
+        )
+
+    def finish(self, rho: Tensor | None = None) -> None:
+        """End the current step.
+
+        rho: `[streams, blocks]`, the relative change |Delta|₁ / |y|₁ of each block's output at this full step. None at
+            predicted steps, and at step 0, which has no difference yet.
+        """
+        full = self.full
+        self.epsilons.append(self.epsilon)
+        self.deltas.append(self.delta)
+        self.decisions += "F" if full else "P"
+        if full:
+            self._observe(rho)
+        elif self._rho is not None:
+            self.epsilon += float((decay(self.alpha, self.tau, self.step).abs() * self._rho).mean())
+        self.step += 1
+
+    def _observe(self, rho: Tensor | None) -> None:
+        self.tau, self._rho = self.step, rho
+        if rho is None:
+            self.epsilon = 0.0
+        else:
+            self.epsilon = float(rho.mean())
+            self._changes.append(self.epsilon)
+
+
+def simulate(rho: Tensor, alpha: Tensor, settings: IntervalSettings) -> str:
+    """The decision string for recorded changes, without a model.
+
+    rho: `[steps, streams, blocks]` of a run computed in full, where each difference spans one step; the difference that
+        a longer interval would see is taken to be the same, which Eq. 6 aims at. rho[0] is ignored.
+    """
+    controller = IntervalController(settings, alpha)
+    for i in range(len(rho)):
+        controller.finish(rho[i] if controller.full and i > 0 else None)
+    return controller.decisions
+
+
+def mean_full_steps(rhos: list[Tensor], alpha: Tensor, settings: IntervalSettings) -> float:
+    """The expected number of full steps over recorded runs."""
+    counts = [simulate(rho, alpha, settings).count("F") for rho in rhos]
+    return float(torch.tensor(counts, dtype=torch.float64).mean())
