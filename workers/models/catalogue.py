@@ -1,5 +1,6 @@
 """The catalogue: which models there are, read once from a TOML file and checked as a whole."""
 
+import secrets
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,6 +69,21 @@ class Catalogue:
     def check(self, request: GenerationRequest) -> None:
         """Raise `InvalidRequest` when the request's model cannot serve it."""
         self.family(request.model).check(request, self.entry(request.model).limits)
+
+    def request(self, model: str, prompt: str, **given: object) -> GenerationRequest:
+        """A checked request: what was given and is not None, over the model's defaults.
+
+        Without `sf`, the model's default, as far as the number of steps allows; without `seed`, a random one.
+        Raises `InvalidRequest`.
+        """
+        entry = self.entry(model)
+        defaults = entry.defaults.model_dump(exclude={"sf", "max_sequence_length"})
+        values = defaults | {name: value for name, value in given.items() if value is not None}
+        values.setdefault("sf", max(2, min(entry.defaults.sf, int(values["steps"]))))
+        values.setdefault("seed", secrets.randbelow(2**31))
+        request = GenerationRequest(model=model, prompt=prompt, **values)
+        self.check(request)
+        return request
 
 
 def _absolute(table: dict[str, object], base: Path) -> dict[str, object]:

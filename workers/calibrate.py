@@ -1,0 +1,126 @@
+"""Measures a model's coefficients: full generations over prompts and seeds, reduced to one file and its figures."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+
+from workers.generation import Watcher, run_pipeline
+from workers.jobs.job import GenerationRequest
+from workers.models.catalogue import Catalogue
+from workers.models.loaded import LoadedModel, load_model
+from workers.scalingcache.calibration import (
+    ESTIMATORS,
+    Recorder,
+    Sample,
+    better_estimator,
+    convergence,
+    fit_kappa,
+    prediction_error,
+    spread,
+)
+from workers.scalingcache.coefficients import Coefficients
+from workers.scalingcache.controller import IntervalSettings, mean_full_steps
+
+REFERENCE_SF = 10  # where sf has to mean the same on every model
+TABLE_OF_SF = (2, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30, 40)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What to measure. `work` keeps finished generations' statistics, so that an interrupted run goes on."""
+
+    model: str
+    prompts: Sequence[str]
+    seeds: int
+    max_skip: int
+    final_full_steps: int
+    work: Path
+
+
+def read_prompts(path: Path) -> list[str]:
+    """One prompt a line; empty lines and lines that start with # are skipped. Raises `ValueError` when none is left."""
+    prompts = [line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    if not prompts:
+        raise ValueError(f"{path} has no prompts")
+    return prompts
+
+
+def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, int], None]) -> Coefficients:
+    """Run every prompt with every seed and reduce the recordings. progress: told (steps done, steps in all)."""
+    model = load_model(catalogue.entry(what.model), catalogue.family(what.model), coefficients=False)
+    steps = model.entry.defaults.steps
+    requests = [
+        catalogue.request(what.model, prompt, seed=seed, sf=steps)
+        for seed in range(what.seeds)
+        for prompt in what.prompts
+    ]
+    samples = []
+    for done, request in enumerate(requests):
+        samples.append(
+            _sample(model, request, what.work, lambda i, d=done: progress(d * steps + i, len(requests) * steps))
+        )
+        progress((done + 1) * steps, len(requests) * steps)
+    return _reduce(model, requests[0], samples, what)
+
+
+def _sample(model: LoadedModel, request: GenerationRequest, work: Path, step_done: Callable[[int], None]) -> Sample:
+    """One generation's statistics, from an earlier, interrupted run if it got that far."""
+    identity = json.dumps([asdict(model.key(request)), request.model_dump()], sort_keys=True)
+    path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.npz"
+    if path.exists():
+        with np.load(path) as stored:
+            return Sample(**{name: torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho")})
+    recorder = Recorder(blocks=len(model.family.layout().blocks(model.pipeline.transformer)))
+    run_pipeline(model, request, recorder, Watcher(step=lambda index, _kind, _seconds: step_done(index + 1)))
+    sample = recorder.sample()
+    work.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, energy=sample.energy, cross=sample.cross, rho=sample.rho)
+    temporary.replace(path)
+    return sample
+
+
+def _reduce(model: LoadedModel, request: GenerationRequest, samples: list[Sample], what: Calibration) -> Coefficients:
+    estimator = better_estimator(samples)
+    alpha = ESTIMATORS[estimator](samples)
+    rhos = [s.rho for s in samples]
+    interval = IntervalSettings(REFERENCE_SF, 1.0, what.max_skip, what.final_full_steps)
+    kappa = fit_kappa(samples, alpha, interval)
+
+    def expected(scale: float) -> dict[int, float]:
+        return {
+            sf: mean_full_steps(rhos, alpha, IntervalSettings(sf, scale, what.max_skip, what.final_full_steps))
+            for sf in TABLE_OF_SF
+            if sf <= request.steps - 2
+        }
+
+    return Coefficients(
+        key=model.key(request),
+        alpha=alpha,
+        spread=spread(samples),
+        kappa=kappa,
+        max_skip=what.max_skip,
+        final_full_steps=what.final_full_steps,
+        estimator=estimator,
+        prompts=len(what.prompts),
+        seeds=what.seeds,
+        convergence=convergence(samples, estimator),
+        expected_full_steps=expected(kappa),
+        expected_full_steps_literal=expected(1.0),
+        relative_change=torch.stack(rhos).mean(dim=(0, 2, 3)).tolist(),
+        prediction_error=prediction_error(alpha, samples).tolist(),
+        provenance={
+            "command": " ".join(["python -m workers", *sys.argv[1:]]),
+            "date": datetime.now(UTC).date().isoformat(),
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+        },
+    )
