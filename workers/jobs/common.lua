@@ -1,0 +1,117 @@
+-- Put before every script on a model's keys. KEYS[1] is the root `{q:<model>}`: every key starts with it and so lies in
+-- its hash slot. A script runs alone, so what it has read stays true until it ends.
+--
+--   <root>:job:<id>         hash    the record, the truth; also token, lane, entry, deleted, which clients never see
+--   <root>:stream:<lane>    stream  one entry for each queued or running job; only a pointer to the record
+--   <root>:queued:<lane>    zset    queued jobs by the time they entered the lane
+--   <root>:leases           zset    running jobs by the time their lease ends
+--   <root>:tenant:<tenant>  zset    a tenant's jobs by creation
+--   <root>:expiries         zset    "<id>:<tenant>" by the time when artifact and record are to go
+--   <root>:events:<id>      stream  what happened to a job, for live watchers
+--   <root>:claim:<token>    string  the job that a claim got
+--   <root>:dead             stream  the last jobs that failed on every attempt
+--
+-- At maxmemory Redis refuses a script's first growing write, but nothing after a shrinking one. Scripts that end or
+-- renew an attempt therefore begin with ZREM: a running job can still finish.
+
+local root = KEYS[1]
+local GROUP, CONSUMER = 'workers', 'any' -- who holds a job stands in its record, not in the group's pending list
+local LANES = { 'retry', 'high', 'normal', 'low' } -- in order of service
+local EVENTS_KEPT, EVENTS_SECONDS = 200, 86400
+local DEAD_KEPT = 1000
+local RECORD_GRACE_SECONDS = 86400 -- the sweep takes a record after its artifact; this is for when nobody sweeps
+local CANCELLED = cjson.encode({ code = 'cancelled', message = 'the job was cancelled' })
+
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1e6
+
+local function stamp(seconds)
+  return string.format('%.6f', seconds) -- tostring would keep 14 digits, a tenth of a millisecond
+end
+
+local function key(kind, name)
+  return root .. ':' .. kind .. (name and ':' .. name or '')
+end
+
+local function fields(id, ...)
+  return unpack(redis.call('HMGET', key('job', id), ...), 1, select('#', ...))
+end
+
+local function publish(id, ...)
+  local events = key('events', id)
+  redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...)
+  redis.call('EXPIRE', events, EVENTS_SECONDS)
+end
+
+-- The job leaves lane, stream and lease. First step of every end of an attempt.
+local function leave(id)
+  redis.call('ZREM', key('leases'), id)
+  local lane, entry = fields(id, 'lane', 'entry')
+  if lane and entry then
+    redis.call('ZREM', key('queued', lane), id)
+    redis.call('XACK', key('stream', lane), GROUP, entry)
+    redis.call('XDEL', key('stream', lane), entry)
+  end
+end
+
+local function enter(id, lane)
+  local entry = redis.call('XADD', key('stream', lane), '*', 'job', id)
+  redis.call('ZADD', key('queued', lane), stamp(now), id)
+  redis.call('HSET', key('job', id), 'state', 'queued', 'lane', lane, 'entry', entry)
+  publish(id, 'type', 'state', 'state', 'queued')
+end
+
+-- Back to the queue, served before any job that never ran.
+local function requeue(id)
+  leave(id)
+  redis.call('HDEL', key('job', id), 'worker', 'started_at', 'stage')
+  redis.call('HSET', key('job', id), 'step', 0)
+  enter(id, 'retry')
+end
+
+local function finish(id, state, retention, ...)
+  leave(id)
+  local tenant = fields(id, 'tenant')
+  local ends = now + retention
+  redis.call('HSET', key('job', id), 'state', state, 'completed_at', stamp(now), 'expires_at', stamp(ends), ...)
+  redis.call('ZADD', key('expiries'), stamp(ends), id .. ':' .. tenant)
+  redis.call('EXPIREAT', key('job', id), math.ceil(ends + RECORD_GRACE_SECONDS))
+  publish(id, 'type', 'state', 'state', state)
+end
+
+-- The record goes now, its files at the next sweep.
+local function purge(id)
+  leave(id)
+  local tenant = fields(id, 'tenant')
+  redis.call('DEL', key('job', id), key('events', id))
+  redis.call('ZREM', key('tenant', tenant), id)
+  redis.call('ZADD', key('expiries'), stamp(now), id .. ':' .. tenant)
+end
+
+-- A cancel or delete that a client was told about wins over whatever the attempt came to. Returns true if there was one.
+local function obey_client(id, retention)
+  local cancelled, deleted = fields(id, 'cancel_requested', 'deleted')
+  if deleted then
+    purge(id)
+  elseif cancelled then
+    finish(id, 'cancelled', retention, 'error', CANCELLED)
+  end
+  return deleted or cancelled
+end
+
+-- A running attempt ended without a result. Returns the job's new state.
+local function give_up(id, retention, failure, max_attempts)
+  if obey_client(id, retention) then
+    return 'cancelled'
+  end
+  if tonumber(fields(id, 'attempts')) < max_attempts then
+    requeue(id)
+    return 'queued'
+  end
+  local state = max_attempts > 1 and 'dead' or 'failed'
+  finish(id, state, retention, 'error', failure)
+  if state == 'dead' then
+    redis.call('XADD', key('dead'), 'MAXLEN', '~', DEAD_KEPT, '*', 'job', id, 'error', failure)
+  end
+  return state
+end

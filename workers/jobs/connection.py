@@ -1,0 +1,69 @@
+"""The way to Redis: clients with bounded waits, the Lua scripts, and one error for everything that goes wrong there."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from workers.jobs.errors import QueueUnavailable
+
+#: The longest that one blocking read may wait, in seconds; well inside the reading client's socket timeout.
+MAX_BLOCK_SECONDS = 5.0
+
+
+@cache
+def _script_text(name: str) -> str:
+    folder = files("workers.jobs")
+    text = (folder / f"{name}.lua").read_text()
+    # Scripts on a model's keys share their helpers; the others have a single key, or none of a model's.
+    alone = name in ("reserve", "announce", "workers")
+    return text if alone else (folder / "common.lua").read_text() + text
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Turn what redis-py raises into `QueueUnavailable`: unreachable, too slow, out of memory, read-only, loading."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise QueueUnavailable(f"Redis: {error}") from error
+
+
+class Connection:
+    """Two clients, because a socket timeout that suits commands would cut off blocking reads.
+
+    Safe to share between threads. Commands are retried when the connection breaks, so each must be idempotent:
+    a reply may be lost after the command took effect.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self.commands = _client(redis_url, socket_timeout=5.0)
+        self.reads = _client(redis_url, socket_timeout=MAX_BLOCK_SECONDS + 10.0)
+
+    def call(self, script: str, *keys: str, args: Sequence[object] = ()) -> Any:
+        """Run `<script>.lua`. Raises `QueueUnavailable`."""
+        with redis_errors():
+            # The server has the script after the first call, and gets it again when it came back empty.
+            return self.commands.register_script(_script_text(script))(
+                keys=list(keys), args=[str(value) for value in args]
+            )
+
+    def close(self) -> None:
+        self.commands.close()
+        self.reads.close()
+
+
+def _client(redis_url: str, socket_timeout: float) -> "redis.Redis":
+    return redis.Redis.from_url(
+        redis_url,
+        decode_responses=True,
+        socket_timeout=socket_timeout,
+        socket_connect_timeout=2.0,
+        health_check_interval=15,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 3),
+    )

@@ -1,0 +1,15 @@
+-- ARGV: id, tenant. Returns 1, or 0 when the tenant has no such job.
+local id, tenant = ARGV[1], ARGV[2]
+local owner, deleted, state = fields(id, 'tenant', 'deleted', 'state')
+if owner ~= tenant or deleted then
+  return 0
+end
+if state == 'running' then -- hidden now; purged when the attempt ends, which the cancel brings about
+  redis.call('HDEL', key('job', id), 'request', 'metadata')
+  redis.call('HSET', key('job', id), 'deleted', 1, 'cancel_requested', 1)
+  redis.call('DEL', key('events', id))
+  redis.call('ZREM', key('tenant', tenant), id)
+else
+  purge(id)
+end
+return 1

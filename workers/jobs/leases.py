@@ -1,0 +1,158 @@
+"""The worker's side of the queue: claim a job, keep its lease alive, end the attempt; and reap those who stopped."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workers.jobs import keys
+from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
+from workers.jobs.errors import LeaseLost, WorkerCrashed
+from workers.jobs.job import Artifact, Job, JobError, JobState, RunReport, Stage, model_of
+from workers.jobs.records import job_from
+
+
+class BeatReply(StrEnum):
+    OK = "ok"
+    STOP = "stop"  # a client cancelled or deleted the job: stop, then say `cancelled`
+    LOST = "lost"  # the job is not this attempt's any more: stop, and write nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One worker's right to run a job. `token` is random and compared for equality on every write."""
+
+    job: Job
+    token: str
+
+    @property
+    def waited_seconds(self) -> float:
+        """From acceptance to this claim."""
+        return max(0.0, (self.job.started_at or self.job.created_at) - self.job.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How an attempt really ended: a job whose cancel was accepted ends `cancelled`, whatever the worker reports.
+
+    `state` is `queued` when the job will run again; `total_seconds` counts from its creation.
+    """
+
+    state: JobState
+    total_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    job_id: str
+    state: JobState
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A job whose files are to be deleted, and then its record."""
+
+    job_id: str
+    tenant: str
+
+
+class Leases:
+    """Every method is one script: an atomic compare-and-set on the job's state and token.
+
+    At least once: a job whose worker stops beating runs again. At most one result: only the attempt whose token is in
+    the record can end it. All times come from the Redis server's clock. Every method raises `QueueUnavailable`.
+    """
+
+    def __init__(self, connection: Connection, *, lease_seconds: float, retention_seconds: float) -> None:
+        self._connection = connection
+        self.lease_seconds = lease_seconds
+        self.retention_seconds = retention_seconds
+        self._seen: dict[str, str] = {}
+
+    def claim(self, models: Sequence[str], worker: str) -> Attempt | None:
+        """The next job of the first of `models` that has one, or None. Requeued jobs come first, then by priority.
+
+        A claim whose reply was lost and is sent again gets the same job, because the token goes with it.
+        """
+        token = secrets.token_hex(16)
+        for model in models:
+            args = [token, worker, self.lease_seconds]
+            record, last_ids = self._connection.call("claim", keys.root(model), args=args)
+            if record:
+                return Attempt(job_from(record), token)
+            self._seen.update(zip((keys.stream(model, lane) for lane in keys.LANES), last_ids, strict=True))
+        return None
+
+    def wait(self, models: Sequence[str], timeout_seconds: float) -> bool:
+        """Block until a job was added since the last empty `claim` of these models, at most `timeout_seconds`.
+
+        No wake-up is lost: the read starts at the entries that the claim saw, so what came in between ends it at once.
+        Returns whether there may be a job; another worker may be faster.
+        """
+        streams = [keys.stream(model, lane) for model in models for lane in keys.LANES]
+        block = max(1, int(1000 * min(timeout_seconds, MAX_BLOCK_SECONDS)))
+        with redis_errors():
+            return bool(
+                self._connection.reads.xread(
+                    {stream: self._seen.get(stream, "0-0") for stream in streams}, count=1, block=block
+                )
+            )
+
+    def beat(self, attempt: Attempt, stage: Stage | None = None, step: int = 0) -> BeatReply:
+        """Renew the lease and note progress: `step` counts finished steps and never goes back within an attempt."""
+        args = [attempt.job.id, attempt.token, self.lease_seconds, stage or "", step]
+        return BeatReply(self._connection.call("beat", keys.root_of(attempt.job.id), args=args))
+
+    def complete(self, attempt: Attempt, artifact: Artifact, report: RunReport) -> Settled:
+        """Make the artifact the job's result. Raises `LeaseLost`; a retry after a lost reply answers as the first."""
+        return self._settle(attempt, "completed", artifact.model_dump_json(), report.model_dump_json(), report.steps)
+
+    def fail(self, attempt: Attempt, error: JobError, max_attempts: int) -> Settled:
+        """End the attempt with an error. With fewer than `max_attempts` behind it the job is queued again; else it is
+        `failed`, or `dead` (and in the dead-letter stream) when retries were allowed. Raises `LeaseLost`."""
+        return self._settle(attempt, "failed", error.model_dump_json(), max_attempts)
+
+    def cancelled(self, attempt: Attempt) -> Settled:
+        """The worker stopped because a beat said so. Raises `LeaseLost`."""
+        return self._settle(attempt, "cancelled")
+
+    def release(self, attempt: Attempt) -> Settled:
+        """Give the job back unharmed: it is served next, and the attempt does not count. Raises `LeaseLost`."""
+        return self._settle(attempt, "released")
+
+    def reap(self, model: str) -> list[Reaped]:
+        """End the attempts whose lease has run out, at most 100 a call: queued again, or dead after their last."""
+        error = JobError(code=WorkerCrashed.code, message="the worker that ran the job stopped responding")
+        found = self._connection.call(
+            "reap",
+            keys.root(model),
+            args=[self.retention_seconds, error.model_dump_json(), WorkerCrashed.max_attempts],
+        )
+        return [Reaped(job_id, JobState(state)) for job_id, state in zip(found[::2], found[1::2], strict=True)]
+
+    def expired(self, model: str, limit: int = 100) -> list[Expired]:
+        """Deleted jobs, and those past their retention: delete their files, then `forget` them."""
+        found = self._connection.call("expired", keys.root(model), args=[limit])
+        return [Expired(*member.split(":", 1)) for member in found]
+
+    def forget(self, expired: Expired) -> None:
+        """Drop the record of a job whose files are gone."""
+        self._connection.call("forget", keys.root_of(expired.job_id), args=[expired.job_id, expired.tenant])
+
+    def references(self, job_id: str, token: str) -> bool:
+        """Whether this attempt's files are, or may become, a job's result."""
+        if model_of(job_id) is None:
+            return False
+        with redis_errors():
+            state, owner = self._connection.commands.hmget(keys.job(job_id), ["state", "token"])
+        return owner == token and state in (JobState.RUNNING, JobState.COMPLETED)
+
+    def _settle(self, attempt: Attempt, wanted: str, *details: str | int) -> Settled:
+        state, seconds = self._connection.call(
+            "settle",
+            keys.root_of(attempt.job.id),
+            args=[attempt.job.id, attempt.token, self.retention_seconds, wanted, *details],
+        )
+        if state == "lost":
+            raise LeaseLost(f"{attempt.job.id} is not this attempt's any more")
+        return Settled(JobState(state), float(seconds))

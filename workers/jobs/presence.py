@@ -1,0 +1,51 @@
+"""Which workers live. They announce themselves every few seconds and count as gone when they stop."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from workers.jobs import keys
+from workers.jobs.connection import Connection
+
+#: A worker that was silent for this long counts as gone.
+WORKER_TTL_SECONDS = 20
+
+WorkerState = Literal["loading", "idle", "busy", "draining"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A live worker. It can take jobs of `models` unless it is loading or draining; `beat_age_seconds` says how
+    long ago it was heard."""
+
+    name: str
+    models: tuple[str, ...]
+    state: WorkerState
+    beat_age_seconds: float
+
+
+class Presence:
+    """The workers' side of this is `announce` and `leave`, the service's is `workers`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def announce(self, name: str, models: Sequence[str], state: WorkerState) -> None:
+        """Say that the worker lives, and what it does. Raises `QueueUnavailable`."""
+        info = json.dumps({"name": name, "models": list(models), "state": state})
+        self._connection.call("announce", *keys.WORKER_KEYS, args=[name, info, WORKER_TTL_SECONDS])
+
+    def leave(self, name: str) -> None:
+        """Say that the worker ends, so that nobody waits for it to be missed."""
+        self._connection.call("announce", *keys.WORKER_KEYS, args=[name, "", 0])
+
+    def workers(self) -> list[WorkerInfo]:
+        """The live workers, by name. Raises `QueueUnavailable`."""
+        found = self._connection.call("workers", *keys.WORKER_KEYS)
+        infos = []
+        for text, left in zip(found[::2], found[1::2], strict=True):
+            info = json.loads(text)
+            age = max(0.0, WORKER_TTL_SECONDS - float(left))
+            infos.append(WorkerInfo(info["name"], tuple(info["models"]), info["state"], age))
+        return sorted(infos, key=lambda worker: worker.name)

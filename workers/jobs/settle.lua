@@ -1,0 +1,27 @@
+-- Ends an attempt. ARGV: id, token, retention seconds, wanted end, then
+--   completed: artifact, report, steps · failed: error, attempts allowed in all · cancelled · released.
+-- Returns { the job's state afterwards, seconds since it was created }; state 'lost' when the job is not this attempt's.
+local id, token, retention, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local state, owner, created, completed = fields(id, 'state', 'token', 'created_at', 'completed_at')
+if owner ~= token then
+  return { 'lost', '0' }
+end
+if state == 'running' then
+  if wanted == 'failed' then
+    state = give_up(id, retention, ARGV[5], tonumber(ARGV[6]))
+  elseif obey_client(id, retention) then
+    state = 'cancelled'
+  elseif wanted == 'cancelled' then
+    finish(id, 'cancelled', retention, 'error', CANCELLED)
+    state = 'cancelled'
+  elseif wanted == 'completed' then
+    finish(id, 'completed', retention, 'artifact', ARGV[5], 'report', ARGV[6], 'step', ARGV[7])
+    state = 'completed'
+  else
+    redis.call('ZREM', key('leases'), id)
+    redis.call('HINCRBY', key('job', id), 'attempts', -1)
+    requeue(id)
+    state = 'queued'
+  end
+end -- else: this attempt has ended the job already and the reply was lost
+return { state, stamp((completed or now) - created) }
