@@ -1,0 +1,54 @@
+"""What an operator can set about a worker, each by an environment variable with the prefix SCALINGCACHE_."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _host_and_pid() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+class Settings(BaseSettings):
+    """Read once at the start and never changed. All times are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="SCALINGCACHE_", frozen=True)
+
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="The Redis that holds jobs and queues.")
+    artifacts: Path = Field(
+        default=Path("out/artifacts"), description="Folder of the results, shared with the service."
+    )
+    catalogue: Path = Field(default=Path("models.toml"), description="The models that can be served.")
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Those that this worker serves, separated by commas. Empty: all."
+    )
+    worker: str = Field(default_factory=_host_and_pid, description="Name of this worker, unique among those alive.")
+    lease_seconds: float = Field(default=60.0, gt=0, description="A worker silent for this long loses its job.")
+    beat_seconds: float = Field(default=15.0, gt=0, description="Renew the lease this often when nothing happens.")
+    retention_seconds: float = Field(default=86_400.0, gt=0, description="How long a finished job is kept.")
+    drain_seconds: float = Field(
+        default=30.0, ge=0, description="After SIGTERM a running job gets this long to finish, then it is given back."
+    )
+    step_timeout_seconds: float = Field(
+        default=600.0, gt=0, description="A job that makes no step and enters no stage for this long has hung."
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Serve Prometheus metrics here; 0 takes a free port and logs it."
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address on which metrics are served.")
+    torch_threads: int | None = Field(default=None, ge=1, description="CPU threads of torch. Empty: torch decides.")
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _beats_within_the_lease(self) -> Self:
+        if self.beat_seconds >= self.lease_seconds:
+            raise ValueError(f"beat_seconds {self.beat_seconds} must be less than lease_seconds {self.lease_seconds}")
+        return self
