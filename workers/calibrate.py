@@ -62,12 +62,14 @@ def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, 
         for seed in range(what.seeds)
         for prompt in what.prompts
     ]
-    samples = []
-    for done, request in enumerate(requests):
-        samples.append(
-            _sample(model, request, what.work, lambda i, d=done: progress(d * steps + i, len(requests) * steps))
-        )
-        progress((done + 1) * steps, len(requests) * steps)
+    samples: list[Sample] = []
+
+    def step_done(step: int) -> None:
+        progress(len(samples) * steps + step, len(requests) * steps)
+
+    for request in requests:
+        samples.append(_sample(model, request, what.work, step_done))
+        step_done(0)
     return _reduce(model, requests[0], samples, what)
 
 

@@ -4,14 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-matplotlib.use("agg")
-
-from matplotlib import pyplot as plt  # noqa: E402  # the backend has to be chosen first
-from matplotlib.axes import Axes  # noqa: E402
-
-from workers.scalingcache.coefficients import Coefficients  # noqa: E402
+from workers.scalingcache.coefficients import Coefficients
 
 
 def save_figures(coefficients: Coefficients, stem: Path) -> list[Path]:
@@ -28,10 +24,9 @@ def save_figures(coefficients: Coefficients, stem: Path) -> list[Path]:
 
 @contextmanager
 def _figure(path: Path) -> Iterator[Axes]:
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    yield axes
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    yield figure.subplots()
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def _convergence(coefficients: Coefficients, axes: Axes) -> None:

@@ -35,5 +35,8 @@ def difference(y: Tensor, y_before: Tensor, ratio: float) -> Tensor:
 
 
 def predict(y: Tensor, delta: Tensor, c: float) -> Tensor:
-    """The prediction y + c·delta in one fused pass; torch evaluates half-precision inputs in float32."""
+    """The prediction y + c·delta, evaluated in float32 and rounded once to the dtype of `y`."""
+    if y.device.type == "cpu" and y.dtype != torch.float32:
+        # On the CPU torch rounds `alpha` to half precision as well; devices evaluate the fused form in float32.
+        return y.float().add_(delta, alpha=c).to(y.dtype)
     return torch.add(y, delta, alpha=c)

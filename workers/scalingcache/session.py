@@ -77,8 +77,8 @@ class Session:
 
     def predict(self, stream: str) -> Tensor:
         """The last block's output at the current, predicted step; same shape and dtype as observed."""
-        memory = self._streams[stream]
-        if memory.y is None or memory.delta is None:
+        memory = self._streams.get(stream)
+        if memory is None or memory.y is None or memory.delta is None:
             raise RuntimeError(f"stream {stream!r} was not seen at two full steps before step {self.step}")
         c = extrapolation(self._alpha[:, -1], self._controller.tau, self.step)
         return predict(memory.y, memory.delta, float(c))

@@ -1,0 +1,29 @@
+"""Models for the tests of the workers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.workers.micro_wan import micro_entry, save_micro_wan
+from workers.models.loaded import LoadedModel, load_model
+from workers.models.wan import Wan
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread() -> None:
+    """Tests run side by side; threads of several processes on the same cores slow each other down."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def micro_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("micro-wan")
+    save_micro_wan(folder)
+    return folder
+
+
+@pytest.fixture
+def micro(micro_folder: Path) -> LoadedModel:
+    """A fresh pipeline for each test: what a test leaves on it must not reach another."""
+    return load_model(micro_entry(micro_folder), Wan())

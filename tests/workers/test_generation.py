@@ -1,0 +1,142 @@
+"""What a generation reports, and when it is accelerated."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.workers.caching.test_transformer import request
+from tests.workers.micro_wan import BLOCKS
+from workers.generation import Watcher, generate
+from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed, UnsupportedPipeline
+from workers.models.loaded import LoadedModel, load_model
+from workers.models.wan import Wan
+from workers.scalingcache.coefficients import Coefficients
+
+
+@pytest.fixture
+def calibrated(micro: LoadedModel) -> LoadedModel:
+    steps = request().steps
+    coefficients = Coefficients(
+        key=micro.key(request()),
+        alpha=torch.full((steps, BLOCKS), 0.9, dtype=torch.float64),
+        spread=torch.zeros(steps, BLOCKS, dtype=torch.float64),
+        kappa=3.0,
+        max_skip=6,
+        final_full_steps=1,
+        estimator="pooled",
+        prompts=1,
+        seeds=1,
+        convergence=[(1, 0.0)],
+        expected_full_steps={4: 6.0},
+        expected_full_steps_literal={4: 9.0},
+        relative_change=[0.1] * steps,
+        prediction_error=[0.2] * (steps - 2),
+    )
+    return replace(micro, coefficients=coefficients)
+
+
+def test_an_accelerated_run_says_what_happened(calibrated: LoadedModel) -> None:
+    report = generate(calibrated, request()).report
+    assert report.engaged and report.reason is None
+    assert report.full_steps + report.cached_steps == report.steps == len(report.decisions) == 12
+    assert report.decisions.count("F") == report.full_steps < 12
+    assert report.speedup_estimated == 12 / report.full_steps
+    assert report.speedup_measured == pytest.approx(report.full_step_seconds * 12 / report.timings["denoise"])
+    assert report.cache_bytes > 0
+    assert set(report.timings) == {"encode_prompt", "denoise", "decode"}
+    assert len(report.epsilon) == len(report.delta) == 12
+
+
+def test_the_watcher_hears_of_every_stage_and_step_in_order(calibrated: LoadedModel) -> None:
+    heard: list[Any] = []
+    report = generate(
+        calibrated, request(), Watcher(heard.append, lambda index, kind, _: heard.append((index, kind)))
+    ).report
+    kinds = {"F": "full", "P": "predicted"}
+    steps = [(index, kinds[letter]) for index, letter in enumerate(report.decisions)]
+    assert heard == ["encode_prompt", "denoise", *steps, "decode"]
+
+
+@pytest.mark.parametrize("sf", [12, 13, 40])
+def test_sf_of_all_steps_is_bit_identical_to_the_untouched_pipeline(calibrated: LoadedModel, sf: int) -> None:
+    asked = request(sf=sf)
+    generation = generate(calibrated, asked)
+    stock = calibrated.pipeline(
+        prompt=asked.prompt, negative_prompt="", width=32, height=32, num_frames=5, guidance_scale=3.0,
+        num_inference_steps=12, generator=torch.Generator().manual_seed(7), max_sequence_length=8, output_type="np",
+    ).frames[0]  # fmt: skip
+    assert np.array_equal(generation.frames, (stock * 255).round().astype(np.uint8))
+    assert (generation.report.speedup_measured, generation.report.engaged) == (1.0, False)
+    assert generation.report.reason == "not_requested"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"sf": 11}, "too_few_steps"),
+        ({"steps": 20}, "other_settings: steps"),
+        ({"flow_shift": 3.0}, "other_settings: scheduler"),
+        ({"width": 64, "height": 64}, "other_settings: size_class"),
+        ({"guidance": 1.0}, "other_settings: guidance"),
+    ],
+)
+def test_a_run_that_cannot_be_accelerated_is_computed_in_full_and_says_why(
+    calibrated: LoadedModel, changes: dict[str, Any], reason: str
+) -> None:
+    report = generate(calibrated, request(**changes)).report
+    assert not report.engaged
+    assert report.reason is not None and report.reason.startswith(reason)
+    assert report.cached_steps == 0
+
+
+def test_a_model_without_coefficients_says_so(micro: LoadedModel) -> None:
+    reason = generate(micro, request()).report.reason
+    assert reason is not None and reason.startswith("not_calibrated")
+
+
+def test_jobs_with_other_settings_in_between_give_the_same_bytes(calibrated: LoadedModel) -> None:
+    first = generate(calibrated, request(sf=4)).frames
+    with pytest.raises(JobCancelled):
+        generate(calibrated, request(sf=3, width=64), Watcher(step=cancel_at(5)))
+    generate(calibrated, request(sf=6, frames=9, flow_shift=3.0, guidance=1.0, seed=3))
+    assert np.array_equal(generate(calibrated, request(sf=4)).frames, first)
+
+
+def cancel_at(step: int) -> Any:
+    def watch(index: int, *_: Any) -> None:
+        if index == step:
+            raise JobCancelled("stop")
+
+    return watch
+
+
+def test_a_scheduler_that_calls_the_model_twice_a_step_is_refused(calibrated: LoadedModel) -> None:
+    from diffusers import FlowMatchHeunDiscreteScheduler
+
+    calibrated.pipeline.scheduler = FlowMatchHeunDiscreteScheduler()
+    with pytest.raises(UnsupportedPipeline, match="FlowMatchHeunDiscreteScheduler calls the transformer 2 times"):
+        generate(calibrated, request())
+
+
+def test_coefficients_of_other_weights_are_refused_when_the_model_is_loaded(
+    calibrated: LoadedModel, tmp_path: Any
+) -> None:
+    path = tmp_path / "micro.json"
+    assert calibrated.coefficients is not None
+    calibrated.coefficients.save(path)
+    entry = calibrated.entry.model_copy(update={"coefficients": str(path)})
+    assert load_model(entry, Wan()).coefficients is not None
+
+    foreign = replace(calibrated.coefficients, key=replace(calibrated.coefficients.key, fingerprint="f" * 32))
+    foreign.save(path)
+    with pytest.raises(CoefficientsMismatch, match=r"measured on weights ffff.*calibrate --model micro-wan"):
+        load_model(entry, Wan())
+
+
+def test_a_missing_checkpoint_is_one_readable_error(micro: LoadedModel, tmp_path: Any) -> None:
+    entry = micro.entry.model_copy(update={"source": str(tmp_path / "nowhere")})
+    with pytest.raises(ModelLoadFailed, match=r"micro-wan from .*nowhere"):
+        load_model(entry, Wan())
