@@ -1,0 +1,48 @@
+"""The application: parts in, routes and middleware around them. Nothing happens at import."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from service import errors
+from service.access import Access
+from service.errors import ErrorBody
+from service.limits import BodyLimit
+from service.parts import Parts
+from service.routes import health, models, videos
+from service.settings import Settings
+
+# Named by class, these stand for all codes, and keep FastAPI from announcing a 422 of another shape.
+_ERROR_DOCS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "The request cannot be served as it is."},
+    "5XX": {"model": ErrorBody, "description": "The service cannot serve it now."},
+}
+
+
+def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
+    """The service for these settings. `parts` replaces what it would open itself. Raises `CatalogueError`."""
+    parts = parts or Parts.open(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        parts.queue.close()
+
+    app = FastAPI(
+        title="ScalingCache Serve",
+        version=version("scalingcache-serve"),
+        description="Videos from diffusion transformers, accelerated by ScalingCache, in the OpenAI Videos shape.",
+        middleware=[Middleware(Access, metrics=parts.metrics), Middleware(BodyLimit)],
+        lifespan=lifespan,
+        redirect_slashes=False,
+        responses=_ERROR_DOCS,
+    )
+    app.state.parts = parts
+    errors.install(app)
+    for noun in (health, models, videos):
+        app.include_router(noun.router)
+    return app

@@ -1,0 +1,191 @@
+"""From an error class to what a client sees: one table, one shape, for every way a request can fail."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from workers.jobs.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    JobNotFinished,
+    JobNotFound,
+    ModelNotFound,
+    QueueUnavailable,
+    ScalingCacheError,
+)
+
+
+class NotSupported(InvalidRequest):
+    """The call exists in the OpenAI API but not here."""
+
+    code = "not_supported"
+
+
+class MalformedBody(ScalingCacheError):
+    """The body is not what its content type says."""
+
+    code = "malformed_body"
+
+
+class BodyTooLarge(ScalingCacheError):
+    """The body has more bytes than its content type may have."""
+
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(ScalingCacheError):
+    """The body has a content type that this call does not read."""
+
+    code = "unsupported_media_type"
+
+
+class ArtifactGone(ScalingCacheError):
+    """The job completed, but its file is no longer kept."""
+
+    code = "artifact_gone"
+
+
+class RangeNotSatisfiable(ScalingCacheError):
+    """The Range header asks for bytes that the file does not have."""
+
+    code = "range_not_satisfiable"
+
+
+class ErrorDetail(BaseModel):
+    """All four keys are always present."""
+
+    message: str = Field(description="What was wrong, with which value, and what is allowed.")
+    type: str = Field(description="The kind of error: invalid_request_error or server_error.")
+    param: str | None = Field(description="The field that was wrong.")
+    code: str = Field(description="Stable, for programs.")
+
+
+class ErrorBody(BaseModel):
+    error: ErrorDetail
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a class of errors is answered. `message` replaces the error's own where that tells of the inside."""
+
+    status: int
+    type: str = "invalid_request_error"
+    headers: dict[str, str] = field(default_factory=dict)
+    message: str | None = None
+
+
+# OpenAI's clients retry 408, 409, 429 and everything from 500; an error that no retry heals must stay clear of those.
+ANSWERS: dict[type[ScalingCacheError], Answer] = {
+    InvalidRequest: Answer(400),
+    ModelNotFound: Answer(404),
+    JobNotFound: Answer(404),
+    JobNotFinished: Answer(422),
+    IdempotencyConflict: Answer(422),
+    MalformedBody: Answer(400),
+    BodyTooLarge: Answer(413, headers={"connection": "close"}),
+    UnsupportedMediaType: Answer(415),
+    ArtifactGone: Answer(410),
+    RangeNotSatisfiable: Answer(416),
+    QueueUnavailable: Answer(
+        503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or takes no writes; try again."
+    ),
+}
+
+INTERNAL = Answer(500, "server_error", message="The service failed; try again.")
+
+HTTP_CODES = {400: MalformedBody.code, 404: "not_found", 405: "method_not_allowed"}
+
+
+def answer_of(error: ScalingCacheError) -> Answer:
+    """The row of the nearest class in the table."""
+    return next((ANSWERS[cls] for cls in type(error).__mro__ if cls in ANSWERS), INTERNAL)
+
+
+def error_response(
+    status: int, *, message: str, type: str, code: str, param: str | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    body = ErrorBody(error=ErrorDetail(message=message, type=type, param=param, code=code))
+    return JSONResponse(body.model_dump(), status, headers)
+
+
+def internal_error() -> JSONResponse:
+    """Says nothing of the cause: the log has it, under the same request id."""
+    return response_of(ScalingCacheError())
+
+
+def response_of(error: ScalingCacheError) -> JSONResponse:
+    answer = answer_of(error)
+    return error_response(
+        answer.status,
+        message=answer.message or str(error),
+        type=answer.type,
+        code=ScalingCacheError.code if answer is INTERNAL else error.code,
+        param=error.param if isinstance(error, InvalidRequest) else None,
+        headers=answer.headers,
+    )
+
+
+def invalid_value(details: dict[str, Any], allowed: tuple[str, ...] = ()) -> InvalidRequest:
+    """The first complaint of pydantic as one sentence with field, value and what is allowed."""
+    param = ".".join(str(part) for part in details["loc"]) or "body"
+    if details["type"] == "extra_forbidden":
+        return InvalidRequest(param, f"unknown field {param!r}; allowed: {', '.join(allowed)}")
+    if details["type"] == "missing":
+        return InvalidRequest(param, f"{param} is required")
+    reason = re.sub(r"^(Value error, |(Input|String|Value|Dictionary) should )", _must, str(details["msg"]))
+    return InvalidRequest(param, f"{param} {shorten(details['input'])}: {reason}")
+
+
+def _must(start: re.Match[str]) -> str:
+    return "must " if start[2] else ""
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """A value for a message: quoted, and cut where it is long."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return "of that length"  # Python refuses to print the longest ones
+    text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+async def on_error(request: Request, error: ScalingCacheError) -> JSONResponse:
+    request.state.error_code = error.code
+    response = response_of(error)
+    if response.status_code >= 500:
+        cause = type(error.__cause__ or error).__name__
+        structlog.get_logger("service").error("request failed", error=error.code, cause=cause)
+    return response
+
+
+async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    details = error.errors()[0]
+    where, *loc = details["loc"]
+    return await on_error(request, invalid_value({**details, "loc": loc or [where]}))
+
+
+async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+    """What Starlette itself refuses: an unknown path, a wrong method, a malformed form."""
+    code = HTTP_CODES.get(error.status_code, "http_error")
+    request.state.error_code = code
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    return error_response(
+        error.status_code,
+        message=message,
+        type="invalid_request_error" if error.status_code < 500 else "server_error",
+        code=code,
+        headers=dict(error.headers or {}),
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Replace the framework's own handlers, so that no answer has another shape."""
+    app.exception_handler(ScalingCacheError)(on_error)
+    app.exception_handler(RequestValidationError)(on_validation_error)
+    app.exception_handler(HTTPException)(on_http_exception)

@@ -1,0 +1,57 @@
+"""What the endpoints work with, built once by the application and handed to each of them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self
+
+from fastapi import Depends, Request
+
+from service.metrics import Metrics
+from service.settings import Settings
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.queue import JobQueue
+from workers.models.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`served_since` is when the catalogue was last written, in Unix seconds; `clock` tells Unix seconds."""
+
+    catalogue: Catalogue
+    served_since: int
+    queue: JobQueue
+    artifacts: ArtifactStore
+    artifacts_root: Path
+    metrics: Metrics
+    clock: Callable[[], float] = time.time
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Raises `CatalogueError`. Redis need not be there yet."""
+        catalogue = Catalogue.read(settings.catalogue)
+        queue = JobQueue(settings.redis_url, retention_seconds=settings.retention_seconds)
+        return cls(
+            catalogue=catalogue,
+            served_since=int(settings.catalogue.stat().st_mtime),
+            queue=queue,
+            artifacts=ArtifactStore(settings.artifacts),
+            artifacts_root=settings.artifacts,
+            metrics=Metrics(queue, list(catalogue.entries)),
+        )
+
+
+def _parts(request: Request) -> Parts:
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+def _tenant() -> str:
+    """Whose request this is. Without accounts there is one tenant."""
+    return "default"
+
+
+Service = Annotated[Parts, Depends(_parts)]
+Tenant = Annotated[str, Depends(_tenant)]

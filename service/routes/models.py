@@ -1,0 +1,78 @@
+"""The models that this service serves."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from service.parts import Parts, Service
+from workers.jobs.errors import QueueUnavailable
+from workers.models.base import Defaults, Limits, ModelEntry
+
+router = APIRouter(tags=["models"])
+
+
+class SfRange(BaseModel):
+    minimum: int
+    maximum: int = Field(description="The most steps a request may have; sf is at most the steps of its request.")
+    default: int
+
+
+class Model(BaseModel):
+    """OpenAI's model shape; from `family` on the keys are this service's own."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    family: str
+    media: Literal["video", "image"]
+    defaults: Defaults
+    limits: Limits
+    size_multiple: int = Field(description="Width and height are multiples of this.")
+    frame_multiple: int = Field(description="Frames are a multiple of this, plus one.")
+    sf: SfRange
+    live_workers: int | None = Field(description="Null when the queue cannot be asked.")
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+@router.get("/v1/models")
+def list_models(parts: Service) -> ModelList:
+    """All models, in the order of the catalogue; the first is the default."""
+    workers = _live_workers(parts)
+    return ModelList(data=[_show(parts, entry, workers) for entry in parts.catalogue.entries.values()])
+
+
+@router.get("/v1/models/{model_id}")
+def retrieve(parts: Service, model_id: str) -> Model:
+    """One model: what it takes and what it gets when a request does not say."""
+    return _show(parts, parts.catalogue.entry(model_id), _live_workers(parts))
+
+
+def _live_workers(parts: Parts) -> list[str] | None:
+    """One model name for each live worker that serves it."""
+    try:
+        return [model for worker in parts.queue.workers() for model in worker.models]
+    except QueueUnavailable:
+        return None
+
+
+def _show(parts: Parts, entry: ModelEntry, workers: list[str] | None) -> Model:
+    family = parts.catalogue.family(entry.name)
+    return Model(
+        id=entry.name,
+        created=parts.served_since,
+        owned_by="scalingcache-serve",
+        family=entry.family,
+        media=family.media,
+        defaults=entry.defaults,
+        limits=entry.limits,
+        size_multiple=family.size_multiple,
+        frame_multiple=family.frame_multiple,
+        sf=SfRange(minimum=2, maximum=entry.limits.max_steps, default=entry.defaults.sf),
+        live_workers=None if workers is None else workers.count(entry.name),
+    )

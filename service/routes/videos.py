@@ -1,0 +1,136 @@
+"""The video calls."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from service.bodies import read_fields
+from service.content import ArtifactResponse, open_artifact
+from service.errors import NotSupported
+from service.parts import Parts, Service, Tenant
+from service.schemas import CreateVideo, parse_create, video_models
+from service.submission import Attempt, submit
+from service.video import Video, VideoDeleted, VideoList, poll_after_ms, video_of
+from workers.jobs.errors import JobNotFound
+from workers.jobs.job import Job, JobState
+
+router = APIRouter(tags=["videos"])
+
+
+async def _create_body(request: Request) -> CreateVideo:
+    return parse_create(await read_fields(request))
+
+
+def _form_schema() -> dict[str, Any]:
+    schema = CreateVideo.model_json_schema()
+    schema["description"] = "As in JSON, with metadata as metadata[key] fields."
+    return schema
+
+
+_CREATE_DOCS = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": CreateVideo.model_json_schema()},
+            "multipart/form-data": {"schema": _form_schema()},
+        },
+    }
+}
+
+
+def _show(parts: Parts, job: Job) -> Video:
+    position = parts.queue.position(job) if job.state is JobState.QUEUED else None
+    return video_of(job, queue_position=position, now=parts.clock())
+
+
+def _find(parts: Parts, tenant: str, video_id: str) -> Job:
+    if not video_id.startswith("video_"):
+        raise JobNotFound(f"there is no video {video_id[:120]!r}")
+    return parts.queue.get(video_id, tenant)
+
+
+@router.post("/v1/videos", openapi_extra=_CREATE_DOCS)
+def create(
+    parts: Service,
+    tenant: Tenant,
+    response: Response,
+    body: Annotated[CreateVideo, Depends(_create_body)],
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    x_stainless_retry_count: Annotated[str, Header(include_in_schema=False)] = "0",
+) -> Video:
+    """Put a video on the queue. With an `Idempotency-Key`, repeating the same body gives the same video for a day."""
+    retry = int(x_stainless_retry_count) if x_stainless_retry_count.isdecimal() else 0
+    video = _show(parts, submit(parts, Attempt(tenant, body, idempotency_key, retry)))
+    response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
+    return video
+
+
+@router.get("/v1/videos")
+def list_videos(
+    parts: Service,
+    tenant: Tenant,
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Annotated[Literal["asc", "desc"], Query(description="By time of creation.")] = "desc",
+) -> VideoList:
+    """The videos, newest first unless asked otherwise, in pages."""
+    models = [entry.name for entry in video_models(parts.catalogue)]
+    jobs, more = parts.queue.list(tenant, models, after=after, limit=limit, ascending=order == "asc")
+    ids = [job.id for job in jobs]
+    return VideoList(
+        data=[_show(parts, job) for job in jobs],
+        first_id=ids[0] if ids else None,
+        last_id=ids[-1] if ids else None,
+        has_more=more,
+    )
+
+
+# Before the paths with an id, or "edits" would be one.
+@router.post("/v1/videos/edits", include_in_schema=False)
+@router.post("/v1/videos/extensions", include_in_schema=False)
+@router.post("/v1/videos/characters", include_in_schema=False)
+@router.get("/v1/videos/characters/{character_id}", include_in_schema=False)
+@router.post("/v1/videos/{video_id}/remix", include_in_schema=False)
+async def not_supported(request: Request) -> None:
+    raise NotSupported("path", f"{request.method} {request.url.path} is not supported; create a new video instead")
+
+
+@router.get("/v1/videos/{video_id}")
+def retrieve(parts: Service, tenant: Tenant, response: Response, video_id: str) -> Video:
+    """One video as it stands, also when it failed."""
+    video = _show(parts, _find(parts, tenant, video_id))
+    response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
+    return video
+
+
+@router.delete("/v1/videos/{video_id}")
+def delete(parts: Service, tenant: Tenant, video_id: str) -> VideoDeleted:
+    """Forget a video, its prompt and its files; one that waits or runs is cancelled first."""
+    job = _find(parts, tenant, video_id)
+    parts.queue.delete(job.id, tenant)
+    if job.artifact is not None:  # Else an attempt may still be writing; the workers' sweep comes after it.
+        parts.artifacts.delete(tenant, job.id)
+    return VideoDeleted(id=job.id)
+
+
+@router.post("/v1/videos/{video_id}/cancel")
+def cancel(parts: Service, tenant: Tenant, video_id: str) -> Video:
+    """Stop a video: at once while it waits, at its next step while it runs. One that has ended stays as it is."""
+    return _show(parts, parts.queue.cancel(_find(parts, tenant, video_id).id, tenant))
+
+
+@router.get(
+    "/v1/videos/{video_id}/content",
+    response_class=ArtifactResponse,
+    responses={200: {"content": {"video/mp4": {}}}, 206: {"content": {"video/mp4": {}}}},
+)
+def content(
+    parts: Service,
+    tenant: Tenant,
+    video_id: str,
+    variant: Annotated[Literal["video", "thumbnail", "spritesheet"], Query()] = "video",
+) -> ArtifactResponse:
+    """The file of a completed video; `Range` gives a part of it."""
+    if variant != "video":
+        raise NotSupported("variant", f"variant {variant!r} is not supported yet; allowed: video")
+    return open_artifact(_find(parts, tenant, video_id), parts.artifacts)

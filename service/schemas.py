@@ -1,0 +1,163 @@
+"""What the HTTP calls take: the fields of a request, their checks, and the generation they become."""
+
+import hashlib
+import json
+import secrets
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from service.errors import NotSupported, invalid_value
+from workers.jobs.errors import InvalidRequest, ModelNotFound
+from workers.jobs.job import GenerationRequest
+from workers.models.base import ModelEntry
+from workers.models.catalogue import Catalogue
+
+METADATA_PAIRS = 16
+SEED_BITS = 32  # what a client in any language keeps exactly
+
+
+def _not_a_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a boolean")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
+Number = Annotated[float, BeforeValidator(_not_a_boolean)]
+
+
+class CreateVideo(BaseModel):
+    """A video to make. Numbers may also come as strings, as in forms. What is left out gets the model's default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    prompt: str = Field(min_length=1, max_length=32_000, description="What the video shows.")
+    model: str | None = Field(default=None, description="A model of GET /v1/models. Default: the first of them.")
+    seconds: Number | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="Length; made is the nearest frame count of the model. Not with frames.",
+    )
+    size: str | None = Field(
+        default=None, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$", description="Width x height in pixels: 96x96."
+    )
+    frames: Integer | None = Field(default=None, ge=1, le=100_000, description="Frames, in the model's pattern.")
+    fps: Integer | None = Field(default=None, ge=1, le=120, description="Frames a second.")
+    steps: Integer | None = Field(default=None, ge=1, le=10_000, description="Denoising steps.")
+    sf: Integer | None = Field(
+        default=None,
+        ge=2,
+        le=10_000,
+        description="ScalingCache's S_f, from 2 to steps: how many first steps run in full. Smaller is faster, "
+        "larger more faithful; sf = steps runs the plain pipeline.",
+    )
+    guidance: Number | None = Field(default=None, ge=0, le=100, description="Classifier-free guidance scale.")
+    flow_shift: Number | None = Field(default=None, gt=0, le=100, description="Shift of the flow-matching schedule.")
+    seed: Integer | None = Field(
+        default=None, ge=0, lt=2**63, description="Same request, same seed: same video. Random when left out, and told."
+    )
+    negative_prompt: str | None = Field(default=None, max_length=32_000, description="What the video must not show.")
+    priority: Literal["high", "normal", "low"] = Field(default="normal", description="High overtakes normal and low.")
+    metadata: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=METADATA_PAIRS,
+        description="Up to 16 pairs of yours, kept with the job; in a form as metadata[key].",
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _says_something(cls, prompt: str) -> str:
+        if not prompt.strip():
+            raise ValueError("must have at least one character that is not a space")
+        return prompt
+
+    @field_validator("metadata")
+    @classmethod
+    def _small(cls, metadata: dict[str, str]) -> dict[str, str]:
+        if any(not 1 <= len(key) <= 64 or len(value) > 512 for key, value in metadata.items()):
+            raise ValueError("keys must have 1 to 64 characters, values at most 512")
+        return metadata
+
+    def fingerprint(self) -> str:
+        """Equal for equal requests, whichever content type they came in."""
+        canonical = json.dumps(self.model_dump(exclude_unset=True), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def parse_create(fields: dict[str, Any]) -> CreateVideo:
+    """The request in a decoded body. Raises `InvalidRequest` for the first field that is wrong."""
+    if "input_reference" in fields:
+        raise NotSupported("input_reference", "input_reference is not supported: no served model takes an image yet")
+    # Many clients send null for what they leave out. An unknown field stays unknown.
+    said = {name: value for name, value in fields.items() if value is not None or name not in CreateVideo.model_fields}
+    try:
+        return CreateVideo.model_validate(said)
+    except ValidationError as error:
+        complaints = error.errors(include_url=False)
+        # An unknown field explains the others: it is often the misspelt name of the one that is missing.
+        first = next((each for each in complaints if each["type"] == "extra_forbidden"), complaints[0])
+        raise invalid_value(dict(first), tuple(CreateVideo.model_fields)) from None
+
+
+def video_models(catalogue: Catalogue) -> list[ModelEntry]:
+    """The models that make videos, in the catalogue's order."""
+    return [entry for entry in catalogue.entries.values() if catalogue.family(entry.name).media == "video"]
+
+
+def _model(name: str | None, catalogue: Catalogue) -> ModelEntry:
+    served = video_models(catalogue)
+    for entry in served:
+        if name is None or entry.name == name:
+            return entry
+    raise ModelNotFound("model", f"model {name!r} does not exist; allowed: {', '.join(e.name for e in served)}")
+
+
+def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
+    if body.frames is not None and body.seconds is not None:
+        raise InvalidRequest("seconds", f"seconds {body.seconds:g} and frames {body.frames}: give one of the two")
+    if body.seconds is None:
+        return body.frames or entry.defaults.frames
+    fps, most = body.fps or entry.defaults.fps, entry.limits.max_frames
+    if body.seconds * fps > most + 1:
+        raise InvalidRequest(
+            "seconds",
+            f"seconds {body.seconds:g} at {fps} fps is {body.seconds * fps:g} frames; "
+            f"{entry.name} makes at most {most} frames, which is {most / fps:.6g} seconds",
+        )
+    return catalogue.family(entry.name).nearest_frames(body.seconds * fps, entry.limits)
+
+
+def _sf(body: CreateVideo, steps: int, default: int) -> int:
+    if body.sf is None:
+        return max(2, min(default, steps))
+    if body.sf > max(2, steps):
+        raise InvalidRequest(
+            "sf", f"sf {body.sf} must be between 2 and steps, which is {steps}; sf {steps} runs without the cache"
+        )
+    return body.sf
+
+
+def resolve(body: CreateVideo, catalogue: Catalogue) -> GenerationRequest:
+    """The generation that a request asks for, every default filled in and checked against its model."""
+    entry = _model(body.model, catalogue)
+    defaults = entry.defaults
+    width, height = map(int, body.size.split("x")) if body.size else (defaults.width, defaults.height)
+    steps = body.steps or defaults.steps
+    request = GenerationRequest(
+        model=entry.name,
+        prompt=body.prompt,
+        negative_prompt=defaults.negative_prompt if body.negative_prompt is None else body.negative_prompt,
+        width=width,
+        height=height,
+        frames=_frames(body, entry, catalogue),
+        fps=body.fps or defaults.fps,
+        steps=steps,
+        sf=_sf(body, steps, defaults.sf),
+        guidance=defaults.guidance if body.guidance is None else body.guidance,
+        flow_shift=defaults.flow_shift if body.flow_shift is None else body.flow_shift,
+        seed=secrets.randbits(SEED_BITS) if body.seed is None else body.seed,
+    )
+    catalogue.check(request)
+    return request

@@ -1,0 +1,62 @@
+"""From a request to its one job, however often the request arrives."""
+
+from dataclasses import dataclass
+
+from service.parts import Parts
+from service.schemas import CreateVideo, resolve
+from workers.jobs.job import GenerationRequest, Job, Priority, new_job_id
+
+IDEMPOTENCY_SECONDS = 86_400
+RETRY_SECONDS = 60.0
+RETRY_PAGES = 10
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One arrival of a request: its key if it has one, and which retry of its client this is (0 for the first try)."""
+
+    tenant: str
+    body: CreateVideo
+    idempotency_key: str | None
+    retry: int
+
+
+def submit(parts: Parts, attempt: Attempt) -> Job:
+    """The job of this request, new or the one that an earlier arrival made. Raises `InvalidRequest`."""
+    body, tenant = attempt.body, attempt.tenant
+    request, priority = resolve(body, parts.catalogue), Priority(body.priority)
+    fresh = job_id = new_job_id(request.model)
+    if attempt.idempotency_key is not None:
+        job_id = parts.queue.reserve(tenant, attempt.idempotency_key, body.fingerprint(), fresh, IDEMPOTENCY_SECONDS)
+    elif attempt.retry and (earlier := _first_try(parts, attempt, request)):
+        return earlier
+    job = parts.queue.submit(job_id=job_id, tenant=tenant, priority=priority, request=request, metadata=body.metadata)
+    if job_id == fresh:
+        parts.metrics.job_submitted(request, priority)
+    return job
+
+
+def _first_try(parts: Parts, attempt: Attempt, request: GenerationRequest) -> Job | None:
+    """The newest job of the last minute that the same body made: OpenAI's clients count retries but send no key.
+
+    Looked up among the jobs rather than reserved beforehand, since a first try must always make a new job, also of a
+    body that came before, and the retry must then find that one.
+    """
+    oldest, after = parts.clock() - RETRY_SECONDS, None
+    for _ in range(RETRY_PAGES):
+        jobs, more = parts.queue.list(attempt.tenant, [request.model], after=after, limit=100, ascending=False)
+        for job in jobs:
+            if job.created_at < oldest:
+                return None
+            if _same(job, attempt.body, request):
+                return job
+        if not more:
+            return None
+        after = jobs[-1].id
+    return None
+
+
+def _same(job: Job, body: CreateVideo, request: GenerationRequest) -> bool:
+    """Whether the same body made this job; a seed that was drawn does not count."""
+    wanted = request if body.seed is not None else request.model_copy(update={"seed": job.request.seed})
+    return job.request == wanted and job.metadata == body.metadata and job.priority == body.priority

@@ -1,0 +1,61 @@
+"""A worker without a model: it claims from the real queue and publishes a real file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.job import JobError, RunReport
+from workers.jobs.queue import Attempt, JobQueue, Settled
+
+MODEL = "wan-test"
+VIDEO = bytes(range(256)) * 16
+
+REPORT = RunReport(
+    steps=50,
+    full_steps=20,
+    cached_steps=30,
+    decisions="F" * 20 + "P" * 30,
+    engaged=True,
+    reason=None,
+    speedup_measured=2.25,
+    speedup_estimated=2.5,
+    full_step_seconds=0.2,
+    predicted_step_seconds=0.004,
+    cache_bytes=1024,
+    timings={"load": 0.0, "encode_prompt": 0.1, "denoise": 4.0, "decode": 0.3, "encode_video": 0.2, "store": 0.01},
+    epsilon=[],
+    delta=[],
+)
+
+
+def _write(path: Path) -> None:
+    path.write_bytes(VIDEO)
+
+
+@dataclass
+class FakeWorker:
+    queue: JobQueue
+    store: ArtifactStore
+    name: str = "worker-1"
+
+    def announce(self) -> None:
+        self.queue.announce(self.name, [MODEL], "idle")
+
+    def claim(self) -> Attempt:
+        attempt = self.queue.claim([MODEL], self.name)
+        assert attempt is not None, "there is no job to claim"
+        return attempt
+
+    def complete(self, attempt: Attempt) -> Settled:
+        job = attempt.job
+        artifact = self.store.publish(job.tenant, job.id, attempt.token, "video.mp4", _write, "video/mp4")
+        return self.queue.complete(attempt, artifact, REPORT)
+
+    def fail(self, attempt: Attempt, code: str, message: str, max_attempts: int = 1) -> Settled:
+        return self.queue.fail(attempt, JobError(code=code, message=message), max_attempts)
+
+    def run_one(self) -> Settled:
+        """Claim the next job, go through its steps and complete it."""
+        attempt = self.claim()
+        self.queue.beat(attempt, "denoise", attempt.job.request.steps)
+        return self.complete(attempt)

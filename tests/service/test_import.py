@@ -1,0 +1,13 @@
+import subprocess
+import sys
+
+PROBE = """
+import sys
+import service.app, service.__main__
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "diffusers", "transformers", "av", "numpy"}))
+"""
+
+
+def test_the_service_starts_without_what_only_workers_need() -> None:
+    said = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said.strip() == "[]"
