@@ -43,7 +43,7 @@ def _convergence(coefficients: Coefficients, axes: Axes) -> None:
 
 def _heatmap(coefficients: Coefficients, axes: Axes) -> None:
     image = axes.imshow(
-        coefficients.alpha[2:].T,
+        coefficients.alpha[2:].T.numpy(),
         aspect="auto",
         origin="lower",
         cmap="RdBu_r",

@@ -1,0 +1,50 @@
+# Every target does its own set-up; a second run reuses it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+PROMPT ?= a red circle moving to the right on a black background
+SF ?= 10
+SEED ?= 7
+MODEL ?= wan-tiny
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench calibrate train-demo clean
+
+help: ## Show this list.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[worker,demo]' --group dev
+	@touch $@
+
+demo: $(READY) ## One prompt, uncached and accelerated, through Redis, service and worker. PROMPT="..." SF=10 SEED=7
+	$(BIN)/python -m demo run --prompt "$(PROMPT)" --sf $(SF) --seed $(SEED) --model $(MODEL)
+
+up: $(READY) ## Redis, service and worker, left running. PORT=8000
+	$(BIN)/python -m demo up --model $(MODEL) --port $(PORT)
+
+test: $(READY) ## All tests.
+	$(BIN)/python -m pytest
+
+check: $(READY) ## Style, types, import rules.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## Speed, fidelity and memory of each sf on wan-tiny, as a table and a plot.
+	$(BIN)/python -m bench.sf_curve --model $(MODEL)
+
+calibrate: $(READY) ## Measure the coefficients of a model again. MODEL=wan-tiny
+	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts demo/prompts/calibration.txt --seeds 5
+
+train-demo: $(READY) ## Train wan-tiny from nothing; goes on after an interruption.
+	$(BIN)/python -m demo.train
+
+clean: ## Remove what the targets made, except the virtual environment.
+	rm -rf out build

@@ -1,0 +1,117 @@
+"""`python -m demo run`: the same prompt and seed, uncached and accelerated, through the running product.
+`python -m demo up`: the product, left running."""
+
+import signal
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bench.contact_sheet import save_contact_sheet
+from bench.fidelity import Video, psnr, ssim
+from demo.embedded_redis import RedisServerMissing
+from demo.stack import Stack, StackFailed, running_stack
+from workers.video import read_mp4
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+PROMPT = "a red circle moving to the right on a black background"
+ModelOption = Annotated[str, typer.Option(help="A model of models.toml.")]
+
+
+@app.command()
+def run(
+    prompt: Annotated[str, typer.Option(help="What the video shows.")] = PROMPT,
+    sf: Annotated[int, typer.Option(help="Full steps at the start of the accelerated job.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same for both jobs.")] = 7,
+    model: ModelOption = "wan-tiny",
+    output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("out/demo"),
+) -> None:
+    """Generate one video uncached and once with ScalingCache, and compare them."""
+    with ExitStack() as undo:
+        with console.status("starting Redis, the service and a worker"):
+            stack = undo.enter_context(running_stack(model))
+        compare(stack, {"model": model, "prompt": prompt, "seed": seed}, sf, output)
+
+
+@app.command()
+def up(model: ModelOption = "wan-tiny", port: Annotated[int, typer.Option(help="Of the service.")] = 8000) -> None:
+    """Start Redis, the service and a worker, and leave them running until Ctrl-C."""
+    with running_stack(model, port) as stack:
+        console.print(f"service  {stack.url}  (try {stack.url}/docs)\nworker   {stack.metrics_url}")
+        console.print(f"redis    {stack.redis_url}\nlogs     {stack.logs}\nCtrl-C stops everything.")
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(1)
+                stack.check()
+    console.print("stopped")
+
+
+def compare(stack: Stack, request: dict[str, Any], sf: int, output: Path) -> None:
+    """Run the two jobs over HTTP, save both videos and a contact sheet, and print what was measured."""
+    output.mkdir(parents=True, exist_ok=True)
+    with httpx.Client(base_url=stack.url, timeout=30) as client:
+        steps = client.get(f"/v1/models/{request['model']}").raise_for_status().json()["defaults"]["steps"]
+        paths = {"uncached": output / "uncached.mp4", f"sf={sf}": output / f"sf-{sf}.mp4"}
+        jobs = {}
+        for (label, path), asked in zip(paths.items(), (steps, sf), strict=True):
+            jobs[label] = _generate(client, stack, label, request | {"sf": asked})
+            path.write_bytes(client.get(f"/v1/videos/{jobs[label]['id']}/content").raise_for_status().content)
+    videos = {label: read_mp4(path) for label, path in paths.items()}
+    sheet = output / "contact-sheet.png"
+    save_contact_sheet(sheet, {f"{label}: {request['prompt']}": video for label, video in videos.items()})
+    console.print(_table(jobs, videos))
+    console.print("\n".join(str(path) for path in [*paths.values(), sheet]))
+
+
+def _generate(client: httpx.Client, stack: Stack, label: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Submit a job and follow it to its end. Raises `StackFailed` when the job fails."""
+    created = client.post("/v1/videos", json=request)
+    if created.is_error:
+        raise StackFailed(created.json()["error"]["message"])
+    job: dict[str, Any] = created.json()
+    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[state]}"), console=console) as progress:
+        task = progress.add_task(label, total=100, state=job["state"])
+        while job["status"] in ("queued", "in_progress"):
+            stack.check()
+            time.sleep(0.2)
+            job = client.get(f"/v1/videos/{job['id']}").raise_for_status().json()
+            progress.update(task, completed=job["progress"], state=job["state"])
+    if job["status"] == "failed":
+        raise StackFailed(f"the job failed: {job['error']['code']}: {job['error']['message']}")
+    return job
+
+
+def _table(jobs: dict[str, dict[str, Any]], videos: dict[str, Video]) -> Table:
+    table = Table("", *jobs)
+    reference = next(iter(videos.values()))
+    denoise = [job["timings"]["denoise"] for job in jobs.values()]
+    rows = {
+        "full steps": [str(job["full_steps"]) for job in jobs.values()],
+        "cached steps": [str(job["cached_steps"]) for job in jobs.values()],
+        "denoise, s": [f"{seconds:.2f}" for seconds in denoise],
+        "speedup in the job": [f"{job['speedup']['measured']:.2f}x" for job in jobs.values()],
+        "speedup to uncached": [f"{denoise[0] / seconds:.2f}x" for seconds in denoise],
+        "PSNR, dB": ["-", *(f"{psnr(video, reference):.2f}" for video in list(videos.values())[1:])],
+        "SSIM": ["-", *(f"{ssim(video, reference):.4f}" for video in list(videos.values())[1:])],
+    }
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    return table
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both signals stop the processes in order
+    try:
+        app()
+    except (StackFailed, RedisServerMissing) as error:
+        console.print(f"[red]error:[/red] {error}", highlight=False)
+        raise SystemExit(1) from error
