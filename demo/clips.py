@@ -16,7 +16,7 @@ from torch import Tensor
 
 SIZE = 96
 """Side of a clip in pixels."""
-FRAMES = 33
+FRAMES = 45
 """Frames of a clip; 4k + 1, as the causal VAE wants."""
 
 COLOURS: dict[str, tuple[float, float, float]] = {
@@ -175,7 +175,7 @@ def _background(spec: ClipSpec) -> Tensor:
     elif kind == "striped":
         level = 0.45 + 0.1 * tone + 0.22 * torch.sin(x * (2.0 * torch.pi / 16.0)).mul(3.0).tanh()
     else:
-        coarse = torch.rand(1, 1, 24, 24, generator=generator)
+        coarse = torch.rand(1, 1, 12, 12, generator=generator)
         grain = torch.nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bicubic", align_corners=False)[0, 0]
         level = 0.5 + 0.12 * tone + 0.35 * (grain - 0.5)
         tint = torch.tensor([1.0, 0.93, 0.82]).view(3, 1, 1)

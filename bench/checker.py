@@ -1,0 +1,114 @@
+"""What a decoded video shows, by measurement: colour, motion and shape of its one coloured object.
+
+Backgrounds of the demo clips are nearly gray, so the object is where the picture is
+colourful. Nothing here knows of models; videos are uint8 arrays [frames, height, width, 3].
+"""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Video = NDArray[np.uint8]
+
+HUES = {"red": 0, "yellow": 60, "green": 120, "cyan": 180, "blue": 240, "magenta": 300}
+"""Degrees on the colour circle."""
+FILLS = {"square": 1.0, "circle": 0.785, "triangle": 0.5, "cross": 0.36}
+"""Part of its bounding box that each shape covers."""
+SECTORS = ("right", "down-right", "down", "down-left", "left", "up-left", "up", "up-right")
+"""Directions by 45 degree steps in image coordinates (y downwards)."""
+MIN_CHROMA = 45.0
+"""Largest minus smallest channel, of 255, below which nothing counts as coloured."""
+MIN_MOVE = 0.12
+"""Path of the centroid, as a part of the picture's side, below which the object stays."""
+MIN_GROWTH = 1.6
+"""Ratio of areas between the ends of the video from which the object grows or shrinks."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the checker sees; `none` where there is no coloured object."""
+
+    colour: str
+    motion: str
+    shape: str
+
+
+def object_mask(frame: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
+    """Pixels [height, width] whose chroma passes the threshold, cut down to the largest connected piece."""
+    picture = frame.astype(np.float32)
+    coloured = picture.max(-1) - picture.min(-1) > threshold
+    return _largest_piece(coloured)
+
+
+def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    from skimage.measure import label
+
+    pieces = label(mask, connectivity=2)
+    if pieces.max() == 0:
+        return mask
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    piece: NDArray[np.bool_] = pieces == sizes.argmax()
+    return piece
+
+
+def read_video(video: Video) -> Reading:
+    """Colour, motion and shape of the object in a video."""
+    picture = video.astype(np.float32)
+    chroma = picture.max(-1) - picture.min(-1)
+    threshold = max(MIN_CHROMA, 0.5 * float(np.percentile(chroma, 99.0)))
+    masks = [object_mask(frame, threshold) for frame in video]
+    seen = [index for index, mask in enumerate(masks) if mask.sum() >= 12]
+    if len(seen) < len(video) // 2:
+        return Reading("none", "none", "none")
+    return Reading(
+        colour_of(np.concatenate([video[i][masks[i]] for i in seen])),
+        motion_of([masks[i] for i in seen]),
+        shape_of([masks[i] for i in seen]),
+    )
+
+
+def colour_of(pixels: NDArray[np.uint8]) -> str:
+    """Name of the hue nearest to the mean colour of pixels [n, 3]."""
+    red, green, blue = (float(value) / 255.0 for value in np.median(pixels, axis=0))
+    hue = 360.0 * colorsys.rgb_to_hsv(red, green, blue)[0]
+    return min(HUES, key=lambda name: abs((hue - HUES[name] + 180.0) % 360.0 - 180.0))
+
+
+def motion_of(masks: list[NDArray[np.bool_]]) -> str:
+    """Direction of the centroid from the first to the last masks, or grows, shrinks, still."""
+    ends = max(1, len(masks) // 8)
+    first, last = masks[:ends], masks[-ends:]
+    move = np.mean([_centroid(m) for m in last], axis=0) - np.mean([_centroid(m) for m in first], axis=0)
+    if math.hypot(*move) >= MIN_MOVE * masks[0].shape[0]:
+        angle = math.degrees(math.atan2(move[1], move[0]))
+        return SECTORS[round(angle / 45.0) % 8]
+    growth = float(np.mean([m.sum() for m in last]) / np.mean([m.sum() for m in first]))
+    if growth >= MIN_GROWTH:
+        return "grows"
+    return "shrinks" if growth <= 1.0 / MIN_GROWTH else "still"
+
+
+def _centroid(mask: NDArray[np.bool_]) -> tuple[float, float]:
+    """(x, y) in pixels."""
+    rows, columns = np.nonzero(mask)
+    return float(columns.mean()), float(rows.mean())
+
+
+def shape_of(masks: list[NDArray[np.bool_]]) -> str:
+    """Shape whose fill is nearest to the median part of the bounding box that the object covers."""
+    fill = float(np.median([_fill(mask) for mask in masks]))
+    return min(FILLS, key=lambda name: abs(math.log(fill / FILLS[name])))
+
+
+def _fill(mask: NDArray[np.bool_]) -> float:
+    """Part of its bounding box that a mask covers."""
+    rows, columns = mask.sum(1), mask.sum(0)
+    tall, wide = np.nonzero(rows)[0], np.nonzero(columns)[0]
+    height, width = tall[-1] - tall[0] + 1, wide[-1] - wide[0] + 1
+    return float(mask.sum()) / float(height * width)

@@ -1,0 +1,71 @@
+"""Writes the prompt files: held-out combinations for evaluation, trained ones for calibration."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import product
+from pathlib import Path
+
+from demo.captions import plain_caption
+from demo.clips import BACKGROUNDS, COLOURS, LIGHTINGS, MOTIONS, SHAPES, is_held_out, plain_spec
+
+FOLDER = Path(__file__).parent / "prompts"
+HELD_OUT = FOLDER / "held_out.jsonl"
+CALIBRATION = FOLDER / "calibration.txt"
+SEED = 20261123
+COUNT = 60
+CALIBRATION_PROMPTS = """\
+a red circle moves to the right on a black background
+a blue square moves up and to the left on a sandy background
+a yellow triangle moves down on a checkered background, in dim light
+a cyan cross moves to the left on a striped background, in warm light
+a magenta circle grows on a gray background
+a green square shrinks on a white background, in cool light
+a green triangle moves down and to the right on a black background, in bright light
+a blue circle moves up on a gray background
+a red cross moves up and to the right on a white background
+a yellow square moves to the right and a blue circle moves up on a striped background
+a magenta striped square moves down and to the left on a gray background
+a cyan dotted circle moves to the right on a sandy background, in dim light
+a red triangle moves to the left and a green circle moves to the right on a gray background
+a yellow circle falls over a striped wall, in cool light
+a red square stays still on a black background
+a blue triangle stays still on a white background
+a green circle stays still on a gray background, in dim light
+a magenta cross stays still on a sandy background
+a magenta square stays still on a checkered background
+a cyan triangle stays still on a striped background, in bright light
+"""
+"""The first half moves a lot or has busy scenes, the last six hardly vary at all."""
+
+
+def held_out_prompts() -> list[dict[str, str]]:
+    """COUNT combinations that training never saw, colours, motions and shapes as even as chance allows."""
+    rng = random.Random(SEED)
+    left = [c for c in product(COLOURS, SHAPES, MOTIONS, BACKGROUNDS) if is_held_out(*c)]
+    rng.shuffle(left)
+    rows: list[dict[str, str]] = []
+    used: dict[str, int] = {}
+    while len(rows) < COUNT:
+        best = min(left, key=lambda c: sum(used.get(word, 0) / weight for word, weight in zip(c, (10, 15, 6, 10))))
+        left.remove(best)
+        for word in best:
+            used[word] = used.get(word, 0) + 1
+        colour, shape, motion, background = best
+        lighting = "normal" if rng.random() < 0.6 else rng.choice(tuple(LIGHTINGS)[1:])
+        spec = plain_spec(colour, shape, motion, background, lighting, seed=len(rows))
+        attributes = dict(colour=colour, shape=shape, motion=motion, background=background, lighting=lighting)
+        rows.append({"prompt": plain_caption(spec), **attributes})
+    return rows
+
+
+def main() -> None:
+    """Writes both files."""
+    FOLDER.mkdir(exist_ok=True)
+    HELD_OUT.write_text("".join(json.dumps(row) + "\n" for row in held_out_prompts()))
+    CALIBRATION.write_text(CALIBRATION_PROMPTS)
+
+
+if __name__ == "__main__":
+    main()
