@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from workers.jobs.errors import (
     IdempotencyConflict,
@@ -100,6 +101,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
 
 INTERNAL = Answer(500, "server_error", message="The service failed; try again.")
 
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 HTTP_CODES = {400: MalformedBody.code, 404: "not_found", 405: "method_not_allowed"}
 
 
@@ -175,12 +177,26 @@ async def on_http_exception(request: Request, error: HTTPException) -> JSONRespo
     code = HTTP_CODES.get(error.status_code, "http_error")
     request.state.error_code = code
     message = f"{request.method} {request.url.path}: {error.detail}"
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["allow"] = _allowed_methods(request)
+        message += f"; allowed: {headers['allow']}"
     return error_response(
         error.status_code,
         message=message,
         type="invalid_request_error" if error.status_code < 500 else "server_error",
         code=code,
-        headers=dict(error.headers or {}),
+        headers=headers,
+    )
+
+
+def _allowed_methods(request: Request) -> str:
+    """Of all routes with this path; the router itself tells those of the first one only."""
+    scopes = [{**request.scope, "method": method} for method in METHODS]
+    return ", ".join(
+        scope["method"]
+        for scope in scopes
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
     )
 
 

@@ -1,6 +1,7 @@
 """What the endpoints work with, built once by the application and handed to each of them."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from service.settings import Settings
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.queue import JobQueue
 from workers.models.catalogue import Catalogue
+
+TAKES_JOBS = ("idle", "busy")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ class Parts:
             artifacts=ArtifactStore(settings.artifacts),
             artifacts_root=settings.artifacts,
             metrics=Metrics(queue, list(catalogue.entries)),
+        )
+
+    def serving(self) -> Counter[str]:
+        """How many live workers take jobs of each model. Raises `QueueUnavailable`."""
+        return Counter(
+            model for worker in self.queue.workers() if worker.state in TAKES_JOBS for model in worker.models
         )
 
 

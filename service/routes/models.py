@@ -1,5 +1,6 @@
 """The models that this service serves."""
 
+from collections import Counter
 from typing import Literal
 
 from fastapi import APIRouter
@@ -32,7 +33,7 @@ class Model(BaseModel):
     size_multiple: int = Field(description="Width and height are multiples of this.")
     frame_multiple: int = Field(description="Frames are a multiple of this, plus one.")
     sf: SfRange
-    live_workers: int | None = Field(description="Null when the queue cannot be asked.")
+    live_workers: int | None = Field(description="Those that take jobs; null when the queue cannot be asked.")
 
 
 class ModelList(BaseModel):
@@ -43,25 +44,24 @@ class ModelList(BaseModel):
 @router.get("/v1/models")
 def list_models(parts: Service) -> ModelList:
     """All models, in the order of the catalogue; the first is the default."""
-    workers = _live_workers(parts)
+    workers = _serving(parts)
     return ModelList(data=[_show(parts, entry, workers) for entry in parts.catalogue.entries.values()])
 
 
 @router.get("/v1/models/{model_id}")
 def retrieve(parts: Service, model_id: str) -> Model:
     """One model: what it takes and what it gets when a request does not say."""
-    return _show(parts, parts.catalogue.entry(model_id), _live_workers(parts))
+    return _show(parts, parts.catalogue.entry(model_id), _serving(parts))
 
 
-def _live_workers(parts: Parts) -> list[str] | None:
-    """One model name for each live worker that serves it."""
+def _serving(parts: Parts) -> Counter[str] | None:
     try:
-        return [model for worker in parts.queue.workers() for model in worker.models]
+        return parts.serving()
     except QueueUnavailable:
         return None
 
 
-def _show(parts: Parts, entry: ModelEntry, workers: list[str] | None) -> Model:
+def _show(parts: Parts, entry: ModelEntry, workers: Counter[str] | None) -> Model:
     family = parts.catalogue.family(entry.name)
     return Model(
         id=entry.name,
@@ -74,5 +74,5 @@ def _show(parts: Parts, entry: ModelEntry, workers: list[str] | None) -> Model:
         size_multiple=family.size_multiple,
         frame_multiple=family.frame_multiple,
         sf=SfRange(minimum=2, maximum=entry.limits.max_steps, default=entry.defaults.sf),
-        live_workers=None if workers is None else workers.count(entry.name),
+        live_workers=None if workers is None else workers[entry.name],
     )

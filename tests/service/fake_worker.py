@@ -5,6 +5,7 @@ from pathlib import Path
 
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import JobError, RunReport
+from workers.jobs.presence import WorkerState
 from workers.jobs.queue import Attempt, JobQueue, Settled
 
 MODEL = "wan-test"
@@ -38,8 +39,8 @@ class FakeWorker:
     store: ArtifactStore
     name: str = "worker-1"
 
-    def announce(self) -> None:
-        self.queue.announce(self.name, [MODEL], "idle")
+    def announce(self, state: WorkerState = "idle") -> None:
+        self.queue.announce(self.name, [MODEL], state)
 
     def claim(self) -> Attempt:
         attempt = self.queue.claim([MODEL], self.name)

@@ -1,0 +1,76 @@
+"""The video object of records that are hard to come by."""
+
+import pytest
+
+from service.video import poll_after_ms, video_of
+from workers.jobs.job import GenerationRequest, Job, JobState, Priority
+
+REQUEST = GenerationRequest(
+    model="m", prompt="p", width=96, height=64, frames=33, fps=16, steps=50, sf=50, guidance=5, flow_shift=1, seed=7
+)
+
+
+def job(sf: int = 50, **changes: object) -> Job:
+    request = REQUEST.model_copy(update={"sf": sf})
+    base = {
+        "id": "video_m_1",
+        "tenant": "t",
+        "priority": Priority.NORMAL,
+        "state": JobState.QUEUED,
+        "created_at": 100.9,
+    }
+    return Job.model_validate({**base, "request": request, **changes})
+
+
+def test_times_are_whole_seconds_and_never_round_up() -> None:
+    video = video_of(job(state=JobState.COMPLETED, completed_at=200.99), queue_position=None, now=300.0)
+    assert (video.created_at, video.completed_at) == (100, 200)
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "code"),
+    [
+        (JobState.QUEUED, "queued", None),
+        (JobState.RUNNING, "in_progress", None),
+        (JobState.COMPLETED, "completed", None),
+        (JobState.FAILED, "failed", "internal_error"),
+        (JobState.DEAD, "failed", "internal_error"),
+        (JobState.CANCELLED, "failed", "cancelled"),
+    ],
+)
+def test_each_state_has_one_status_and_every_failed_one_an_error_code(
+    state: JobState, status: str, code: str | None
+) -> None:
+    video = video_of(job(state=state), queue_position=None, now=300.0)
+    assert (video.status, video.state) == (status, state)
+    assert (video.error and video.error.code) == code
+
+
+def test_the_error_of_an_earlier_attempt_does_not_show_while_the_job_goes_on() -> None:
+    again = job(error={"code": "worker_crashed", "message": "x"}, attempts=1)
+    assert video_of(again, queue_position=0, now=300.0).error is None
+
+
+def test_the_eta_comes_from_the_steps_done_where_all_steps_cost_the_same() -> None:
+    running = job(state=JobState.RUNNING, started_at=100.0, step=20)
+    assert video_of(running, queue_position=None, now=110.0).eta_seconds == pytest.approx(15.0)
+
+
+@pytest.mark.parametrize(
+    "unknowable",
+    [
+        job(),
+        job(state=JobState.RUNNING, started_at=100.0),
+        job(sf=10, state=JobState.RUNNING, started_at=100.0, step=20),
+        job(state=JobState.COMPLETED, started_at=100.0, step=50),
+    ],
+    ids=["queued", "no step yet", "cached", "completed"],
+)
+def test_there_is_no_eta_where_it_would_be_a_guess(unknowable: Job) -> None:
+    assert video_of(unknowable, queue_position=None, now=110.0).eta_seconds is None
+
+
+@pytest.mark.parametrize(("now", "milliseconds"), [(100.0, 500), (120.0, 3000), (10_000.0, 5000)])
+def test_the_next_look_is_a_tenth_of_the_eta_within_bounds(now: float, milliseconds: int) -> None:
+    video = video_of(job(state=JobState.RUNNING, started_at=100.0, step=20), queue_position=None, now=now)
+    assert poll_after_ms(video) == milliseconds
