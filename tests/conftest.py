@@ -9,7 +9,8 @@ import redis
 from demo.embedded_redis import EmbeddedRedis, RedisBinary, RedisServerMissing, find_server
 
 
-def _binary(request: pytest.FixtureRequest) -> RedisBinary:
+@pytest.fixture(scope="session")
+def redis_binary(request: pytest.FixtureRequest) -> RedisBinary:
     """The server that the test asks for, else the default. None at all skips here and fails in CI."""
     try:
         return getattr(request, "param", None) or find_server()
@@ -20,9 +21,9 @@ def _binary(request: pytest.FixtureRequest) -> RedisBinary:
 
 
 @pytest.fixture(scope="session")
-def redis_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedRedis]:
+def redis_server(redis_binary: RedisBinary) -> Iterator[EmbeddedRedis]:
     """A server shared by the tests of this process; `tests.redis_servers.every_redis` runs a test on each version."""
-    with EmbeddedRedis(binary=_binary(request).path) as server:
+    with EmbeddedRedis(binary=redis_binary.path) as server:
         yield server
 
 
@@ -35,7 +36,7 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
 
 
 @pytest.fixture
-def own_redis(request: pytest.FixtureRequest) -> Iterator[EmbeddedRedis]:
+def own_redis(redis_binary: RedisBinary) -> Iterator[EmbeddedRedis]:
     """A server of the test's own, which it may kill and start again."""
-    with EmbeddedRedis(binary=_binary(request).path) as server:
+    with EmbeddedRedis(binary=redis_binary.path) as server:
         yield server

@@ -6,5 +6,5 @@ from demo.embedded_redis import installed_servers
 
 #: Put on a module or test: it runs once on each version of redis-server that is installed here.
 every_redis = pytest.mark.parametrize(
-    "redis_server", installed_servers() or [None], indirect=True, ids=lambda server: f"redis-{server}", scope="session"
+    "redis_binary", installed_servers() or [None], indirect=True, ids=lambda binary: f"redis-{binary}", scope="session"
 )

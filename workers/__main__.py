@@ -93,6 +93,21 @@ def calibrate(
     console.print(f"estimator: {coefficients.estimator}; wrote {destination}, {', '.join(str(f) for f in figures)}")
 
 
+@app.command()
+def run() -> None:
+    """Serve jobs from the queue until SIGTERM. Set up by SCALINGCACHE_ variables, see workers/settings.py."""
+    from workers import logs
+    from workers.settings import Settings
+    from workers.shutdown import Shutdown
+    from workers.supervisor import Supervisor
+
+    logs.configure()
+    settings = Settings()
+    shutdown = Shutdown()
+    shutdown.install()
+    Supervisor(settings, Catalogue.read(settings.catalogue), shutdown).run()
+
+
 def _set_threads(threads: int | None) -> None:
     if threads is not None:
         import torch

@@ -1,7 +1,8 @@
 """Result files: published whole or not at all, each attempt in a folder of its own.
 
-A file lies at `<root>/<tenant>/<job>/<attempt token>/<file>`. Publication makes it durable; `JobQueue.complete` makes it
-the job's result. So an attempt that lost its job can leave a file behind, but never one that a client sees.
+A file lies at `<root>/<tenant>/<job>/<attempt token>/<file>`. Publication makes it durable, and only
+`JobQueue.complete` makes it the job's result. So an attempt that lost its job can leave a file behind, but
+never one that a client sees.
 """
 
 import errno

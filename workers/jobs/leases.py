@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pydantic import ValidationError
+
 from workers.jobs import keys
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
-from workers.jobs.errors import LeaseLost, WorkerCrashed
+from workers.jobs.errors import InvalidRequest, LeaseLost, WorkerCrashed
 from workers.jobs.job import Artifact, Job, JobError, JobState, RunReport, Stage, model_of
 from workers.jobs.records import job_from
 
@@ -79,7 +81,7 @@ class Leases:
             args = [token, worker, self.lease_seconds]
             record, last_ids = self._connection.call("claim", keys.root(model), args=args)
             if record:
-                return Attempt(job_from(record), token)
+                return self._attempt(record, token)
             self._seen.update(zip((keys.stream(model, lane) for lane in keys.LANES), last_ids, strict=True))
         return None
 
@@ -147,12 +149,22 @@ class Leases:
             state, owner = self._connection.commands.hmget(keys.job(job_id), ["state", "token"])
         return owner == token and state in (JobState.RUNNING, JobState.COMPLETED)
 
+    def _attempt(self, record: Sequence[str], token: str) -> Attempt | None:
+        """The claimed job; None when it cannot be read, and then it has failed: nobody is to claim it again."""
+        try:
+            return Attempt(job_from(record), token)
+        except ValidationError:
+            job_id = record[record.index("id") + 1]
+            error = JobError(code=InvalidRequest.code, message="the job's record is not one that this version can read")
+            self._settle_token(job_id, token, "failed", error.model_dump_json(), InvalidRequest.max_attempts)
+            return None
+
     def _settle(self, attempt: Attempt, wanted: str, *details: str | int) -> Settled:
-        state, seconds = self._connection.call(
-            "settle",
-            keys.root_of(attempt.job.id),
-            args=[attempt.job.id, attempt.token, self.retention_seconds, wanted, *details],
-        )
+        return self._settle_token(attempt.job.id, attempt.token, wanted, *details)
+
+    def _settle_token(self, job_id: str, token: str, wanted: str, *details: str | int) -> Settled:
+        args = [job_id, token, self.retention_seconds, wanted, *details]
+        state, seconds = self._connection.call("settle", keys.root_of(job_id), args=args)
         if state == "lost":
-            raise LeaseLost(f"{attempt.job.id} is not this attempt's any more")
+            raise LeaseLost(f"{job_id} is not this attempt's any more")
         return Settled(JobState(state), float(seconds))
