@@ -43,7 +43,7 @@ class Session:
         """
         self._alpha = alpha.double()
         self._controller = IntervalController(settings, self._alpha)
-        self._watched_tokens = watched_tokens
+        self.watched_tokens = watched_tokens
         self._seed = seed
         self._indices: dict[tuple[int, int, torch.device], Tensor] = {}
         self._streams: dict[str, _Stream] = {}
@@ -117,6 +117,6 @@ class Session:
     def _tokens(self, hidden: Tensor, block: int) -> Tensor:
         key = (hidden.shape[1], block, hidden.device)
         if key not in self._indices:
-            indices = sample_indices(hidden.shape[1], self._watched_tokens, self._seed + block)
+            indices = sample_indices(hidden.shape[1], self.watched_tokens, self._seed + block)
             self._indices[key] = indices.to(hidden.device)
         return self._indices[key]
