@@ -104,6 +104,7 @@ def test_a_request_that_the_model_cannot_serve_is_refused_by_field(catalogue: Pa
         ({"frames": 6}, "frames", "frames 6 must be 4k.1"),
         ({"frames": 13}, "frames", "at most 9"),
         ({"steps": 51}, "steps", "between 1 and 50"),
+        ({"sf": 1}, "sf", "sf 1: .*greater than or equal to 2"),
     ):
         with pytest.raises(InvalidRequest, match=words) as error:
             known.request("micro-wan", "x", **given)

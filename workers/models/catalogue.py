@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 from pydantic import ValidationError
 
 import workers.models
-from workers.jobs.errors import ModelNotFound, ScalingCacheError
+from workers.jobs.errors import InvalidRequest, ModelNotFound, ScalingCacheError
 from workers.jobs.job import GenerationRequest
 from workers.models.base import Family, ModelEntry
 
@@ -81,7 +81,12 @@ class Catalogue:
         values = defaults | {name: value for name, value in given.items() if value is not None}
         values.setdefault("sf", max(2, min(entry.defaults.sf, int(values["steps"]))))
         values.setdefault("seed", secrets.randbelow(2**31))
-        request = GenerationRequest(model=model, prompt=prompt, **values)
+        try:
+            request = GenerationRequest(model=model, prompt=prompt, **values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0])
+            raise InvalidRequest(name, f"{name} {first['input']!r}: {first['msg']}") from None
         self.check(request)
         return request
 
