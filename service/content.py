@@ -14,8 +14,6 @@ from workers.jobs.job import Job, JobState
 class ArtifactResponse(FileResponse):
     """A file with Range support, whose refusal of a range has the shape of every other error."""
 
-    media_type = "video/mp4"
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = False
 

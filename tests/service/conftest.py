@@ -40,12 +40,16 @@ max_steps = 100
 """
 
 
+def settings_in(folder: Path, redis_url: str) -> Settings:
+    catalogue = folder / "models.toml"
+    catalogue.write_text(CATALOGUE)
+    (artifacts := folder / "artifacts").mkdir()
+    return Settings(redis_url=redis_url, artifacts=artifacts, catalogue=catalogue, port=0)
+
+
 @pytest.fixture
 def settings(tmp_path: Path, redis_url: str) -> Settings:
-    catalogue = tmp_path / "models.toml"
-    catalogue.write_text(CATALOGUE)
-    (artifacts := tmp_path / "artifacts").mkdir()
-    return Settings(redis_url=redis_url, artifacts=artifacts, catalogue=catalogue, port=0)
+    return settings_in(tmp_path, redis_url)
 
 
 @pytest.fixture

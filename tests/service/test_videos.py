@@ -129,7 +129,9 @@ def test_the_list_has_newest_first_and_pages_through_all(client: TestClient) -> 
         seen: list[str] = []
         page: dict[str, Any] = {"has_more": True, "last_id": None}
         while page["has_more"]:
-            query: dict[str, Any] = {"limit": 3, "order": order} | ({"after": page["last_id"]} if page["last_id"] else {})
+            query: dict[str, Any] = {"limit": 3, "order": order} | (
+                {"after": page["last_id"]} if page["last_id"] else {}
+            )
             page = client.get("/v1/videos", params=query).json()
             assert (page["object"], page["first_id"]) == ("list", page["data"][0]["id"])
             assert page["last_id"] == page["data"][-1]["id"]

@@ -1,0 +1,56 @@
+"""What /docs says."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.schemas import CreateVideo
+
+
+@pytest.fixture
+def document(client: TestClient) -> dict[str, Any]:
+    assert client.get("/docs").status_code == 200
+    document: dict[str, Any] = client.get("/openapi.json").json()
+    return document
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data"])
+def test_create_is_documented_with_every_field_in_both_content_types(
+    document: dict[str, Any], content_type: str
+) -> None:
+    body = document["paths"]["/v1/videos"]["post"]["requestBody"]
+    schema = body["content"][content_type]["schema"]
+    assert body["required"] is True and schema["required"] == ["prompt"]
+    assert set(schema["properties"]) == set(CreateVideo.model_fields)
+    assert all(field["description"] for field in schema["properties"].values())
+    assert "$defs" not in schema
+
+
+def test_errors_are_documented_in_their_shape_and_in_no_other(document: dict[str, Any]) -> None:
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    for path, calls in document["paths"].items():
+        for call in calls.values():
+            assert call["responses"]["4XX"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody"), (
+                path
+            )
+
+
+def test_the_answer_of_create_is_documented(document: dict[str, Any]) -> None:
+    answer = document["paths"]["/v1/videos"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer["$ref"].endswith("/Video")
+    assert "speedup" in document["components"]["schemas"]["Video"]["properties"]
+
+
+def test_only_calls_that_work_are_documented(document: dict[str, Any]) -> None:
+    assert set(document["paths"]) == {
+        "/v1/videos",
+        "/v1/videos/{video_id}",
+        "/v1/videos/{video_id}/cancel",
+        "/v1/videos/{video_id}/content",
+        "/v1/models",
+        "/v1/models/{model_id}",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }

@@ -1,0 +1,37 @@
+"""What the log tells of an exception."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from service import logs
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def fail() -> None:
+    raise RuntimeError("secret prompt")
+
+
+@pytest.mark.parametrize("logger", ["structlog", "logging"])
+def test_an_exception_is_its_class_and_frames_without_its_text(capsys: pytest.CaptureFixture[str], logger: str) -> None:
+    logs.configure()
+    try:
+        fail()
+    except RuntimeError:
+        (structlog if logger == "structlog" else logging).getLogger("service").exception("it failed")
+    out = capsys.readouterr().out
+    line = json.loads(out)
+    assert (line["event"], line["level"], line["exception"]) == ("it failed", "error", "RuntimeError")
+    assert line["frames"][-1].endswith(" fail")
+    assert "secret" not in out

@@ -1,0 +1,64 @@
+"""python -m service: starts, logs, ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.settings import Settings
+from tests.service.serving import environment, served
+
+
+def test_it_serves_on_a_port_until_sigterm_and_ends_well(settings: Settings) -> None:
+    with served(settings) as service:
+        assert httpx.get(f"{service.address}/healthz").json() == {"status": "ok"}
+        service.process.terminate()
+        out, _ = service.process.communicate(timeout=30)
+    assert service.process.returncode in (0, -15)
+    assert all(json.loads(line) for line in out.splitlines())
+
+
+def test_every_log_line_is_json_with_the_request_id_and_never_the_prompt(settings: Settings) -> None:
+    secret = "my-secret-prompt"
+    with served(settings) as service:
+        made = httpx.post(f"{service.address}/v1/videos", json={"prompt": secret}, headers={"x-request-id": "mine"})
+        httpx.post(f"{service.address}/v1/videos", json={"prompt": secret, "nope": secret, "sf": 1})
+        httpx.post(f"{service.address}/v1/videos", content=secret)
+        httpx.get(f"{service.address}/v1/videos/{made.json()['id']}")
+        service.process.terminate()
+        out, _ = service.process.communicate(timeout=30)
+    lines = [json.loads(line) for line in out.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["status"], line["error"]) for line in requests] == [
+        (200, None),
+        (400, "invalid_request"),
+        (415, "unsupported_media_type"),
+        (200, None),
+    ]
+    assert requests[0]["request_id"] == "mine"
+    assert requests[3]["route"] == "/v1/videos/{video_id}"
+    assert secret not in out
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("catalogue", "nowhere.toml", "nowhere.toml"),
+        ("port", "http", "port"),
+        ("retention_seconds", "0", "retention_seconds"),
+    ],
+)
+def test_a_wrong_setting_is_told_and_nothing_starts(settings: Settings, setting: str, value: str, said: str) -> None:
+    wrong = environment(settings) | {f"SCALINGCACHE_{setting.upper()}": value}
+    ended = subprocess.run([sys.executable, "-m", "service"], env=wrong, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert said in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_every_setting_is_used(settings: Settings) -> None:
+    used = "".join(path.read_text() for path in Path("service").rglob("*.py") if path.name != "settings.py")
+    for name in Settings.model_fields:
+        assert f"settings.{name}" in used
