@@ -1,0 +1,24 @@
+"""Steps that tests of the worker's side share."""
+
+import redis
+
+from tests.workers.factories import MODEL
+from workers.jobs import keys
+from workers.jobs.queue import Attempt, JobQueue
+
+WORKER = "worker-1"
+
+
+def claim(queue: JobQueue, worker: str = WORKER) -> Attempt:
+    attempt = queue.claim([MODEL], worker)
+    assert attempt is not None
+    return attempt
+
+
+def end_lease(raw: "redis.Redis", attempt: Attempt) -> None:
+    """As if the worker had been silent for the whole lease."""
+    raw.zadd(f"{keys.root(MODEL)}:leases", {attempt.job.id: 1}, xx=True)
+
+
+def stream_lengths(raw: "redis.Redis") -> int:
+    return sum(raw.xlen(keys.stream(MODEL, lane)) for lane in keys.LANES)
