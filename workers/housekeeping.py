@@ -14,6 +14,7 @@ from workers.jobs.job import JobState
 from workers.jobs.presence import WorkerState
 from workers.jobs.queue import JobQueue
 from workers.metrics import Metrics
+from workers.shutdown import Shutdown
 
 log = structlog.get_logger()
 
@@ -26,16 +27,21 @@ class Housekeeping:
     """A thread of its own, so that none of it waits for a job, and no job for it."""
 
     def __init__(
-        self, queue: JobQueue, store: ArtifactStore, metrics: Metrics, worker: str, models: tuple[str, ...]
+        self,
+        queue: JobQueue,
+        store: ArtifactStore,
+        metrics: Metrics,
+        shutdown: Shutdown,
+        worker: str,
+        models: tuple[str, ...],
     ) -> None:
-        self._queue, self._store, self._metrics = queue, store, metrics
+        self._queue, self._store, self._metrics, self._shutdown = queue, store, metrics, shutdown
         self._worker, self._models = worker, models
         self._state: WorkerState = "loading"
         self._wake = threading.Event()
         self._ending = False
         self._reap_at = self._sweep_at = 0.0
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
-        metrics.state(self._state)
 
     def start(self) -> None:
         self._thread.start()
@@ -52,7 +58,6 @@ class Housekeeping:
         """Announce what the worker does now. Only an idle or busy one counts as serving its models."""
         if state != self._state:
             self._state = state
-            self._metrics.state(state)
             self._wake.set()
 
     def _run(self) -> None:
@@ -71,7 +76,8 @@ class Housekeeping:
             self._wake.wait(min(ANNOUNCE_SECONDS, self._queue.lease_seconds / 4))
 
     def _round(self) -> None:
-        state = self._state
+        state = "draining" if self._shutdown.requested else self._state
+        self._metrics.state(state)
         self._queue.announce(self._worker, self._models if state in ("idle", "busy") else (), state)
         now = time.monotonic()
         if now >= self._reap_at:

@@ -1,5 +1,7 @@
 """Every metric of a worker, in a registry of its own. Labels never carry ids, paths or prompts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -96,10 +98,16 @@ class Metrics:
             "scalingcache_worker_state", "1 for the state that the worker is in.", ["state"], registry=registry
         )
 
-    def serve(self, host: str, port: int) -> int:
-        """Serve the metrics over HTTP from a thread of its own; returns the port, picked when `port` is 0."""
-        server, _ = start_http_server(port, host, self.registry)
-        return int(server.server_port)
+    @contextmanager
+    def serve(self, host: str, port: int) -> Iterator[int]:
+        """Serve the metrics over HTTP from a thread of its own; gives the port, picked when `port` is 0."""
+        server, thread = start_http_server(port, host, self.registry)
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
     def started(self, model: str, waited_seconds: float) -> None:
         self._wait.labels(model).observe(waited_seconds)

@@ -5,7 +5,7 @@ It never imports torch: loading and compiling models hold the interpreter's lock
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import structlog
 
@@ -49,7 +49,9 @@ class Supervisor:
         )
         self._store = ArtifactStore(settings.artifacts)
         self._metrics = Metrics()
-        self._housekeeping = Housekeeping(self._queue, self._store, self._metrics, settings.worker, self._models)
+        self._housekeeping = Housekeeping(
+            self._queue, self._store, self._metrics, shutdown, settings.worker, self._models
+        )
         self._child: Child | None = None
         self._ready = False
         self._load_failures = 0
@@ -58,24 +60,20 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until a signal asks for the end."""
-        self._serve_metrics()
-        self._housekeeping.start()
         log.info("worker started", worker=self._settings.worker, models=self._models)
-        try:
+        with ExitStack() as endings:
+            endings.callback(log.info, "worker stopped", worker=self._settings.worker)
+            endings.callback(self._queue.close)
+            if self._settings.metrics_port is not None:
+                host = self._settings.metrics_host
+                port = endings.enter_context(self._metrics.serve(host, self._settings.metrics_port))
+                log.info("metrics served", host=host, port=port)
+            endings.callback(self._housekeeping.stop)
+            endings.callback(self._drop_child)
+            self._housekeeping.start()
             while not self._shutdown.requested:
                 if self._ready or self._make_ready():
                     self._serve_next()
-            self._housekeeping.state("draining")
-        finally:
-            self._drop_child()
-            self._housekeeping.stop()
-            self._queue.close()
-            log.info("worker stopped", worker=self._settings.worker)
-
-    def _serve_metrics(self) -> None:
-        if self._settings.metrics_port is not None:
-            port = self._metrics.serve(self._settings.metrics_host, self._settings.metrics_port)
-            log.info("metrics served", host=self._settings.metrics_host, port=port)
 
     def _make_ready(self) -> bool:
         """One step towards loaded models: start the process, or wait a little for it. A failure is tried again."""

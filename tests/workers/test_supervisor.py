@@ -192,9 +192,10 @@ def test_sigterm_gives_a_long_job_back_unharmed(queue: JobQueue, start: Callable
 
 def test_sigterm_lets_a_short_job_finish(queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path) -> None:
     with start(drain_seconds=30) as worker:
-        job, next_job = submit(queue, a_request("steps 50 of 0.02")), submit(queue)
+        job, next_job = submit(queue, a_request("steps 100 of 0.02")), submit(queue)
         wait_until(at_step(queue, job, 1))
         worker.signal(signal.SIGTERM)
+        wait_until(lambda: [(info.state, info.models) for info in queue.workers()] == [("draining", ())])
         wait_until(worker.ended)
 
         assert worker.process.returncode == 0

@@ -1,0 +1,127 @@
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import JobNotFound, StorageFull
+from workers.jobs.job import Artifact
+
+JOB, TOKEN = "video_wan-tiny_0123456789abcdef0123456789abcdef", "a" * 32
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path)
+
+
+def publish(store: ArtifactStore, content: bytes = b"mp4", *, token: str = TOKEN) -> Artifact:
+    return store.publish("acme", JOB, token, "video.mp4", lambda path: _write(path, content), "video/mp4")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def files(root: Path) -> list[str]:
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+def test_a_published_file_is_whole_and_described(store: ArtifactStore, tmp_path: Path) -> None:
+    artifact = publish(store, b"a video")
+    assert artifact == Artifact(
+        path=f"acme/{JOB}/{TOKEN}/video.mp4",
+        media_type="video/mp4",
+        size_bytes=7,
+        sha256=hashlib.sha256(b"a video").hexdigest(),
+    )
+    assert store.path(artifact).read_bytes() == b"a video"
+    assert files(tmp_path) == [artifact.path]
+
+
+def test_the_final_name_does_not_exist_before_the_file_is_whole(store: ArtifactStore, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def write(path: Path) -> None:
+        path.write_bytes(b"half")
+        seen.extend(files(tmp_path))
+
+    store.publish("acme", JOB, TOKEN, "video.mp4", write, "video/mp4")
+    assert seen == [f"acme/{JOB}/{TOKEN}/video.mp4.tmp"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_leaves_no_partial_file(store: ArtifactStore, tmp_path: Path, code: int) -> None:
+    def write(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(StorageFull):
+        store.publish("acme", JOB, TOKEN, "video.mp4", write, "video/mp4")
+    assert files(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_really_full_disk_is_storage_full(store: ArtifactStore, tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        path.symlink_to("/dev/full")
+        with path.open("wb") as file:
+            file.write(b"video")
+
+    with pytest.raises(StorageFull):
+        store.publish("acme", JOB, TOKEN, "video.mp4", write, "video/mp4")
+    assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_another_error_of_the_writer_passes_through(store: ArtifactStore, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        store.publish("acme", JOB, TOKEN, "video.mp4", lambda path: path.write_text(str(1 / 0)), "video/mp4")
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "acme/../../secret"])
+def test_a_path_never_leads_out_of_the_store(store: ArtifactStore, path: str) -> None:
+    with pytest.raises(JobNotFound):
+        store.path(Artifact(path=path, media_type="video/mp4", size_bytes=1, sha256=""))
+
+
+@pytest.mark.parametrize("name", ["..", "", "a/b", ".hidden", "a\0b"])
+def test_names_that_leave_their_folder_are_refused(store: ArtifactStore, name: str) -> None:
+    for arguments in ((name, JOB, TOKEN, "f"), ("acme", name, TOKEN, "f"), ("acme", JOB, TOKEN, name)):
+        with pytest.raises(ValueError, match="file name"):
+            store.publish(*arguments, lambda path: None, "video/mp4")
+    with pytest.raises(ValueError, match="file name"):
+        store.delete(name, JOB)
+
+
+def test_deleting_a_job_takes_all_its_attempts(store: ArtifactStore, tmp_path: Path) -> None:
+    publish(store)
+    publish(store, token="b" * 32)
+    store.delete("acme", JOB)
+    store.delete("acme", JOB)
+    assert files(tmp_path) == []
+
+
+def test_the_sweep_takes_old_attempts_that_nothing_points_to(store: ArtifactStore, tmp_path: Path) -> None:
+    kept, orphan, young = (publish(store, token=letter * 32) for letter in "abc")
+    for artifact in (kept, orphan):
+        os.utime(store.path(artifact).parent, (0, 0))
+    asked: list[tuple[str, str]] = []
+
+    def referenced(job_id: str, token: str) -> bool:
+        asked.append((job_id, token))
+        return token == "a" * 32
+
+    assert store.sweep(referenced, older_than_seconds=60) == 1
+    assert files(tmp_path) == [kept.path, young.path]
+    assert sorted(asked) == [(JOB, "a" * 32), (JOB, "b" * 32)]
+
+
+def test_discarding_an_attempt_leaves_the_others(store: ArtifactStore, tmp_path: Path) -> None:
+    kept = publish(store)
+    publish(store, token="b" * 32)
+    store.discard("acme", JOB, "b" * 32)
+    store.discard("acme", JOB, "c" * 32)
+    assert files(tmp_path) == [kept.path]

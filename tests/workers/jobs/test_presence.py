@@ -1,0 +1,40 @@
+import redis
+
+from tests.redis_servers import every_redis
+from workers.jobs.presence import WORKER_TTL_SECONDS
+from workers.jobs.queue import JobQueue
+
+pytestmark = every_redis
+
+
+def test_announced_workers_are_listed_by_name(queue: JobQueue) -> None:
+    queue.announce("b", ["wan-tiny", "flux"], "busy")
+    queue.announce("a", [], "loading")
+    found = queue.workers()
+    assert [(worker.name, worker.models, worker.state) for worker in found] == [
+        ("a", (), "loading"),
+        ("b", ("wan-tiny", "flux"), "busy"),
+    ]
+    assert all(0 <= worker.beat_age_seconds < WORKER_TTL_SECONDS for worker in found)
+
+
+def test_a_later_announcement_replaces_the_earlier(queue: JobQueue) -> None:
+    queue.announce("a", [], "loading")
+    queue.announce("a", ["wan-tiny"], "idle")
+    [worker] = queue.workers()
+    assert (worker.models, worker.state) == (("wan-tiny",), "idle")
+
+
+def test_a_worker_that_leaves_is_gone_at_once(queue: JobQueue) -> None:
+    queue.announce("a", [], "idle")
+    queue.leave("a")
+    queue.leave("a")
+    assert queue.workers() == []
+
+
+def test_a_silent_worker_is_gone_and_its_traces_with_the_next_announcement(queue: JobQueue, raw: "redis.Redis") -> None:
+    queue.announce("silent", [], "idle")
+    raw.zadd("{workers}:beats", {"silent": 1})
+    assert queue.workers() == []
+    queue.announce("b", [], "idle")
+    assert raw.hkeys("{workers}:infos") == ["b"]
