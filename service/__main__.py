@@ -1,11 +1,11 @@
 """python -m service: serve until SIGTERM or Ctrl-C, then let what has begun come to its end."""
 
 import logging
+import socket
 import sys
 
 import structlog
 import uvicorn
-from pydantic import ValidationError
 
 from service import logs
 from service.app import create_app
@@ -19,7 +19,7 @@ def main() -> int:
     try:
         settings = Settings()
         app = create_app(settings)
-    except (ValidationError, CatalogueError) as error:
+    except (ValueError, CatalogueError) as error:
         print(f"service: {error}", file=sys.stderr)  # noqa: T201
         return 2
     logs.configure(logging.INFO)
@@ -33,8 +33,12 @@ def main() -> int:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     listener = config.bind_socket()
+    # asyncio does not set this on connections of a socket that it did not open: each answer would wait 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.listen(config.backlog)  # From here on a client is served, if after a moment.
     host, port = listener.getsockname()[:2]
-    structlog.get_logger("service").info("listening", address=f"http://{host}:{port}")
+    shown = f"[{host}]" if ":" in host else host
+    structlog.get_logger("service").info("listening", address=f"http://{shown}:{port}")
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 

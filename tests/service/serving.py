@@ -4,17 +4,44 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Any
 
 from service.settings import Settings
 
 
-@dataclass
 class Served:
-    process: subprocess.Popen[str]
-    address: str
+    """A running service. Its log is read as it comes, or the pipe would fill up and stop it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._lines: list[dict[str, Any]] = []
+        self._listening: Future[str] = Future()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def address(self) -> str:
+        return self._listening.result(timeout=60)
+
+    def end(self) -> tuple[int, list[dict[str, Any]]]:
+        """Ask it to end; its exit status and all that it logged."""
+        self._process.terminate()
+        status = self._process.wait(timeout=60)
+        self._reader.join()
+        return status, self._lines
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for text in lines:
+                line = json.loads(text)
+                self._lines.append(line)
+                if line["event"] == "listening":
+                    self._listening.set_result(line["address"])
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -26,12 +53,8 @@ def environment(settings: Settings) -> dict[str, str]:
 def served(settings: Settings) -> Iterator[Served]:
     """`python -m service` on a free port; ends with the block."""
     command = [sys.executable, "-m", "service"]
-    process = subprocess.Popen(command, env=environment(settings), stdout=subprocess.PIPE, text=True)
+    service = Served(subprocess.Popen(command, env=environment(settings), stdout=subprocess.PIPE, text=True))
     try:
-        assert process.stdout is not None
-        lines = (json.loads(line) for line in process.stdout)
-        address = next(line["address"] for line in lines if line["event"] == "listening")
-        yield Served(process, address)
+        yield service
     finally:
-        process.terminate()
-        process.communicate(timeout=30)
+        service.end()

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from itertools import chain, count, repeat
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import Message
+from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.limits import JSON_BYTES, MULTIPART_BYTES
@@ -22,14 +23,16 @@ FORM = {"content-type": "multipart/form-data; boundary=b"}
 CHUNK = b"x" * 65_536
 
 
-def stream(app: FastAPI, first: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any], int]:
-    """Post a chunked body without end straight into the app; returns status, error and how many chunks were taken."""
-    chunks = chain([first], repeat(CHUNK))
-    taken, sent = count(), list[Message]()
+def part(body: bytes) -> Message:
+    return {"type": "http.request", "body": body, "more_body": True}
+
+
+def stream(app: FastAPI, messages: Iterator[Message], headers: dict[str, str]) -> list[Message]:
+    """Post a body straight into the app, message by message; returns what the app sends."""
+    sent: list[Message] = []
 
     async def receive() -> Message:
-        next(taken)
-        return {"type": "http.request", "body": next(chunks), "more_body": True}
+        return next(messages)
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -37,7 +40,7 @@ def stream(app: FastAPI, first: bytes, headers: dict[str, str]) -> tuple[int, di
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": "/v1/videos", "query_string": b"", "headers": raw}
     asyncio.run(app(scope, receive, send))
-    return sent[0]["status"], json.loads(sent[1]["body"])["error"], next(taken)
+    return sent
 
 
 @pytest.mark.parametrize(
@@ -70,10 +73,21 @@ def test_a_body_that_declares_too_much_is_refused(
 def test_a_body_without_end_is_cut_off_at_the_cap(
     settings: Settings, first: bytes, headers: dict[str, str], limit: int
 ) -> None:
-    status, error, chunks = stream(create_app(settings), first, headers)
-    assert (status, error["code"]) == (413, "body_too_large")
+    taken = count()
+    endless = (part(chunk) for chunk in chain([first], repeat(CHUNK)) if next(taken) is not None)
+    start, body = stream(create_app(settings), endless, headers)
+    error = json.loads(body["body"])["error"]
+    assert (start["status"], error["code"]) == (413, "body_too_large")
     assert str(limit) in error["message"]
-    assert chunks <= limit / len(CHUNK) + 2
+    assert next(taken) <= limit / len(CHUNK) + 2
+
+
+def test_a_client_that_leaves_in_mid_body_makes_no_job_and_no_error(settings: Settings, queue: JobQueue) -> None:
+    with capture_logs() as lines:
+        left = iter([part(b'{"prompt": "a"'), {"type": "http.disconnect"}])
+        assert stream(create_app(settings), left, JSON) == []
+    assert [(line["event"], line["log_level"], line["status"]) for line in lines] == [("request", "info", 499)]
+    assert queue.depth("wan-test").queued == 0
 
 
 def test_a_large_form_below_the_cap_is_read(client: TestClient) -> None:

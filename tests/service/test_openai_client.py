@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from openai import OpenAI
@@ -61,6 +62,20 @@ def live_worker(settings: Settings) -> Iterator[None]:
     queue.close()
 
 
+class LostReply(httpx2.HTTPTransport):
+    """Delivers the first POST and loses its answer."""
+
+    lost = False
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = super().handle_request(request)
+        if request.method == "POST" and not self.lost:
+            self.lost = True
+            response.close()
+            raise httpx2.ReadError("the reply was lost")
+        return response
+
+
 def create(client: OpenAI, **extra: Any) -> openai.types.Video:
     # Sizes, seconds and models of ours are not among the literals of the client's types.
     arguments: dict[str, Any] = {"prompt": "a red ball", "model": MODEL, "size": "96x96", "seconds": "2"}
@@ -95,6 +110,13 @@ def test_its_pages_iterate_over_all(openai_client: OpenAI) -> None:
     ids = [create(openai_client).id for _ in range(7)]
     assert [video.id for video in openai_client.videos.list(limit=3, order="asc")] == ids
     assert [video.id for video in openai_client.videos.list(limit=2)] == ids[::-1]
+
+
+def test_a_lost_reply_makes_no_second_job(address: str, redis_url: str) -> None:
+    http = openai.DefaultHttpxClient(transport=LostReply())
+    with OpenAI(base_url=f"{address}/v1", api_key="none", http_client=http) as client:
+        made = create(client)
+        assert [video.id for video in client.videos.list()] == [made.id]
 
 
 def test_it_deletes(openai_client: OpenAI) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service.app import create_app
 from service.settings import Settings
 from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
 from workers.jobs.queue import JobQueue
@@ -137,6 +138,12 @@ def test_the_list_has_newest_first_and_pages_through_all(client: TestClient) -> 
             assert page["last_id"] == page["data"][-1]["id"]
             seen += [video["id"] for video in page["data"]]
         assert seen == expected
+
+
+def test_videos_outlive_the_process_that_accepted_them(client: TestClient, settings: Settings) -> None:
+    video_id = create(client)
+    with TestClient(create_app(settings)) as restarted:
+        assert retrieve(restarted, video_id)["status"] == "queued"
 
 
 def test_an_empty_list_has_all_its_keys(client: TestClient) -> None:
