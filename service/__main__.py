@@ -33,7 +33,7 @@ def main() -> int:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     listener = config.bind_socket()
-    # asyncio does not set this on connections of a socket that it did not open: each answer would wait 40 ms for an ACK.
+    # asyncio leaves this out for sockets that it did not open, and then each answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.listen(config.backlog)  # From here on a client is served, if after a moment.
     host, port = listener.getsockname()[:2]

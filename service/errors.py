@@ -113,7 +113,9 @@ def answer_of(error: ScalingCacheError) -> Answer:
 def error_response(
     status: int, *, message: str, type: str, code: str, param: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    body = ErrorBody(error=ErrorDetail(message=message, type=type, param=param, code=code))
+    # Names and paths of the client's choice are in there, of any length.
+    detail = ErrorDetail(message=message[:1000], type=type, param=param and param[:200], code=code)
+    body = ErrorBody(error=detail)
     return JSONResponse(body.model_dump(), status, headers)
 
 

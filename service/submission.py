@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from service.parts import Parts
 from service.schemas import CreateVideo, resolve
+from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest, Job, Priority, new_job_id
 
 IDEMPOTENCY_SECONDS = 86_400
@@ -13,12 +14,12 @@ RETRY_PAGES = 10
 
 @dataclass(frozen=True)
 class Attempt:
-    """One arrival of a request: its key if it has one, and which retry of its client this is (0 for the first try)."""
+    """One arrival of a request: its key if it has one, and whether its client says that it came before."""
 
     tenant: str
     body: CreateVideo
     idempotency_key: str | None
-    retry: int
+    retry: bool
 
 
 def submit(parts: Parts, attempt: Attempt) -> Job:
@@ -44,13 +45,16 @@ def _first_try(parts: Parts, attempt: Attempt, request: GenerationRequest) -> Jo
     """
     oldest, after = parts.clock() - RETRY_SECONDS, None
     for _ in range(RETRY_PAGES):
-        jobs, more = parts.queue.list(attempt.tenant, [request.model], after=after, limit=100, ascending=False)
+        try:
+            jobs, more = parts.queue.list(attempt.tenant, [request.model], after=after, limit=100, ascending=False)
+        except InvalidRequest:
+            return None  # The last job of the page before was deleted meanwhile.
         for job in jobs:
             if job.created_at < oldest:
                 return None
             if _same(job, attempt.body, request):
                 return job
-        if not more:
+        if not more or not jobs:
             return None
         after = jobs[-1].id
     return None

@@ -59,7 +59,7 @@ def create(
     x_stainless_retry_count: Annotated[str, Header(include_in_schema=False)] = "0",
 ) -> Video:
     """Put a video on the queue. With an `Idempotency-Key`, repeating the same body gives the same video for a day."""
-    retry = int(x_stainless_retry_count) if x_stainless_retry_count.isdecimal() else 0
+    retry = x_stainless_retry_count.isdecimal() and x_stainless_retry_count.strip("0") != ""
     video = _show(parts, submit(parts, Attempt(tenant, body, idempotency_key, retry)))
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video

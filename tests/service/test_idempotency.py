@@ -115,5 +115,10 @@ def test_a_minute_later_an_equal_body_is_no_retry(settings: Settings) -> None:
 
 
 def test_an_odd_retry_count_counts_as_a_first_try(client: TestClient) -> None:
-    ids = {create(client, x_stainless_retry_count=odd) for odd in ("0", "-1", "x", "1.5")}
-    assert len(ids) == 4
+    ids = {create(client, x_stainless_retry_count=odd) for odd in ("0", "00", "-1", "x", "1.5", "")}
+    assert len(ids) == 6
+
+
+def test_a_retry_count_without_end_is_a_retry(client: TestClient) -> None:
+    first = create(client, x_stainless_retry_count="0")
+    assert create(client, x_stainless_retry_count="9" * 5000) == first
