@@ -1,0 +1,62 @@
+"""What the three dashboards share: time, variables, links to one another."""
+
+from collections.abc import Iterable, Sequence
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import dashboard as models
+
+from deploy.grafana.panels import DATASOURCE
+
+TAG = "scalingcache"
+Panels = Sequence[Builder[models.Panel]]
+
+
+def board(uid: str, title: str, description: str) -> dashboard.Dashboard:
+    """An empty dashboard with the `model` variable."""
+    others = (
+        dashboard.DashboardLink("Dashboards")
+        .type(models.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .keep_time(True)
+        .include_vars(True)
+        .as_dropdown(False)
+    )
+    return (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags([TAG])
+        .time("now-3h", "now")
+        .refresh("30s")
+        .timezone("browser")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .readonly()
+        .link(others)
+        .with_variable(variable("model", "Model", "label_values(scalingcache_queue_jobs, model)"))
+    )
+
+
+def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    """A choice of label values, all of them at first."""
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .query({"query": query, "refId": name})
+        .datasource(DATASOURCE)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.NUMERICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(models.VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def with_rows(page: dashboard.Dashboard, rows: Iterable[tuple[str, Panels]]) -> dashboard.Dashboard:
+    """The page with these rows of panels, each under its title."""
+    for title, panels in rows:
+        page.with_row(dashboard.Row(title))
+        for panel in panels:
+            page.with_panel(panel)
+    return page

@@ -1,0 +1,149 @@
+"""Workers: what they do, whether they live, what they hold, what fails on them."""
+
+from grafana_foundation_sdk.builders import dashboard
+
+from deploy.grafana.board import Panels, board, with_rows
+from deploy.grafana.panels import curves, listing, timeline
+
+_M = 'model=~"$model"'
+_R = "[$__rate_interval]"
+_STATES = {1: ("loading", "yellow"), 2: ("idle", "green"), 3: ("busy", "blue"), 4: ("draining", "purple")}
+
+
+def build() -> dashboard.Dashboard:
+    page = board("scalingcache-workers", "ScalingCache: Workers", "State, heartbeat, memory, step times, failures.")
+    return with_rows(page, (("State", _state()), ("Load", _load()), ("What fails", _failures())))
+
+
+def _state() -> Panels:
+    numbered = " or ".join(
+        f'scalingcache_worker_state{{state="{word}"}} * {value}' for value, (word, _) in _STATES.items()
+    )
+    return [
+        timeline(
+            "State of each worker",
+            "Loading its models, idle, busy, or draining after SIGTERM.",
+            _STATES,
+            (f"sum by (instance) ({numbered})", "{{instance}}"),
+        ),
+        curves(
+            "Last sign of life",
+            "Age of each worker's last announcement in Redis. It announces every 5 s and counts as gone after 20 s.",
+            "s",
+            ("max by (worker) (scalingcache_worker_heartbeat_age_seconds)", "{{worker}}"),
+            width=12,
+        ),
+        curves(
+            "Live workers by model",
+            "As the queue sees them; 0 means that jobs of the model wait.",
+            "none",
+            (f"sum by (model, state) (scalingcache_workers{{{_M}}})", "{{model}} {{state}}"),
+            width=12,
+        ),
+        listing(
+            "What runs",
+            "Version of each process.",
+            "scalingcache_build_info",
+        ),
+    ]
+
+
+def _load() -> Panels:
+    return [
+        curves(
+            "Device memory",
+            "Used and there, on NVIDIA devices.",
+            "bytes",
+            ("sum by (instance, device) (scalingcache_device_memory_used_bytes)", "{{instance}} {{device}} used"),
+            ("sum by (instance, device) (scalingcache_device_memory_size_bytes)", "{{instance}} {{device}} there"),
+        ),
+        curves(
+            "Device utilisation",
+            "Part of the time in which the device computed, on NVIDIA devices.",
+            "percentunit",
+            ("max by (instance, device) (scalingcache_device_utilisation_ratio)", "{{instance}} {{device}}"),
+        ),
+        curves(
+            "Memory of the cache",
+            "Peak of what the cache held in the last job.",
+            "bytes",
+            (f"max by (instance, model) (scalingcache_cache_bytes{{{_M}}})", "{{instance}} {{model}}"),
+        ),
+        curves(
+            "Time of a step by worker",
+            "Mean, full and predicted. One worker that is slower than the others has a problem of its own.",
+            "s",
+            (
+                f"sum by (instance, model, kind) (rate(scalingcache_step_seconds_sum{{{_M}}}{_R})) "
+                f"/ (sum by (instance, model, kind) (rate(scalingcache_step_seconds_count{{{_M}}}{_R})) > 0)",
+                "{{instance}} {{model}} {{kind}}",
+            ),
+        ),
+        curves(
+            "Busy",
+            "Seconds of denoising per second.",
+            "percentunit",
+            ("sum by (instance) (rate(scalingcache_step_seconds_sum" + _R + "))", "{{instance}}"),
+        ),
+        curves(
+            "Loading and warm-up",
+            "Mean time to load the models since the worker started, and of the first step of each kind after that.",
+            "s",
+            (
+                f"sum by (instance, model) (scalingcache_model_load_seconds_sum{{{_M}}}) "
+                f"/ (sum by (instance, model) (scalingcache_model_load_seconds_count{{{_M}}}) > 0)",
+                "{{instance}} {{model}} load",
+            ),
+            (
+                f"sum by (instance, model, kind) (scalingcache_warmup_step_seconds_sum{{{_M}}}) "
+                f"/ (sum by (instance, model, kind) (scalingcache_warmup_step_seconds_count{{{_M}}}) > 0)",
+                "{{instance}} {{model}} first {{kind}} step",
+            ),
+        ),
+    ]
+
+
+def _failures() -> Panels:
+    def events(counter: str, legend: str, by: str = "model") -> tuple[str, str]:
+        return f"sum by ({by}) (increase(scalingcache_{counter}_total{{{_M}}}{_R}))", legend
+
+    failed = f'scalingcache_jobs_total{{outcome=~"failed|dead|retried",{_M}}}'
+    return [
+        curves(
+            "Attempts that failed",
+            "By reason: the error code that a client sees. Retried ones run again.",
+            "none",
+            (f"sum by (outcome, reason) (increase({failed}{_R}))", "{{outcome}} {{reason}}"),
+            stacked=True,
+        ),
+        curves(
+            "Retries and dead letters",
+            "Attempts that were put back after an error, and jobs that failed on every attempt.",
+            "none",
+            events("retries", "retry {{reason}}", "reason"),
+            events("dead_letters", "dead {{reason}}", "reason"),
+        ),
+        curves(
+            "Leases",
+            "Lost: this worker was silent for too long. Reclaimed: it took a silent worker's job away. "
+            "Refused: a write that came after the loss.",
+            "none",
+            events("lease_losses", "lost {{model}}"),
+            events("jobs_reclaimed", "reclaimed {{model}}"),
+            events("stale_writes_refused", "refused {{model}}"),
+        ),
+        curves(
+            "Out of memory",
+            "Attempts that ended because the device had too little memory.",
+            "none",
+            events("out_of_memory", "{{model}}"),
+            width=12,
+        ),
+        curves(
+            "Dead letters kept",
+            "Jobs in the dead-letter stream, the last 1000 of each model.",
+            "none",
+            (f"max by (model) (scalingcache_dead_letter_jobs{{{_M}}})", "{{model}}"),
+            width=12,
+        ),
+    ]
