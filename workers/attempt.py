@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 #: While progress comes in, it is written this often, in seconds; a cancel is noticed as fast.
 PROGRESS_SECONDS = 0.5
+#: Longest time between two beats while denoising: a cancel that comes in a long step then still ends the job with it.
+DENOISE_BEAT_SECONDS = 2.0
 #: How soon to try again what Redis did not answer.
 RETRY_SECONDS = 1.0
 #: At shutdown a stopped job gets this long to reach its next step, before its process is killed.
@@ -59,6 +61,7 @@ class AttemptWatch:
         self._stage: Stage | None = None
         self._step = 0
         self._stopping: Why | None = None
+        self._cut_off = False
         self._renewed_at = self._beat_at = self._progress_at = self._stopped_at = time.monotonic()
         self._next_beat_at = self._beat_at + settings.beat_seconds
 
@@ -105,16 +108,20 @@ class AttemptWatch:
         asked_at = time.monotonic()
         if asked_at < self._next_beat_at or self._stopping in (Why.LOST, Why.LAPSED):
             return
-        self._beat_at, self._next_beat_at = asked_at, asked_at + self._settings.beat_seconds
+        interval = self._settings.beat_seconds
+        if self._stage == "denoise":
+            interval = min(interval, DENOISE_BEAT_SECONDS)
+        self._beat_at, self._next_beat_at = asked_at, asked_at + interval
         try:
             reply = self._queue.beat(self._attempt, self._stage, self._step)
         except QueueUnavailable as error:
             lapsed = time.monotonic() - self._renewed_at > self._settings.lease_seconds
-            self._log.warning("lease not renewed", lapsed=lapsed, error=str(error))
+            self._warn("lease not renewed", error)
             self._next_beat_at = min(self._next_beat_at, time.monotonic() + RETRY_SECONDS)
             if lapsed:
                 self._stop(Why.LAPSED)
             return
+        self._cut_off = False
         if reply is BeatReply.LOST:
             self._stop(Why.LOST)
             return
@@ -205,7 +212,13 @@ class AttemptWatch:
             try:
                 return action()
             except QueueUnavailable as error:
-                self._log.warning("outcome not written", error=str(error))
+                self._warn("outcome not written", error)
                 if self._shutdown.over(self._settings.drain_seconds):
                     return None
                 time.sleep(RETRY_SECONDS)
+
+    def _warn(self, event: str, error: QueueUnavailable) -> None:
+        """Log that Redis is away, once for each time that it goes."""
+        if not self._cut_off:
+            self._log.warning(event, error=str(error))
+        self._cut_off = True

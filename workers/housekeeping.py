@@ -13,7 +13,7 @@ from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import JobState
 from workers.jobs.presence import WorkerState
 from workers.jobs.queue import JobQueue
-from workers.metrics import Metrics
+from workers.metrics import Metrics, Outcome
 from workers.shutdown import Shutdown
 
 log = structlog.get_logger()
@@ -21,6 +21,11 @@ log = structlog.get_logger()
 ANNOUNCE_SECONDS = 5.0
 #: Between two searches for files that belong to no job; each reads the whole artifact folder.
 SWEEP_SECONDS = 600.0
+_OUTCOMES: dict[JobState, Outcome] = {
+    JobState.QUEUED: "retried",
+    JobState.CANCELLED: "cancelled",
+    JobState.DEAD: "dead",
+}
 
 
 class Housekeeping:
@@ -93,13 +98,15 @@ class Housekeeping:
 
     def reap(self, model: str) -> None:
         """Give the jobs of workers that stopped beating to others."""
-        for reaped in self._queue.reap(model):
-            self._metrics.ended(model, "retried" if reaped.state is JobState.QUEUED else "dead")
-            log.warning("job reaped", job=reaped.job_id, state=reaped.state.value)
+        while reaped := self._queue.reap(model):
+            for job in reaped:
+                self._metrics.ended(model, _OUTCOMES[job.state])
+                log.warning("job reaped", job=job.job_id, state=job.state.value)
 
     def delete_expired(self, model: str) -> None:
         """Delete the files, then the records, of jobs past their retention or deleted by their clients."""
-        for expired in self._queue.expired(model):
-            self._store.delete(expired.tenant, expired.job_id)
-            self._queue.forget(expired)
-            log.info("job purged", job=expired.job_id)
+        while due := self._queue.expired(model):
+            for expired in due:
+                self._store.delete(expired.tenant, expired.job_id)
+                self._queue.forget(expired)
+                log.info("job purged", job=expired.job_id)
