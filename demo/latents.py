@@ -13,7 +13,7 @@ from demo.clips import render, to_model_range, training_spec
 from demo.progress import WORK, Progress, load_state, save_atomically
 from demo.train_vae import trained_vae
 
-CLIPS = 4096
+CLIPS = 3072
 SHARD = 128
 FOLDER = WORK / "latents"
 

@@ -23,16 +23,16 @@ STATE = WORK / "transformer.pt"
 SEED = 20261123
 BATCH = 8
 """Clips per process and step."""
-PREFIX_STEPS, PREFIX_FRAMES = 1500, 5
+PREFIX_STEPS, PREFIX_FRAMES = 700, 5
 """The first steps see only this many latent frames: a valid shorter clip at a third of the cost."""
-FULL_STEPS = 2000
+FULL_STEPS = 1300
 STEPS = PREFIX_STEPS + FULL_STEPS
 MUON_RATE, ADAM_RATE = 3e-3, 1.5e-3
 WEIGHT_DECAY = 0.01
 CAPTION_DROP = 0.1
-EMA_DECAY = 0.998
-TIME_SHIFT, TIME_SPREAD = 0.3, 1.3
-"""sigma = sigmoid(shift + spread * normal): a little more often where the layout forms."""
+EMA_DECAY = 0.995
+TIME_SHIFT, TIME_SPREAD = 0.9, 1.2
+"""sigma = sigmoid(shift + spread * normal): most often where layout and motion form."""
 
 
 class TextToLatents(nn.Module):
@@ -137,7 +137,7 @@ def train(rank: int) -> None:
             optimizer.load_state_dict(saved)
         start, before = state["step"], state["seconds"]
     for block in model.transformer.blocks:
-        block.compile()
+        block.compile(dynamic=False)
     progress = Progress("transformer", STEPS, start, before)
     running = 0.0
     for step in range(start, STEPS):
