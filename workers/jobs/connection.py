@@ -38,11 +38,12 @@ class Connection:
     """Two clients, because a socket timeout that suits commands would cut off blocking reads.
 
     Safe to share between threads. Commands are retried when the connection breaks, so each must be idempotent:
-    a reply may be lost after the command took effect.
+    a reply may be lost after the command took effect. A Redis that does not answer is given up after
+    `command_seconds`: whoever asks has a deadline too, and retries would multiply the wait.
     """
 
-    def __init__(self, redis_url: str) -> None:
-        self.commands = _client(redis_url, socket_timeout=5.0)
+    def __init__(self, redis_url: str, *, command_seconds: float = 5.0) -> None:
+        self.commands = _client(redis_url, socket_timeout=command_seconds)
         self.reads = _client(redis_url, socket_timeout=MAX_BLOCK_SECONDS + 10.0)
 
     def call(self, script: str, *keys: str, args: Sequence[object] = ()) -> Any:
@@ -65,5 +66,7 @@ def _client(redis_url: str, socket_timeout: float) -> "redis.Redis":
         socket_timeout=socket_timeout,
         socket_connect_timeout=2.0,
         health_check_interval=15,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 3),
+        retry=Retry(
+            ExponentialWithJitterBackoff(base=0.05, cap=1.0), 3, supported_errors=(redis.exceptions.ConnectionError,)
+        ),
     )
