@@ -1,28 +1,90 @@
-"""python -m service: serve until SIGTERM or Ctrl-C, then let what has begun come to its end."""
+"""python -m service: serve until SIGTERM or Ctrl-C; `status` and `health` ask how things stand."""
 
-import logging
 import socket
 import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Annotated
 
 import structlog
+import typer
 import uvicorn
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
 
-from service import logs
+from service import logs, status
 from service.app import create_app
 from service.settings import Settings
-from workers.models.catalogue import CatalogueError
+from workers.health import reachable
+from workers.jobs.errors import QueueUnavailable, ScalingCacheError
+from workers.jobs.queue import JobQueue
+from workers.models.catalogue import Catalogue
 
 GRACE_SECONDS = 30
+WATCH_SECONDS = 1.0
+HEALTH_SECONDS = 3.0
+
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def main() -> int:
+@cli.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the settings in force, secrets masked, and end.")
+    ] = False,
+) -> None:
+    """Serve videos over HTTP until SIGTERM. Set up by SCALINGCACHE_ variables, see docs/configuration.md."""
+    context.obj = settings = Settings()
+    if print_config:
+        typer.echo(settings.shown())
+    elif context.invoked_subcommand is None:
+        _listen(settings)
+
+
+@cli.command("status")
+def show_status(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Workers, queues, what runs and how far it is, what failed last."""
+    settings: Settings = context.obj
+    models = list(Catalogue.read(settings.catalogue).entries)
+    queue = JobQueue(settings.redis_address)
     try:
-        settings = Settings()
-        app = create_app(settings)
-    except (ValueError, CatalogueError) as error:
-        print(f"service: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    logs.configure(logging.INFO)
+        if as_json:
+            typer.echo(status.read(queue, models).model_dump_json(indent=2))
+        elif watch:
+            _watch(queue, models)
+        else:
+            Console().print(status.render(status.read(queue, models)))
+    except QueueUnavailable as error:
+        typer.echo(f"service: {error}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        queue.close()
+
+
+@cli.command()
+def health(context: typer.Context) -> None:
+    """Whether this host's service answers: exit code 0. For health checks of containers."""
+    settings: Settings = context.obj
+    try:
+        with urllib.request.urlopen(
+            f"http://{reachable(settings.host)}:{settings.port}/healthz", timeout=HEALTH_SECONDS
+        ):
+            typer.echo("ok")
+    except (urllib.error.URLError, TimeoutError) as error:
+        typer.echo(f"the service does not answer: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _listen(settings: Settings) -> None:
+    app = create_app(settings)
+    logs.configure(settings.log_format)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -40,8 +102,32 @@ def main() -> int:
     shown = f"[{host}]" if ":" in host else host
     structlog.get_logger("service").info("listening", address=f"http://{shown}:{port}")
     uvicorn.Server(config).run(sockets=[listener])
-    return 0
+
+
+def _watch(queue: JobQueue, models: list[str]) -> None:
+    def now() -> RenderableType:
+        try:
+            return status.render(status.read(queue, models))
+        except QueueUnavailable as error:
+            return Text(str(error), style="bold red")
+
+    with Live(now(), screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(WATCH_SECONDS)
+                live.update(now(), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def main() -> None:
+    """Run the command line; a wrong setting is one readable line and exit code 2."""
+    try:
+        cli()
+    except (ValueError, ScalingCacheError) as error:
+        typer.echo(f"service: {error}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard output, this service's and its server's alike."""
+"""Logs on standard output, a line for each event, this service's and its server's alike."""
 
 import logging
 import sys
@@ -7,6 +7,9 @@ from pathlib import PurePath
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from workers.configuration import LogFormat
+from workers.logs import renderer
 
 
 def without_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -20,7 +23,7 @@ def without_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def configure(level: int = logging.INFO) -> None:
+def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None:
     """Set up structlog and the standard library's logging for the whole process."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -41,7 +44,7 @@ def configure(level: int = logging.INFO) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                renderer(log_format),
             ],
         )
     )

@@ -1,14 +1,12 @@
 """Every metric of the service, in a registry of its own. Labels never carry ids, paths or prompts."""
 
-from collections import Counter as Tally
-from collections.abc import Iterable
-from importlib.metadata import version
+from collections.abc import Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from workers.jobs.errors import QueueUnavailable
+from service.gauges import QueueCollector, StorageCollector
+from workers.build import build
 from workers.jobs.job import GenerationRequest, Priority
 from workers.jobs.queue import JobQueue
 
@@ -17,9 +15,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Metrics:
-    """What is counted as it happens, plus what is read from the queue at each scrape."""
+    """What is counted as it happens, plus what is read from queue and disk at each scrape."""
 
-    def __init__(self, queue: JobQueue, models: list[str]) -> None:
+    def __init__(self, queue: JobQueue, models: Sequence[str], artifacts: Path) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "scalingcache_http_requests_total", "HTTP requests.", ["route", "method", "code"], registry=self.registry
@@ -34,6 +32,12 @@ class Metrics:
         self._submitted = Counter(
             "scalingcache_jobs_submitted_total", "Jobs accepted.", ["model", "priority"], registry=self.registry
         )
+        self._cancelled = Counter(
+            "scalingcache_queued_jobs_cancelled_total",
+            "Jobs cancelled before any worker had them; the others are in scalingcache_jobs_total.",
+            ["model"],
+            registry=self.registry,
+        )
         self._sf = Histogram(
             "scalingcache_sf_requested",
             "The sf of accepted jobs.",
@@ -41,9 +45,16 @@ class Metrics:
             registry=self.registry,
             buckets=(2, 4, 6, 8, 10, 12, 14, 20, 30, 50, 100),
         )
-        build = Info("scalingcache_build", "What is running.", registry=self.registry)
-        build.info({"version": version("scalingcache-serve")})
-        self.registry.register(QueueCollector(queue, models))
+        self._build = Info("scalingcache_build", "What is running.", registry=self.registry)
+        self._build.info(build("service"))
+        self._queue = QueueCollector(queue, models)
+        self._storage = StorageCollector(artifacts)
+        for collector in (self._queue, self._storage):
+            self.registry.register(collector)
+        for model in models:  # Prometheus sees no increase in a series that begins at 1.
+            self._cancelled.labels(model)
+            for priority in Priority:
+                self._submitted.labels(model, priority.value)
 
     def request_done(self, route: str, method: str, code: int, seconds: float) -> None:
         known = method if method in METHODS else "other"
@@ -54,41 +65,5 @@ class Metrics:
         self._submitted.labels(request.model, priority.value).inc()
         self._sf.labels(request.model).observe(request.sf)
 
-
-class QueueCollector(Collector):
-    """Reads the queue when it is scraped; without Redis it says so and leaves the rest out."""
-
-    def __init__(self, queue: JobQueue, models: list[str]) -> None:
-        self._queue = queue
-        self._models = models
-
-    def describe(self) -> Iterable[Metric]:
-        return []  # so that registering does not read the queue
-
-    def collect(self) -> Iterable[Metric]:
-        up = GaugeMetricFamily("scalingcache_queue_up", "1 when Redis answered this scrape.")
-        try:
-            families = [*self._jobs(), self._workers()]
-        except QueueUnavailable:
-            families = []
-        up.add_metric([], float(bool(families)))
-        return [up, *families]
-
-    def _jobs(self) -> list[Metric]:
-        jobs = GaugeMetricFamily("scalingcache_queue_jobs", "Jobs that wait or run.", labels=["model", "state"])
-        oldest = GaugeMetricFamily(
-            "scalingcache_queue_oldest_age_seconds", "Age of the job that waits longest; 0 when none.", labels=["model"]
-        )
-        for model in self._models:
-            depth = self._queue.depth(model)
-            jobs.add_metric([model, "queued"], depth.queued)
-            jobs.add_metric([model, "running"], depth.running)
-            oldest.add_metric([model], depth.oldest_seconds or 0.0)
-        return [jobs, oldest]
-
-    def _workers(self) -> Metric:
-        family = GaugeMetricFamily("scalingcache_workers", "Live workers of a model.", labels=["model", "state"])
-        tally = Tally((model, worker.state) for worker in self._queue.workers() for model in worker.models)
-        for (model, state), count in sorted(tally.items()):
-            family.add_metric([model, state], count)
-        return family
+    def queued_job_cancelled(self, model: str) -> None:
+        self._cancelled.labels(model).inc()

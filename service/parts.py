@@ -9,13 +9,12 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
+from service.gauges import TAKES_JOBS
 from service.metrics import Metrics
 from service.settings import Settings
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.queue import JobQueue
 from workers.models.catalogue import Catalogue
-
-TAKES_JOBS = ("idle", "busy")
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,14 @@ class Parts:
     def open(cls, settings: Settings) -> Self:
         """Raises `CatalogueError`. Redis need not be there yet."""
         catalogue = Catalogue.read(settings.catalogue)
-        queue = JobQueue(settings.redis_url, retention_seconds=settings.retention_seconds)
+        queue = JobQueue(settings.redis_address, retention_seconds=settings.retention_seconds)
         return cls(
             catalogue=catalogue,
             served_since=int(settings.catalogue.stat().st_mtime),
             queue=queue,
             artifacts=ArtifactStore(settings.artifacts),
             artifacts_root=settings.artifacts,
-            metrics=Metrics(queue, list(catalogue.entries)),
+            metrics=Metrics(queue, list(catalogue.entries), settings.artifacts),
         )
 
     def serving(self) -> Counter[str]:

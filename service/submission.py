@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import structlog
+
 from service.parts import Parts
 from service.schemas import CreateVideo, resolve
 from workers.jobs.errors import InvalidRequest
@@ -34,6 +36,7 @@ def submit(parts: Parts, attempt: Attempt) -> Job:
     job = parts.queue.submit(job_id=job_id, tenant=tenant, priority=priority, request=request, metadata=body.metadata)
     if job_id == fresh:
         parts.metrics.job_submitted(request, priority)
+        structlog.get_logger("service").info("job submitted", job=job.id, model=request.model, sf=request.sf)
     return job
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -94,18 +95,39 @@ def calibrate(
 
 
 @app.command()
-def run() -> None:
-    """Serve jobs from the queue until SIGTERM. Set up by SCALINGCACHE_ variables, see workers/settings.py."""
+def run(
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the settings in force, secrets masked, and end.")
+    ] = False,
+) -> None:
+    """Serve jobs from the queue until SIGTERM. Set up by SCALINGCACHE_ variables, see docs/configuration.md."""
     from workers import logs
     from workers.settings import Settings
     from workers.shutdown import Shutdown
     from workers.supervisor import Supervisor
 
-    logs.configure()
     settings = Settings()
+    if print_config:
+        typer.echo(settings.shown())
+        return
+    logs.configure(settings.log_format)
     shutdown = Shutdown()
     shutdown.install()
     Supervisor(settings, Catalogue.read(settings.catalogue), shutdown).run()
+
+
+@app.command()
+def health() -> None:
+    """Whether this host's worker has loaded its models and takes jobs: exit code 0. For health checks of containers."""
+    from workers.health import WorkerUnwell, check
+    from workers.settings import Settings
+
+    settings = Settings()
+    try:
+        typer.echo(check(settings.metrics_host, settings.metrics_port))
+    except WorkerUnwell as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from error
 
 
 def _set_threads(threads: int | None) -> None:
@@ -139,7 +161,10 @@ def main() -> None:
     try:
         app()
     except ScalingCacheError as error:
-        console.print(f"[red]{error.code}[/red]: {error}", highlight=False)
+        console.print(f"[red]{error.code}[/red]: {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from error
+    except ValidationError as error:  # of a setting; pydantic names the variable and what is allowed
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from error
 
 

@@ -123,6 +123,7 @@ class AttemptWatch:
             return
         self._cut_off = False
         if reply is BeatReply.LOST:
+            self._metrics.stale_write_refused(self._job.request.model)
             self._stop(Why.LOST)
             return
         self._renewed_at = asked_at
@@ -184,6 +185,8 @@ class AttemptWatch:
                 raise LeaseLost("known to be lost; asking again would only be refused")
             settled = self._insist(action)
         except LeaseLost:
+            if self._stopping is not Why.LOST:
+                self._metrics.stale_write_refused(self._job.request.model)
             return self._ended("lost", None, code)
         if settled is None:
             # The files stay: Redis may have taken our word and lost its reply. The sweep finds out.
@@ -199,7 +202,7 @@ class AttemptWatch:
         if not keep_files:
             self._store.discard(self._job.tenant, self._job.id, self._attempt.token)
         total = settled.total_seconds if settled and settled.state.terminal else None
-        self._metrics.ended(self._job.request.model, outcome, total)
+        self._metrics.ended(self._job.request.model, outcome, total, code)
         self._log.info("job ended", outcome=outcome, steps=self._step, **({"code": code} if code else {}))
         return settled.state if settled else None
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from workers import logs
+from workers.configuration import LogFormat
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import GenerationFailed, JobCancelled, ModelLoadFailed, ScalingCacheError
 from workers.jobs.events import Command, Done, Event, Failed, Ready, Run, Stop, Stopped
@@ -41,6 +42,7 @@ class ChildSettings:
     artifacts: Path
     models: tuple[str, ...]
     torch_threads: int | None
+    log_format: LogFormat = "json"
 
 
 class ChildDied(Exception):
@@ -147,7 +149,7 @@ def _main(pipe: Connection, settings: ChildSettings, make_runner: Callable[[Chil
         signal.signal(
             number, signal.SIG_IGN
         )  # Sent to the whole group; the supervisor decides what becomes of the job.
-    logs.configure()
+    logs.configure(settings.log_format)
     inbox = _Inbox(pipe)
     jobs = _load(pipe, settings, make_runner)
     while jobs is not None:

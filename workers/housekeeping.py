@@ -9,7 +9,7 @@ import structlog
 
 from workers import logs
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import QueueUnavailable
+from workers.jobs.errors import QueueUnavailable, WorkerCrashed
 from workers.jobs.job import JobState
 from workers.jobs.presence import WorkerState
 from workers.jobs.queue import JobQueue
@@ -100,7 +100,9 @@ class Housekeeping:
         """Give the jobs of workers that stopped beating to others."""
         while reaped := self._queue.reap(model):
             for job in reaped:
-                self._metrics.ended(model, _OUTCOMES[job.state])
+                self._metrics.reclaimed(model)
+                code = None if job.state is JobState.CANCELLED else WorkerCrashed.code
+                self._metrics.ended(model, _OUTCOMES[job.state], code=code)
                 log.warning("job reaped", job=job.job_id, state=job.state.value)
 
     def delete_expired(self, model: str) -> None:

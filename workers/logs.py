@@ -1,24 +1,34 @@
-"""Logs as JSON lines on standard output, one for each change of state. They name jobs, never prompts."""
+"""Logs on standard output, a line for each change of state. They name jobs, never prompts."""
 
 import logging
+import sys
 import traceback
 from pathlib import PurePath
 
 import structlog
 
+from workers.configuration import LogFormat
 
-def configure(level: int = logging.INFO) -> None:
+
+def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None:
     """Set up structlog for the whole process; lines of libraries go to standard error as they are."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            renderer(log_format),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
+
+
+def renderer(log_format: LogFormat) -> structlog.typing.Processor:
+    """The last step of a line: JSON for machines; columns, with colours on a terminal, for people."""
+    if log_format == "json":
+        return structlog.processors.JSONRenderer()
+    return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
 
 
 def frames_of(error: BaseException) -> list[str]:

@@ -2,34 +2,29 @@
 
 import os
 import socket
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
+
+from workers.configuration import Configuration
 
 
 def _host_and_pid() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-class Settings(BaseSettings):
-    """Read once at the start and never changed. All times are in seconds."""
+class Settings(Configuration):
+    """All times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="SCALINGCACHE_", frozen=True)
+    elsewhere: ClassVar[frozenset[str]] = frozenset({"host", "port"})  # the service's, which workers do not import
 
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="The Redis that holds jobs and queues.")
-    artifacts: Path = Field(
-        default=Path("out/artifacts"), description="Folder of the results, shared with the service."
-    )
-    catalogue: Path = Field(default=Path("models.toml"), description="The models that can be served.")
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Those that this worker serves, separated by commas. Empty: all."
     )
     worker: str = Field(default_factory=_host_and_pid, description="Name of this worker, unique among those alive.")
     lease_seconds: float = Field(default=60.0, gt=0, description="A worker silent for this long loses its job.")
     beat_seconds: float = Field(default=15.0, gt=0, description="Renew the lease this often when nothing happens.")
-    retention_seconds: float = Field(default=86_400.0, gt=0, description="How long a finished job is kept.")
     drain_seconds: float = Field(
         default=30.0, ge=0, description="After SIGTERM a running job gets this long to finish, then it is given back."
     )

@@ -45,10 +45,10 @@ class Supervisor:
         for model in self._models:
             catalogue.entry(model)  # Raises `ModelNotFound` now rather than at the first job.
         self._queue = JobQueue(
-            settings.redis_url, lease_seconds=settings.lease_seconds, retention_seconds=settings.retention_seconds
+            settings.redis_address, lease_seconds=settings.lease_seconds, retention_seconds=settings.retention_seconds
         )
         self._store = ArtifactStore(settings.artifacts)
-        self._metrics = Metrics()
+        self._metrics = Metrics(self._models)
         self._housekeeping = Housekeeping(
             self._queue, self._store, self._metrics, shutdown, settings.worker, self._models
         )
@@ -84,7 +84,9 @@ class Supervisor:
             self._housekeeping.state("loading")
             settings = self._settings
             self._child = Child(
-                ChildSettings(settings.catalogue, settings.artifacts, self._models, settings.torch_threads),
+                ChildSettings(
+                    settings.catalogue, settings.artifacts, self._models, settings.torch_threads, settings.log_format
+                ),
                 self._make_runner,
             )
         try:
@@ -147,7 +149,7 @@ class Supervisor:
         except InvalidRequest as error:  # The service checks too, but perhaps another catalogue, or an older one.
             with suppress(QueueUnavailable, LeaseLost):
                 self._queue.fail(attempt, JobError(code=error.code, message=str(error)), error.max_attempts)
-            self._metrics.ended(attempt.job.request.model, "failed")
+            self._metrics.ended(attempt.job.request.model, "failed", code=error.code)
             return
         self._housekeeping.state("busy")
         watch = AttemptWatch(attempt, child, self._queue, self._store, self._settings, self._metrics, self._shutdown)

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.bodies import read_fields
@@ -110,13 +111,19 @@ def delete(parts: Service, tenant: Tenant, video_id: str) -> VideoDeleted:
     parts.queue.delete(job.id, tenant)
     if job.artifact is not None:  # Else an attempt may still be writing; the workers' sweep comes after it.
         parts.artifacts.delete(tenant, job.id)
+    structlog.get_logger("service").info("job deleted", job=job.id, state=job.state.value)
     return VideoDeleted(id=job.id)
 
 
 @router.post("/v1/videos/{video_id}/cancel")
 def cancel(parts: Service, tenant: Tenant, video_id: str) -> Video:
     """Stop a video: at once while it waits, at its next step while it runs. One that has ended stays as it is."""
-    return _show(parts, parts.queue.cancel(_find(parts, tenant, video_id).id, tenant))
+    found = _find(parts, tenant, video_id)
+    job = parts.queue.cancel(found.id, tenant)
+    if found.state is JobState.QUEUED and job.state is JobState.CANCELLED:
+        parts.metrics.queued_job_cancelled(job.request.model)
+    structlog.get_logger("service").info("cancel asked for", job=job.id, state=job.state.value)
+    return _show(parts, job)
 
 
 @router.get(

@@ -45,7 +45,10 @@ class Served:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    values = {f"SCALINGCACHE_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    values = {
+        f"SCALINGCACHE_{name.upper()}": "" if value is None else str(value)
+        for name, value in settings.model_dump().items()
+    }
     return {**os.environ, **values}
 
 

@@ -35,3 +35,11 @@ def test_an_exception_is_its_class_and_frames_without_its_text(capsys: pytest.Ca
     assert (line["event"], line["level"], line["exception"]) == ("it failed", "error", "RuntimeError")
     assert line["frames"][-1].endswith(" fail")
     assert "secret" not in out
+
+
+def test_for_people_a_line_is_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("console")
+    structlog.get_logger("service").info("job submitted", job="video_1")
+    out = capsys.readouterr().out
+    assert "[info" in out and "job submitted" in out and "job=video_1" in out
+    assert "\x1b" not in out  # no colours where nobody sees them

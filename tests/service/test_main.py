@@ -59,5 +59,28 @@ def test_a_wrong_setting_is_told_and_nothing_starts(settings: Settings, setting:
 
 def test_every_setting_is_used(settings: Settings) -> None:
     used = "".join(path.read_text() for path in Path("service").rglob("*.py") if path.name != "settings.py")
+    used = used.replace("settings.redis_address", "settings.redis_url settings.redis_password")
     for name in Settings.model_fields:
         assert f"settings.{name}" in used
+
+
+def command(settings: Settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", "service", *arguments]
+    variables = environment(settings) | {f"SCALINGCACHE_{name.upper()}": value for name, value in variables.items()}
+    return subprocess.run(run, env=variables, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_settings_in_force_are_printed_without_secrets(settings: Settings) -> None:
+    said = command(settings, "--print-config", redis_password="hunter2")
+    assert said.returncode == 0
+    assert f"SCALINGCACHE_CATALOGUE={settings.catalogue}" in said.stdout.splitlines()
+    assert "hunter2" not in said.stdout + said.stderr
+
+
+def test_the_health_command_follows_the_service(settings: Settings) -> None:
+    with served(settings) as service:
+        port = service.address.rpartition(":")[2]
+        assert command(settings, "health", host="0.0.0.0", port=port).returncode == 0
+    said = command(settings, "health", port=port)
+    assert said.returncode == 1
+    assert "does not answer" in said.stderr

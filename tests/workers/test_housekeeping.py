@@ -54,8 +54,9 @@ def test_the_job_of_a_silent_worker_is_given_to_others(
     queue.claim([MODEL], "silent")
     housekeeping.start()
     wait_until(lambda: queue.get(job.id, TENANT).state is JobState.QUEUED)
-    labels = {"model": MODEL, "outcome": "retried"}
+    labels = {"model": MODEL, "outcome": "retried", "reason": "worker_crashed"}
     wait_until(lambda: metrics.registry.get_sample_value("scalingcache_jobs_total", labels) == 1)
+    assert metrics.registry.get_sample_value("scalingcache_jobs_reclaimed_total", {"model": MODEL}) == 1
 
 
 def test_files_go_before_the_record_of_an_expired_job(

@@ -112,7 +112,7 @@ def test_jobs_become_videos_and_their_steps_are_counted(queue: JobQueue, worker:
     assert accelerated.report
     full = plain.report.full_steps + accelerated.report.full_steps
     assert f'scalingcache_steps_total{{kind="full",model="wan-tiny"}} {full:.1f}' in metrics
-    assert 'scalingcache_jobs_total{model="wan-tiny",outcome="completed"} 2.0' in metrics
+    assert 'scalingcache_jobs_total{model="wan-tiny",outcome="completed",reason=""} 2.0' in metrics
     assert "red circle" not in worker.log()
 
 

@@ -42,6 +42,18 @@ def queued(model: str, lane: str) -> str:
     return f"{root(model)}:queued:{lane}"
 
 
+def leases(model: str) -> str:
+    return f"{root(model)}:leases"
+
+
+def expiries(model: str) -> str:
+    return f"{root(model)}:expiries"
+
+
+def dead(model: str) -> str:
+    return f"{root(model)}:dead"
+
+
 def idempotency(tenant: str, key: str) -> str:
     """Hashed: the key is the client's text, of any length."""
     return "idempotency:" + hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest()

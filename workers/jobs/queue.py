@@ -1,4 +1,5 @@
-"""The job queue: what the service does with jobs. The worker's side is `leases.py`, who is alive `presence.py`.
+"""The job queue: what the service does with jobs. The worker's side is `leases.py`, who is alive `presence.py`, what an
+operator sees `inspection.py`.
 
 Promise: at-least-once execution, at most one published result, nothing accepted is lost, a terminal state never
 changes. The record of a job is a hash; streams only point to it. Each transition is one Lua script.
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from workers.jobs import keys
 from workers.jobs.connection import Connection, redis_errors
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound
+from workers.jobs.inspection import Inspection
 from workers.jobs.job import GenerationRequest, Job, JobState, Priority, model_of
 from workers.jobs.leases import Attempt, BeatReply, Expired, Leases, Reaped, Settled
 from workers.jobs.presence import Presence, WorkerInfo
@@ -28,7 +30,7 @@ class Depth:
     oldest_seconds: float
 
 
-class JobQueue(Leases, Presence):
+class JobQueue(Leases, Presence, Inspection):
     """The whole queue on one Redis (6.2 or newer), for service and workers. Safe to share between threads,
     except `claim` and `wait`, which belong to one thread.
 
@@ -40,6 +42,7 @@ class JobQueue(Leases, Presence):
         connection = Connection(redis_url)
         Leases.__init__(self, connection, lease_seconds=lease_seconds, retention_seconds=retention_seconds)
         Presence.__init__(self, connection)
+        Inspection.__init__(self, connection)
 
     def reserve(self, tenant: str, key: str, fingerprint: str, job_id: str, ttl_seconds: int) -> str:
         """The job id that belongs to an idempotency key: the first caller's, so `job_id` itself if this is the first.

@@ -1,0 +1,107 @@
+"""Read anew at each scrape, from Redis and from the disk. The service owns these figures; no worker has them."""
+
+import shutil
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import get_args
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from workers.jobs.errors import QueueUnavailable
+from workers.jobs.presence import WorkerState
+from workers.jobs.queue import JobQueue
+
+TAKES_JOBS = ("idle", "busy")
+
+
+class QueueCollector(Collector):
+    """Reads the queue when it is scraped; without Redis it says so and leaves the rest out."""
+
+    def __init__(self, queue: JobQueue, models: Sequence[str]) -> None:
+        self._queue, self._models = queue, models
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The families without samples: registering must not read the queue."""
+        return self._families().values()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        families = self._families()
+        try:
+            self._read(families)
+        except QueueUnavailable:
+            families = {"up": self._families()["up"]}
+        families["up"].add_metric([], float(len(families) > 1))
+        return families.values()
+
+    def _read(self, families: dict[str, GaugeMetricFamily]) -> None:
+        families["persisting"].add_metric([], float(self._queue.persisting()))
+        for model in self._models:
+            depth = self._queue.depth(model)
+            families["jobs"].add_metric([model, "queued"], depth.queued)
+            families["jobs"].add_metric([model, "running"], depth.running)
+            families["oldest"].add_metric([model], depth.oldest_seconds)
+            families["dead"].add_metric([model], self._queue.dead_letters(model))
+        live = self._queue.workers()
+        tally = Tally((model, worker.state) for worker in live for model in worker.models)
+        # Zeros too: an alert cannot see what is not there.
+        for model in sorted({*self._models, *(model for model, _ in tally)}):
+            for state in get_args(WorkerState):
+                if tally[model, state] or state in TAKES_JOBS:
+                    families["workers"].add_metric([model, state], tally[model, state])
+        for worker in live:
+            families["heard"].add_metric([worker.name], worker.beat_age_seconds)
+
+    @staticmethod
+    def _families() -> dict[str, GaugeMetricFamily]:
+        return {
+            "up": GaugeMetricFamily("scalingcache_queue_up", "1 when Redis answered this scrape."),
+            "persisting": GaugeMetricFamily(
+                "scalingcache_redis_persisting",
+                "1 when Redis writes its append-only file and the last write succeeded.",
+            ),
+            "jobs": GaugeMetricFamily("scalingcache_queue_jobs", "Jobs that wait or run.", labels=["model", "state"]),
+            "oldest": GaugeMetricFamily(
+                "scalingcache_queue_oldest_age_seconds",
+                "Age of the job that waits longest; 0 when none.",
+                labels=["model"],
+            ),
+            "dead": GaugeMetricFamily(
+                "scalingcache_dead_letter_jobs", "Jobs in the dead-letter stream, at most 1000.", labels=["model"]
+            ),
+            "workers": GaugeMetricFamily("scalingcache_workers", "Live workers of a model.", labels=["model", "state"]),
+            "heard": GaugeMetricFamily(
+                "scalingcache_worker_heartbeat_age_seconds",
+                "Since a live worker last announced itself; it counts as gone after 20 s.",
+                labels=["worker"],
+            ),
+        }
+
+
+class StorageCollector(Collector):
+    """The file system of the results."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        return self._families()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        free, size = self._families()
+        # The folder itself is made by the first result.
+        there = next(
+            folder for folder in (self._folder.absolute(), *self._folder.absolute().parents) if folder.exists()
+        )
+        usage = shutil.disk_usage(there)
+        free.add_metric([], usage.free)
+        size.add_metric([], usage.total)
+        return free, size
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+        return (
+            GaugeMetricFamily("scalingcache_storage_free_bytes", "Free space where the results lie."),
+            GaugeMetricFamily("scalingcache_storage_size_bytes", "Size of the file system where the results lie."),
+        )

@@ -1,0 +1,190 @@
+"""The whole system on one screen: workers, queues, what runs and how far it is, what failed last."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from workers.jobs.job import Job
+from workers.jobs.queue import JobQueue
+
+FAILURES = 5
+_COLOURS = {"idle": "green", "busy": "blue", "loading": "yellow", "draining": "magenta"}
+
+
+class WorkerStatus(BaseModel):
+    name: str
+    state: str
+    models: list[str]
+    heartbeat_age_seconds: float
+    job: str | None
+
+
+class QueueStatus(BaseModel):
+    model: str
+    workers: int
+    queued: int
+    running: int
+    oldest_seconds: float
+
+
+class JobStatus(BaseModel):
+    """`code` and `message` say why it failed; never the prompt."""
+
+    id: str
+    state: str
+    worker: str | None
+    stage: str | None
+    step: int
+    steps: int
+    sf: int
+    attempts: int
+    seconds: float
+    code: str | None = None
+    message: str | None = None
+
+
+class Status(BaseModel):
+    """`seconds` of a running job count from its start, of a failure from its end."""
+
+    persisting: bool
+    workers: list[WorkerStatus]
+    queues: list[QueueStatus]
+    running: list[JobStatus]
+    failures: list[JobStatus]
+
+
+def read(queue: JobQueue, models: Sequence[str], clock: Callable[[], float] = time.time) -> Status:
+    """How things stand. Raises `QueueUnavailable`."""
+    now, live = clock(), queue.workers()
+    running = [job for model in models for job in queue.running(model)]
+    failed = [job for model in models for job in queue.last_failures(model, FAILURES)]
+    failed.sort(key=lambda job: job.completed_at or 0.0, reverse=True)
+    jobs = {job.worker: job.id for job in running}
+    queues = []
+    for model in models:
+        depth = queue.depth(model)
+        takers = sum(model in worker.models for worker in live)
+        queues.append(
+            QueueStatus(
+                model=model,
+                workers=takers,
+                queued=depth.queued,
+                running=depth.running,
+                oldest_seconds=depth.oldest_seconds,
+            )
+        )
+    return Status(
+        persisting=queue.persisting(),
+        workers=[
+            WorkerStatus(
+                name=worker.name,
+                state=worker.state,
+                models=list(worker.models),
+                heartbeat_age_seconds=round(worker.beat_age_seconds, 1),
+                job=jobs.get(worker.name),
+            )
+            for worker in live
+        ],
+        queues=queues,
+        running=[_job(job, now - (job.started_at or now)) for job in running],
+        failures=[_job(job, now - (job.completed_at or now)) for job in failed[:FAILURES]],
+    )
+
+
+def render(status: Status) -> RenderableType:
+    """The status as tables for a terminal."""
+    parts: list[RenderableType] = []
+    if not status.persisting:
+        parts.append(Text("Redis does not persist: a restart would lose accepted jobs", style="bold red"))
+    parts += [_queues(status), _workers(status), _running(status), _failures(status)]
+    return Group(*parts)
+
+
+def _job(job: Job, seconds: float) -> JobStatus:
+    return JobStatus(
+        id=job.id,
+        state=job.state.value,
+        worker=job.worker,
+        stage=job.stage,
+        step=job.step,
+        steps=job.request.steps,
+        sf=job.request.sf,
+        attempts=job.attempts,
+        seconds=round(max(0.0, seconds), 1),
+        code=job.error and job.error.code,
+        message=job.error and job.error.message,
+    )
+
+
+def _table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        # An id that is cut off or broken cannot be copied.
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=column == "job")
+    return table
+
+
+def _queues(status: Status) -> Table:
+    table = _table(
+        "Queues",
+        "model",
+        "workers",
+        "queued",
+        "running",
+        "oldest waits",
+        numbers=("workers", "queued", "running", "oldest waits"),
+    )
+    for queue in status.queues:
+        workers = Text(str(queue.workers), style="green" if queue.workers else "bold red")
+        waits = duration(queue.oldest_seconds) if queue.queued else "-"
+        table.add_row(queue.model, workers, str(queue.queued), str(queue.running), waits)
+    return table
+
+
+def _workers(status: Status) -> Table:
+    table = _table("Workers", "name", "state", "models", "heard", "job", numbers=("heard",))
+    for worker in status.workers:
+        state = Text(worker.state, style=_COLOURS[worker.state])
+        heard = f"{worker.heartbeat_age_seconds:.0f} s ago"
+        table.add_row(worker.name, state, ", ".join(worker.models) or "-", heard, worker.job or "-")
+    return table if status.workers else _empty(table)
+
+
+def _running(status: Status) -> Table:
+    table = _table(
+        "Running", "job", "stage", "progress", "step", "sf", "for", "attempt", numbers=("step", "sf", "for", "attempt")
+    )
+    for job in status.running:
+        bar = ProgressBar(total=job.steps, completed=job.step, width=20)
+        step = f"{job.step}/{job.steps}"
+        table.add_row(job.id, job.stage or "-", bar, step, str(job.sf), duration(job.seconds), str(job.attempts))
+    return table if status.running else _empty(table)
+
+
+def _failures(status: Status) -> Table:
+    table = _table("Last failures", "job", "state", "why", "ago", "attempts", numbers=("ago", "attempts"))
+    for job in status.failures:
+        why = Text.assemble((job.code or "?", "red"), f": {job.message}" if job.message else "")
+        table.add_row(job.id, job.state, why, duration(job.seconds), str(job.attempts))
+    return table if status.failures else _empty(table)
+
+
+def _empty(table: Table) -> Table:
+    table.add_row(Text("none", style="dim"))
+    return table
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it: 4 s, 2 min 5 s, 3 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

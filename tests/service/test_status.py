@@ -1,0 +1,93 @@
+"""`python -m service status`: what an operator sees."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from service import status
+from service.settings import Settings
+from tests.service.fake_worker import MODEL, FakeWorker
+from tests.service.serving import environment
+from tests.workers.factories import a_request, submit
+from workers.jobs.queue import JobQueue
+
+SECRET = "a prompt that nobody else reads"
+
+
+@pytest.fixture
+def busy(queue: JobQueue, worker: FakeWorker) -> FakeWorker:
+    """One job failed, one runs at step 12, one waits."""
+    worker.announce("busy")
+    submit(queue, a_request(SECRET, model=MODEL), tenant="acme")
+    worker.fail(worker.claim(), "out_of_memory", "too large")
+    submit(queue, a_request(SECRET, model=MODEL), tenant="acme")
+    queue.beat(worker.claim(), "denoise", 12)
+    submit(queue, a_request(SECRET, model=MODEL), tenant="beta")
+    return worker
+
+
+def test_it_tells_workers_queues_progress_and_failures(queue: JobQueue, busy: FakeWorker) -> None:
+    now = status.read(queue, [MODEL])
+    (worker,), (load,), (running,), (failed,) = now.workers, now.queues, now.running, now.failures
+    assert (worker.name, worker.state, worker.models, worker.job) == (busy.name, "busy", [MODEL], running.id)
+    assert (load.workers, load.queued, load.running) == (1, 1, 1)
+    assert (running.stage, running.step, running.steps, running.attempts) == ("denoise", 12, 50, 1)
+    assert (failed.state, failed.code, failed.message) == ("failed", "out_of_memory", "too large")
+    assert now.persisting is True
+
+
+def test_an_empty_system_says_so(queue: JobQueue) -> None:
+    now = status.read(queue, [MODEL])
+    assert (now.workers, now.running, now.failures) == ([], [], [])
+    assert drawn(now).count("none") == 3
+
+
+def test_the_tables_fit_a_terminal_and_never_show_a_prompt(queue: JobQueue, busy: FakeWorker) -> None:
+    text = drawn(status.read(queue, [MODEL]))
+    for part in ("Queues", "Workers", "Running", "Last failures", "12/50", "out_of_memory: too large", busy.name):
+        assert part in text
+    assert SECRET not in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_failures_beyond_the_last_five_are_left_out(queue: JobQueue, worker: FakeWorker) -> None:
+    for number in range(7):
+        submit(queue, a_request(model=MODEL))
+        worker.fail(worker.claim(), "generation_failed", f"failure {number}")
+    messages = [job.message for job in status.read(queue, [MODEL]).failures]
+    assert messages == [f"failure {number}" for number in (6, 5, 4, 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0 s"), (59.4, "59 s"), (125, "2 min 5 s"), (11_400, "3 h 10 min")]
+)
+def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert status.duration(seconds) == text
+
+
+def test_the_command_gives_json_for_machines(settings: Settings, busy: FakeWorker) -> None:
+    said = run(settings, "status", "--json")
+    assert said.returncode == 0, said.stderr
+    assert [queue["model"] for queue in json.loads(said.stdout)["queues"]] == [MODEL]
+    assert SECRET not in said.stdout
+
+
+def test_without_redis_the_command_says_so_and_fails(settings: Settings) -> None:
+    said = run(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), "status")
+    assert said.returncode == 1
+    assert "Redis" in said.stderr and "Traceback" not in said.stderr
+
+
+def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "service", *arguments]
+    return subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+
+
+def drawn(now: status.Status) -> str:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(status.render(now))
+    return console.export_text()

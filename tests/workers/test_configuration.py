@@ -1,0 +1,103 @@
+"""Where settings come from, what is refused, and that no secret is shown."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.settings import Settings as ServiceSettings
+from workers.__main__ import app
+from workers.configuration import Configuration, ConfigurationError
+from workers.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The settings of whoever runs the tests stay out."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_secret_is_read_from_its_file_and_becomes_part_of_the_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("p/a ss\n")
+    monkeypatch.setenv("SCALINGCACHE_REDIS_URL", "rediss://worker@redis:6379/1")
+    monkeypatch.setenv("SCALINGCACHE_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    assert Settings().redis_address == "rediss://worker:p%2Fa%20ss@redis:6379/1"
+    assert Settings().redis_url == "rediss://worker@redis:6379/1"
+
+
+def test_without_a_password_the_address_is_the_url() -> None:
+    assert Settings().redis_address == Settings().redis_url
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"REDIS_PASWORD": "x"}, "SCALINGCACHE_REDIS_PASWORD is not a setting"),
+        ({"PORT_FILE": "x"}, "SCALINGCACHE_PORT_FILE is not a setting"),
+        ({"REDIS_PASSWORD_FILE": "nowhere"}, "SCALINGCACHE_REDIS_PASSWORD_FILE: nowhere cannot be read"),
+        ({"REDIS_PASSWORD_FILE": "x", "REDIS_PASSWORD": "y"}, "are both set; keep one"),
+    ],
+)
+@pytest.mark.parametrize("settings", [Settings, ServiceSettings])
+def test_a_variable_that_is_none_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, settings: type[Configuration], variables: dict[str, str], said: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SCALINGCACHE_{name}", value)
+    with pytest.raises(ConfigurationError, match=said):
+        settings()
+
+
+def test_service_and_worker_can_share_one_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for settings in (Settings, ServiceSettings):
+        for name in settings.model_fields:
+            monkeypatch.setenv(f"SCALINGCACHE_{name.upper()}", "")
+    Settings()
+    ServiceSettings()
+
+
+def test_a_file_named_env_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:
+    lines = ("SCALINGCACHE_LEASE_SECONDS=90", "SCALINGCACHE_MODELS=a,b", "COMPOSE_PROFILES=demo")
+    (empty_folder / ".env").write_text("\n".join(lines))
+    monkeypatch.setenv("SCALINGCACHE_MODELS", "c")
+    settings = Settings()
+    assert (settings.lease_seconds, settings.models) == (90, ("c",))
+
+
+def test_an_unknown_variable_in_the_file_is_refused_too(empty_folder: Path) -> None:
+    (empty_folder / ".env").write_text("SCALINGCACHE_LEASE=90\n")
+    with pytest.raises(ConfigurationError, match="SCALINGCACHE_LEASE is not a setting"):
+        Settings()
+
+
+def test_what_is_shown_can_be_read_again_and_has_no_secret(monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:
+    monkeypatch.setenv("SCALINGCACHE_REDIS_PASSWORD", "hunter2")
+    monkeypatch.setenv("SCALINGCACHE_REDIS_URL", "redis://me:hunter2@redis/0")
+    monkeypatch.setenv("SCALINGCACHE_MODELS", "a,b")
+    shown = Settings().shown()
+    assert "hunter2" not in shown
+    assert "SCALINGCACHE_REDIS_PASSWORD=********" in shown
+    assert "SCALINGCACHE_REDIS_URL=redis://me:********@redis/0" in shown
+    monkeypatch.undo()
+    monkeypatch.chdir(empty_folder)
+    (empty_folder / ".env").write_text(shown)
+    assert Settings().models == ("a", "b")
+
+
+def test_an_invalid_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALINGCACHE_LEASE_SECONDS", "hunter2")
+    with pytest.raises(ValueError, match="lease_seconds") as refused:
+        Settings()
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_worker_prints_the_settings_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALINGCACHE_REDIS_PASSWORD", "hunter2")
+    monkeypatch.setenv("SCALINGCACHE_LEASE_SECONDS", "90")
+    result = CliRunner().invoke(app, ["run", "--print-config"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "SCALINGCACHE_LEASE_SECONDS=90.0" in result.output.splitlines()
+    assert "hunter2" not in result.output

@@ -1,0 +1,135 @@
+"""What the settings of service and worker share: where values come from, what is refused, how they are shown."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from workers.jobs.errors import ScalingCacheError
+
+PREFIX = "SCALINGCACHE_"
+FROM_FILE = "_FILE"
+DOTENV = ".env"
+MASK = "********"
+
+LogFormat = Literal["json", "console"]
+
+
+class ConfigurationError(ScalingCacheError):
+    """A variable with the project's prefix is not one, or its file cannot be read; the message names it."""
+
+    code = "configuration_error"
+
+
+class Configuration(BaseSettings):
+    """Read once at the start and never changed. All times are in seconds.
+
+    Later sources give way to earlier ones: arguments, the environment, files named by `<VARIABLE>_FILE`, `.env`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=DOTENV,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+    #: Variables of other processes: they share an environment, so these are ignored rather than refused.
+    elsewhere: ClassVar[frozenset[str]] = frozenset()
+
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="The Redis that holds jobs and queues.")
+    redis_password: SecretStr | None = Field(default=None, description="Its password, if the URL has none.")
+    artifacts: Path = Field(
+        default=Path("out/artifacts"), description="Folder of the results, shared by service and workers."
+    )
+    catalogue: Path = Field(default=Path("models.toml"), description="The models that can be served.")
+    retention_seconds: float = Field(
+        default=86_400.0, gt=0, description="How long a finished job and its file are kept."
+    )
+    log_format: LogFormat = Field(
+        default="json", description="`json` for machines, one object a line; `console` for people."
+    )
+
+    @property
+    def redis_address(self) -> str:
+        """The URL with the password in it."""
+        if self.redis_password is None:
+            return self.redis_url
+        parts = urlsplit(self.redis_url)
+        user, _, host = parts.netloc.rpartition("@")
+        secret = quote(self.redis_password.get_secret_value(), safe="")
+        return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{secret}@{host}"))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _Files(settings_cls, cls.elsewhere), dotenv_settings
+
+    def shown(self) -> str:
+        """Every setting as a line of a `.env` file, secrets masked."""
+        return "\n".join(f"{variable(name)}={_shown(getattr(self, name))}" for name in type(self).model_fields)
+
+
+class _Files(PydanticBaseSettingsSource):
+    """Secrets from files, as containers mount them. Looks at every name too, since this is where all are at hand."""
+
+    def __init__(self, settings_cls: type[BaseSettings], elsewhere: Iterable[str]) -> None:
+        super().__init__(settings_cls)
+        self._elsewhere = elsewhere
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Raises `ConfigurationError`."""
+        given = {**dotenv_values(DOTENV), **os.environ}
+        fields = self.settings_cls.model_fields
+        known = {variable(name) for name in fields} | {variable(name) for name in self._elsewhere}
+        secrets = {variable(name) + FROM_FILE: name for name in fields if is_secret(fields[name])}
+        for name in given:
+            if name.startswith(PREFIX) and name not in known | secrets.keys():
+                raise ConfigurationError(f"{name} is not a setting; docs/configuration.md lists them")
+        return {name: _read(key, given) for key, name in secrets.items() if given.get(key)}
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _read(key: str, given: dict[str, str | None]) -> str:
+    if given.get(key.removesuffix(FROM_FILE)):
+        raise ConfigurationError(f"{key} and {key.removesuffix(FROM_FILE)} are both set; keep one")
+    try:
+        return Path(given[key] or "").read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{key}: {given[key]} cannot be read: {error.strerror}") from error
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, str) and "@" in value:  # A URL may carry a password.
+        parts = urlsplit(value)
+        user, _, host = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{MASK}@{host}"))
+    return "" if value is None else str(value)

@@ -1,0 +1,41 @@
+"""Whether a worker can work, asked of its metrics from the same host."""
+
+import urllib.error
+import urllib.request
+
+from prometheus_client.parser import text_string_to_metric_families
+
+TAKES_JOBS = ("idle", "busy", "draining")
+TIMEOUT_SECONDS = 3.0
+
+
+class WorkerUnwell(Exception):
+    """The worker cannot work; the message says why. Never leaves the command."""
+
+
+def reachable(host: str) -> str:
+    """An address at which a process that listens on `host` answers this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+
+
+def check(host: str, port: int | None) -> str:
+    """The worker's state, when its models are loaded. Raises `WorkerUnwell`."""
+    if not port:
+        raise WorkerUnwell("a health check needs SCALINGCACHE_METRICS_PORT")
+    try:
+        with urllib.request.urlopen(f"http://{reachable(host)}:{port}/metrics", timeout=TIMEOUT_SECONDS) as answer:
+            text = answer.read().decode()
+    except (urllib.error.URLError, TimeoutError) as error:
+        raise WorkerUnwell(f"the worker does not answer: {error}") from error
+    state = next(
+        (
+            sample.labels["state"]
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == "scalingcache_worker_state" and sample.value == 1
+        ),
+        "unknown",
+    )
+    if state not in TAKES_JOBS:
+        raise WorkerUnwell(f"the worker is {state}")
+    return state
