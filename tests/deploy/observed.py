@@ -1,0 +1,174 @@
+"""A real Prometheus that watches a real service and worker, while jobs of two models run, fail and are cancelled."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from service.settings import Settings
+from tests.deploy.tools import ROOT, program
+from tests.service.serving import served
+from tests.waiting import wait_until
+from tests.workers.worker_process import WorkerProcess
+from workers.jobs.job import Priority, new_job_id
+from workers.jobs.queue import JobQueue
+from workers.models.catalogue import Catalogue
+
+CALIBRATED, PLAIN = "micro-calibrated", "micro-plain"
+_MODEL = """
+[models.{name}]
+family = "wan"
+source = "{source}"
+device = "cpu"
+dtype = "float32"
+{coefficients}
+[models.{name}.defaults]
+width = 32
+height = 32
+frames = 5
+fps = 8
+steps = 12
+sf = 4
+guidance = 3.0
+flow_shift = 1.0
+max_sequence_length = 8
+[models.{name}.limits]
+max_width = 64
+max_height = 64
+max_frames = 9
+max_steps = 50
+"""
+
+
+def write_catalogue(folder: Path, checkpoint: Path) -> Path:
+    """Two models of one checkpoint: the first has coefficients, if they were measured, the second none."""
+    path = folder / "models.toml"
+    texts = (
+        _MODEL.format(name=CALIBRATED, source=checkpoint, coefficients='coefficients = "coefficients.json"'),
+        _MODEL.format(name=PLAIN, source=checkpoint, coefficients=""),
+    )
+    path.write_text("\n".join(texts))
+    return path
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    url: str
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The instant vector of an expression; fails with what Prometheus says when it is wrong."""
+        said = httpx.post(f"{self.url}/api/v1/query", data={"query": expression}, timeout=30).json()
+        assert said["status"] == "success", f"{expression}: {said['error']}"
+        result = said["data"]["result"]
+        assert said["data"]["resultType"] == "vector", expression
+        return list(result)
+
+    def value(self, expression: str) -> float:
+        """The one number of an expression, 0 when there is none."""
+        found = self.query(expression)
+        assert len(found) <= 1, found
+        return float(found[0]["value"][1]) if found else 0.0
+
+
+@contextmanager
+def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
+    """This repository's configuration, but for addresses and pace."""
+    configuration = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    configuration["rule_files"] = [str(ROOT / "deploy" / "prometheus" / "rules.yml")]
+    for job in configuration["scrape_configs"]:
+        del job["dns_sd_configs"]
+        job["static_configs"] = [{"targets": [targets[job["job_name"]]]}]
+    path = folder / "prometheus.yml"
+    path.write_text(yaml.safe_dump(configuration))
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        program("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address={address}",
+    ]  # fmt: skip
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: _answers(f"http://{address}/-/ready"), what="prometheus")
+        yield Prometheus(f"http://{address}")
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@contextmanager
+def observed(folder: Path, redis_url: str, catalogue: Path) -> Iterator[Prometheus]:
+    """Everything above, running; the jobs have run and been scraped when the block begins."""
+    port = free_port()
+    settings = Settings(redis_url=redis_url, artifacts=folder / "artifacts", catalogue=catalogue, port=0)
+    with ExitStack() as undo:
+        worker = WorkerProcess(
+            "workers", redis_url, folder, "run", catalogue=catalogue, metrics_port=port, torch_threads=1
+        )
+        undo.enter_context(worker)
+        service = undo.enter_context(served(settings))
+        targets = {"service": service.address.removeprefix("http://"), "worker": f"127.0.0.1:{port}"}
+        watcher = undo.enter_context(prometheus(folder, targets))
+        client = undo.enter_context(httpx.Client(base_url=service.address, timeout=30))
+        wait_until(lambda: worker.logged("models loaded"), seconds=120, what="models loaded")
+        wait_until(lambda: watcher.value('sum(scalingcache_worker_state{state="idle"})') == 1, what="first scrapes")
+        for round_ in (1, 2):  # Prometheus sees an increase only between two scrapes of a series.
+            _run_jobs(client, redis_url, catalogue)
+            wait_until(
+                lambda done=round_: watcher.value('sum(scalingcache_jobs_total{outcome="completed"})') == 5 * done,
+                seconds=60,
+                what="a scrape of the finished jobs",
+            )
+        yield watcher
+
+
+def _run_jobs(client: httpx.Client, redis_url: str, catalogue: Path) -> None:
+    for model, sf in ((CALIBRATED, 3), (CALIBRATED, 4), (CALIBRATED, 6), (CALIBRATED, 12), (PLAIN, 4)):
+        _wait(client, client.post("/v1/videos", json={"model": model, "prompt": "red circle", "sf": sf}), "completed")
+    _wait(client, _fails(redis_url, catalogue), "failed")
+    running = client.post("/v1/videos", json={"model": PLAIN, "prompt": "red circle", "steps": 50, "size": "64x64"})
+    waiting = client.post("/v1/videos", json={"model": PLAIN, "prompt": "red circle"})
+    for answer in (waiting, running):
+        client.post(f"/v1/videos/{answer.json()['id']}/cancel")
+        _wait(client, answer, "failed")
+
+
+def _fails(redis_url: str, catalogue: Path) -> str:
+    """A job that the worker refuses, as after the limits were lowered."""
+    queue = JobQueue(redis_url)
+    request = Catalogue.read(catalogue).request(CALIBRATED, "red circle").model_copy(update={"steps": 1000})
+    job = queue.submit(
+        job_id=new_job_id(CALIBRATED), tenant="default", priority=Priority.NORMAL, request=request, metadata={}
+    )
+    queue.close()
+    return job.id
+
+
+def _wait(client: httpx.Client, made: httpx.Response | str, status: str) -> None:
+    if isinstance(made, httpx.Response):
+        assert made.status_code == 200, made.text
+        made = made.json()["id"]
+    url = f"/v1/videos/{made}"
+    wait_until(lambda: client.get(url).json()["status"] in ("completed", "failed"), seconds=120, what=url)
+    shown = client.get(url).json()
+    assert shown["status"] == status, json.dumps(shown)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
