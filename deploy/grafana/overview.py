@@ -65,7 +65,7 @@ def _queue() -> Panels:
             "Jobs in the queue",
             "Jobs that wait, and jobs that run, by model.",
             "none",
-            (f"sum by (model, state) (scalingcache_queue_jobs{{{_M}}})", "{{model}} {{state}}"),
+            (f"max by (model, state) (scalingcache_queue_jobs{{{_M}}})", "{{model}} {{state}}"),
         ),
         curves(
             "Age of the oldest waiting job",

@@ -37,7 +37,7 @@ def _state() -> Panels:
             "Live workers by model",
             "As the queue sees them; 0 means that jobs of the model wait.",
             "none",
-            (f"sum by (model, state) (scalingcache_workers{{{_M}}})", "{{model}} {{state}}"),
+            (f"max by (model, state) (scalingcache_workers{{{_M}}})", "{{model}} {{state}}"),
             width=12,
         ),
         listing(
