@@ -60,10 +60,11 @@ def main(
     seed: Annotated[int, typer.Option(help="Of every generation.")] = 11,
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("out/bench"),
+    catalogue_file: Annotated[Path, typer.Option("--catalogue", help="The TOML file.")] = Path("models.toml"),
 ) -> None:
     """Measure every sf on every prompt, in one run, and print the table and save the plot."""
     torch.set_num_threads(threads)
-    catalogue = Catalogue.read(Path("models.toml"))
+    catalogue = Catalogue.read(catalogue_file)
     loaded = load_model(catalogue.entry(model), catalogue.family(model))
     pairs: dict[int, list[Pair]] = {sf: [] for sf in SF}
     sheet: dict[str, Video] = {}

@@ -1,0 +1,64 @@
+"""Whether watching a few tokens of each block decides like watching all of them.
+
+python -m bench.watched_tokens --model wan-tiny
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from workers.calibrate import read_prompts
+from workers.generation import Watcher, run_pipeline
+from workers.models.catalogue import Catalogue
+from workers.models.loaded import load_model
+from workers.scalingcache.controller import IntervalSettings
+from workers.scalingcache.session import Session
+
+COUNTS = (4, 8, 16, 32, 64)
+ALL = 1_000_000
+console = Console(width=140)
+
+
+def main(
+    model: Annotated[str, typer.Option(help="A calibrated model of models.toml.")] = "wan-tiny",
+    prompts: Annotated[Path, typer.Option(help="One prompt a line.")] = Path("demo/prompts/bench.txt"),
+    limit: Annotated[int, typer.Option(help="How many of the prompts.")] = 3,
+    sf: Annotated[int, typer.Option(help="Of every run.")] = 10,
+    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
+    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+) -> None:
+    """Run the same generations with samples of several sizes and compare decisions and errors with the whole."""
+    torch.set_num_threads(threads)
+    known = Catalogue.read(catalogue)
+    loaded = load_model(known.entry(model), known.family(model))
+    coefficients = loaded.coefficients
+    if coefficients is None:
+        raise SystemExit(f"model {model} is not calibrated")
+    settings = IntervalSettings(sf, coefficients.kappa, coefficients.max_skip, coefficients.final_full_steps)
+    table = Table("prompt", "tokens", "decisions", "differs at", "largest error of ē", title=f"{model}, sf={sf}")
+    for number, prompt in enumerate(read_prompts(prompts)[:limit]):
+        request = known.request(model, prompt, sf=sf, seed=number)
+        whole: Session | None = None
+        for count in (ALL, *COUNTS):
+            session = Session(settings, coefficients.alpha, watched_tokens=count)
+            run_pipeline(loaded, request, session, Watcher())
+            whole = whole or session
+            table.add_row(str(number), "all" if count == ALL else str(count), *compare(session, whole))
+    console.print(table)
+
+
+def compare(session: Session, whole: Session) -> tuple[str, str, str]:
+    """Decisions, steps that were decided otherwise, and the error of ē at the first steps, where both are in full."""
+    ours, theirs = session.controller, whole.controller
+    differing = [i for i, (a, b) in enumerate(zip(ours.decisions, theirs.decisions, strict=True)) if a != b]
+    first = ours.settings.sf
+    errors = [abs(a / b - 1) for a, b in zip(ours.epsilons[2:first], theirs.epsilons[2:first], strict=True)]
+    return ours.decisions, ", ".join(map(str, differing)) or "-", f"{max(errors):.1%}"
+
+
+if __name__ == "__main__":
+    typer.run(main)
