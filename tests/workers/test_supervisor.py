@@ -206,7 +206,7 @@ def test_sigterm_lets_a_short_job_finish(queue: JobQueue, start: Callable[..., W
 def test_a_worker_that_slept_past_its_lease_cannot_write(
     queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
-    with start(worker="sleeper") as sleeper:
+    with start(worker="sleeper", metrics_port=0) as sleeper:
         job = submit(queue, a_request("steps 60 of 0.02"))
         wait_until(at_step(queue, job, 1))
         sleeper.signal(signal.SIGSTOP)
@@ -214,6 +214,8 @@ def test_a_worker_that_slept_past_its_lease_cannot_write(
             finished = wait_until(ended(queue, job))
             sleeper.signal(signal.SIGCONT)
             wait_until(lambda: sleeper.logged("job ended", job=job.id, outcome="lost"))
+            assert sleeper.metric("scalingcache_stale_writes_refused_total", model=MODEL) == 1
+            assert sleeper.metric("scalingcache_lease_losses_total", model=MODEL) == 1
 
         assert queue.get(job.id, TENANT) == finished
         assert (finished.worker, finished.attempts) == ("awake", 2)

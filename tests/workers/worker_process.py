@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.waiting import wait_until
 
@@ -67,6 +69,14 @@ class WorkerProcess:
         """Every log line of this event with these fields."""
         lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event and fields.items() <= line.items()]
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """A sample of its metrics; only with the setting `metrics_port=0`."""
+        port = wait_until(lambda: self.logged("metrics served"))[0]["port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        samples = (sample for family in families for sample in family.samples)
+        return next((sample.value for sample in samples if sample.name == name and sample.labels == labels), None)
 
     def log(self) -> str:
         return self._log_path.read_text()
