@@ -4,6 +4,9 @@ import sys
 PROBE = """
 import sys
 import service.app, service.__main__
+from pathlib import Path
+from workers.models.catalogue import Catalogue
+Catalogue.read(Path("models.toml"))
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "diffusers", "transformers", "av", "numpy"}))
 """
 
