@@ -1,6 +1,6 @@
 """How often generated videos show what held-out prompts say: a table by colour, motion and shape.
 
-    python -m bench.prompt_following --model demo/checkpoints/wan-tiny --out out/prompt_following
+python -m bench.prompt_following --model wan-tiny --sf 10
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 
 from bench.checker import Reading, Video, read_video
 
-HELD_OUT = Path(__file__).parents[1] / "demo" / "prompts" / "held_out.jsonl"
+ROOT = Path(__file__).parents[1]
+HELD_OUT = ROOT / "demo" / "prompts" / "held_out.jsonl"
 ATTRIBUTES = ("colour", "motion", "shape")
-STEPS, GUIDANCE, FRAMES, SIZE, MAX_LENGTH = 50, 4.5, 45, 96, 64
 
 Generate = Callable[[str, int], Video]
 """(prompt, seed) to a uint8 video [frames, height, width, 3]."""
@@ -43,9 +43,9 @@ def read_prompts(path: Path) -> list[Prompt]:
 
 def agreement(prompts: Sequence[Prompt], readings: Sequence[Reading]) -> dict[str, float]:
     """Per cent of the prompts whose video shows the right colour, motion, shape."""
+    pairs = list(zip(prompts, readings, strict=True))
     return {
-        name: 100.0 * float(np.mean([getattr(p, name) == getattr(r, name) for p, r in zip(prompts, readings, strict=True)]))
-        for name in ATTRIBUTES
+        name: 100.0 * float(np.mean([getattr(p, name) == getattr(r, name) for p, r in pairs])) for name in ATTRIBUTES
     }
 
 
@@ -69,29 +69,20 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def pipeline_generator(folder: Path) -> Generate:
-    """The untouched `WanPipeline` of a checkpoint folder, as a generate function."""
-    import torch
-    from diffusers import WanPipeline
+def generator(model: str, sf: int | None) -> Generate:
+    """Generates with a model of the catalogue; `sf` None runs uncached."""
+    from workers.generation import generate
+    from workers.models.catalogue import Catalogue
+    from workers.models.loaded import load_model
 
-    pipeline: Any = WanPipeline.from_pretrained(folder)
-    pipeline.set_progress_bar_config(disable=True)
+    catalogue = Catalogue.read(ROOT / "models.toml")
+    loaded = load_model(catalogue.entry(model), catalogue.family(model))
+    full = loaded.entry.defaults.steps
 
-    def generate(prompt: str, seed: int) -> Video:
-        frames = pipeline(
-            prompt,
-            height=SIZE,
-            width=SIZE,
-            num_frames=FRAMES,
-            num_inference_steps=STEPS,
-            guidance_scale=GUIDANCE,
-            max_sequence_length=MAX_LENGTH,
-            generator=torch.Generator().manual_seed(seed),
-            output_type="np",
-        ).frames[0]
-        return np.asarray((frames * 255.0).round().clip(0, 255), dtype=np.uint8)
+    def run(prompt: str, seed: int) -> Video:
+        return generate(loaded, catalogue.request(model, prompt, sf=sf or full, seed=seed)).frames
 
-    return generate
+    return run
 
 
 def save_strip(video: Video, path: Path, shown: int = 6) -> None:
@@ -115,7 +106,8 @@ def measure(name: str, generate: Generate, prompts: Sequence[Prompt], out: Path)
         save_strip(video, out / name / f"{seed:02d}.png")
         pace = (time.monotonic() - began) / (seed + 1)
         left = pace * (len(prompts) - seed - 1) / 60.0
-        print(f"{name} {seed + 1}/{len(prompts)}  {left:.1f} min left  {prompt.text}: {wrong or 'as asked'}", flush=True)
+        said = ", ".join(wrong) or "as asked"
+        print(f"{name} {seed + 1}/{len(prompts)}  {left:.1f} min left  {prompt.text}: {said}", flush=True)
 
     found = agreement(prompts, generate_all(generate, prompts, each))
     (out / name / "readings.json").write_text(json.dumps({"agreement": found, "prompts": rows}, indent=1))
@@ -123,13 +115,17 @@ def measure(name: str, generate: Generate, prompts: Sequence[Prompt], out: Path)
 
 
 def main() -> None:
-    """Prints the table for the untouched pipeline."""
+    """Prints the table: uncached, and with ScalingCache."""
     parser = argparse.ArgumentParser(description="Agreement of generated videos with held-out prompts.")
-    parser.add_argument("--model", type=Path, default=Path("demo/checkpoints/wan-tiny"), help="checkpoint folder")
+    parser.add_argument("--model", default="wan-tiny", help="a model of models.toml")
+    parser.add_argument("--sf", type=int, default=10, help="of the accelerated column")
     parser.add_argument("--out", type=Path, default=Path("out/prompt_following"), help="folder for frames and readings")
     arguments = parser.parse_args()
     prompts = read_prompts(HELD_OUT)
-    columns = {"uncached": measure("uncached", pipeline_generator(arguments.model), prompts, arguments.out)}
+    columns = {
+        name: measure(name, generator(arguments.model, sf), prompts, arguments.out)
+        for name, sf in (("uncached", None), (f"sf={arguments.sf}", arguments.sf))
+    }
     print(table(columns))
 
 

@@ -48,14 +48,23 @@ def held_out_prompts() -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     used: dict[str, int] = {}
     while len(rows) < COUNT:
-        best = min(left, key=lambda c: sum(used.get(word, 0) / weight for word, weight in zip(c, (10, 15, 6, 10))))
+        best = min(
+            left,
+            key=lambda c: sum(used.get(word, 0) / weight for word, weight in zip(c, (10, 15, 6, 10), strict=False)),
+        )
         left.remove(best)
         for word in best:
             used[word] = used.get(word, 0) + 1
         colour, shape, motion, background = best
         lighting = "normal" if rng.random() < 0.6 else rng.choice(tuple(LIGHTINGS)[1:])
         spec = plain_spec(colour, shape, motion, background, lighting, seed=len(rows))
-        attributes = dict(colour=colour, shape=shape, motion=motion, background=background, lighting=lighting)
+        attributes = {
+            "colour": colour,
+            "shape": shape,
+            "motion": motion,
+            "background": background,
+            "lighting": lighting,
+        }
         rows.append({"prompt": plain_caption(spec), **attributes})
     return rows
 

@@ -137,7 +137,9 @@ def train(rank: int) -> None:
             _keep(step + 1, running, vae, makers, progress)
 
 
-def _keep(done: int, error: float, vae: AutoencoderKLWan, makers: list[torch.optim.Optimizer], progress: Progress) -> None:
+def _keep(
+    done: int, error: float, vae: AutoencoderKLWan, makers: list[torch.optim.Optimizer], progress: Progress
+) -> None:
     if done % 50 == 0:
         progress.report(done, psnr=10 * math.log10(4.0 / error))
     if done == STEPS or progress.save_due():
