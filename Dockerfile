@@ -77,8 +77,9 @@ LABEL org.opencontainers.image.title="ScalingCache Serve: worker" \
 COPY alphas alphas
 COPY demo/checkpoints demo/checkpoints
 COPY --from=build-worker /opt/venv /opt/venv
-# `utility` lets the worker read memory and utilisation of its device.
+# `utility` lets the worker read memory and utilisation of its device. Progress bars are no log lines.
 ENV HF_HOME=/var/cache/huggingface \
+    TQDM_DISABLE=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     SCALINGCACHE_METRICS_HOST=0.0.0.0 \

@@ -23,6 +23,12 @@ def without_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def without_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Uvicorn sends each of its lines a second time, coloured."""
+    event.pop("color_message", None)
+    return event
+
+
 def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None:
     """Set up structlog and the standard library's logging for the whole process."""
     shared: list[structlog.typing.Processor] = [
@@ -30,6 +36,7 @@ def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        without_colours,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         without_message,
     ]
