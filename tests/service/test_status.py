@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import pty
+import signal
 import subprocess
 import sys
 
@@ -80,6 +83,21 @@ def test_without_redis_the_command_says_so_and_fails(settings: Settings) -> None
     said = run(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), "status")
     assert said.returncode == 1
     assert "Redis" in said.stderr and "Traceback" not in said.stderr
+
+
+def test_watch_goes_on_until_ctrl_c(settings: Settings, busy: FakeWorker) -> None:
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-m", "service", "status", "--watch"]
+    variables = environment(settings) | {"TERM": "xterm", "COLUMNS": "120", "LINES": "50"}
+    process = subprocess.Popen(command, env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    while shown.count(b"Last failures") < 2:  # drawn, and drawn again; pytest's timeout ends the wait
+        shown += os.read(screen, 65536)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 0
+    os.close(screen)
+    assert b"12/50" in shown
 
 
 def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
