@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import secrets
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -14,7 +13,6 @@ from workers.models.base import ModelEntry
 from workers.models.catalogue import Catalogue
 
 METADATA_PAIRS = 16
-SEED_BITS = 32  # what a client in any language keeps exactly
 
 
 def _not_a_boolean(value: object) -> object:
@@ -129,35 +127,15 @@ def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
     return catalogue.family(entry.name).nearest_frames(body.seconds * fps, entry.limits)
 
 
-def _sf(body: CreateVideo, steps: int, default: int) -> int:
-    if body.sf is None:
-        return max(2, min(default, steps))
-    if body.sf > max(2, steps):
-        raise InvalidRequest(
-            "sf", f"sf {body.sf} must be between 2 and steps, which is {steps}; sf {steps} runs without the cache"
-        )
-    return body.sf
-
-
 def resolve(body: CreateVideo, catalogue: Catalogue) -> GenerationRequest:
     """The generation that a request asks for, every default filled in and checked against its model."""
     entry = _model(body.model, catalogue)
-    defaults = entry.defaults
-    width, height = map(int, body.size.split("x")) if body.size else (defaults.width, defaults.height)
-    steps = body.steps or defaults.steps
-    request = GenerationRequest(
-        model=entry.name,
-        prompt=body.prompt,
-        negative_prompt=defaults.negative_prompt if body.negative_prompt is None else body.negative_prompt,
-        width=width,
-        height=height,
-        frames=_frames(body, entry, catalogue),
-        fps=body.fps or defaults.fps,
-        steps=steps,
-        sf=_sf(body, steps, defaults.sf),
-        guidance=defaults.guidance if body.guidance is None else body.guidance,
-        flow_shift=defaults.flow_shift if body.flow_shift is None else body.flow_shift,
-        seed=secrets.randbits(SEED_BITS) if body.seed is None else body.seed,
-    )
-    catalogue.check(request)
-    return request
+    steps = body.steps or entry.defaults.steps
+    if body.sf is not None and body.sf > max(2, steps):
+        raise InvalidRequest(
+            "sf", f"sf {body.sf} must be between 2 and steps, which is {steps}; sf {steps} runs without the cache"
+        )
+    width, height = map(int, body.size.split("x")) if body.size else (None, None)
+    given = body.model_dump(include={"negative_prompt", "fps", "steps", "sf", "guidance", "flow_shift", "seed"})
+    frames = _frames(body, entry, catalogue)
+    return catalogue.request(entry.name, body.prompt, width=width, height=height, frames=frames, **given)

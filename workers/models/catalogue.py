@@ -16,6 +16,8 @@ from workers.jobs.errors import InvalidRequest, ModelNotFound, ScalingCacheError
 from workers.jobs.job import GenerationRequest
 from workers.models.base import Family, ModelEntry
 
+SEED_BITS = 32  # of a drawn seed: what a client in any language keeps exactly
+
 
 class CatalogueError(ScalingCacheError):
     """The catalogue file is missing or wrong; the message says where."""
@@ -84,7 +86,7 @@ class Catalogue:
         defaults = entry.defaults.model_dump(exclude={"sf", "max_sequence_length"})
         values = defaults | {name: value for name, value in given.items() if value is not None}
         values.setdefault("sf", max(2, min(entry.defaults.sf, int(values["steps"]))))
-        values.setdefault("seed", secrets.randbelow(2**31))
+        values.setdefault("seed", secrets.randbits(SEED_BITS))
         try:
             request = GenerationRequest(model=model, prompt=prompt, **values)
         except ValidationError as error:
