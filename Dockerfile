@@ -20,8 +20,7 @@ COPY deploy/requirements.py deploy/requirements.py
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --constraint constraints.txt pip && \
     python deploy/requirements.py > requirements.txt && \
-    pip install --constraint constraints.txt --requirement requirements.txt && \
-    python -m compileall -q /opt/venv/lib
+    pip install --constraint constraints.txt --requirement requirements.txt
 
 FROM build AS build-service
 COPY README.md LICENSE ./
@@ -33,8 +32,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM build AS build-worker
 RUN --mount=type=cache,target=/root/.cache/pip \
     python deploy/requirements.py worker > requirements.txt && \
-    pip install --constraint constraints.txt --requirement requirements.txt && \
-    python -m compileall -q /opt/venv/lib
+    pip install --constraint constraints.txt --requirement requirements.txt
 COPY README.md LICENSE ./
 COPY service service
 COPY workers workers
