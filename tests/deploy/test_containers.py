@@ -62,6 +62,18 @@ def test_nothing_is_published_beyond_loopback_and_redis_not_at_all() -> None:
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_prometheus_meets_each_process_in_one_network_under_one_name(name: str) -> None:
+    assert set(SERVICES[name]["networks"]) & set(SERVICES["prometheus"]["networks"]) == {"metrics"}
+    if name != "service":
+        assert SERVICES[name]["networks"]["metrics"] == {"aliases": ["worker"]}
+
+
+def test_only_service_and_workers_reach_redis() -> None:
+    assert {name for name, service in SERVICES.items() if "queue" in service["networks"]} == {"redis", *OURS}
+    assert as_written()["networks"]["queue"] == {"internal": True}
+
+
 def test_secrets_are_files_and_stand_nowhere_else() -> None:
     assert all(set(secret) == {"file"} for secret in as_written()["secrets"].values())
     for name in OURS:
