@@ -135,14 +135,15 @@ def _saved() -> Panels:
     measured = f'scalingcache_speedup_ratio_{{}}{{{{kind="measured",{_M}}}}}[$__range]'
     return [
         tile(
-            "Device time saved",
-            "What the predicted steps would have cost as full steps, less what they did cost, in the time range.",
+            "GPU time saved",
+            "What the predicted steps would have cost as full steps, less what they did cost, in the time range. "
+            "On a CPU worker: its time.",
             f"sum(increase(scalingcache_device_seconds_saved_total{{{_M}}}[$__range])) or vector(0)",
             "s",
             NEUTRAL,
         ),
         tile(
-            "Device time spent on steps",
+            "GPU time spent on steps",
             "Time of all denoising steps, full and predicted, in the time range.",
             f"sum(increase(scalingcache_step_seconds_sum{{{_M}}}[$__range])) or vector(0)",
             "s",
@@ -163,7 +164,7 @@ def _saved() -> Panels:
             NEUTRAL,
         ),
         curves(
-            "Device time saved, by model",
+            "GPU time saved, by model",
             "Seconds saved per second: 1 is one whole device that was not needed.",
             "none",
             (f"sum by (model) (rate(scalingcache_device_seconds_saved_total{{{_M}}}{_R}))", "{{model}}"),
