@@ -5,14 +5,11 @@ import tomllib
 from pathlib import Path
 
 
-def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
-    """The `dependencies` of a [project] table, then those of its extras."""
-    optional = project["optional-dependencies"]
-    found = [project["dependencies"], *(optional[extra] for extra in extras)]  # type: ignore[index]
-    return [line for group in found for line in group]  # type: ignore[attr-defined]
+def requirements(pyproject: Path, extras: list[str]) -> list[str]:
+    project = tomllib.loads(pyproject.read_text())["project"]
+    groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    return [line for group in groups for line in group]
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(
-        f"{line}\n" for line in requirements(tomllib.loads(Path("pyproject.toml").read_text())["project"], sys.argv[1:])
-    )
+    sys.stdout.writelines(f"{line}\n" for line in requirements(Path("pyproject.toml"), sys.argv[1:]))
