@@ -164,9 +164,9 @@ def _background(spec: ClipSpec) -> Tensor:
     y, x = torch.meshgrid(torch.arange(SIZE) + 0.5, torch.arange(SIZE) + 0.5, indexing="ij")
     tint = torch.ones(3, 1, 1)
     if kind == "black":
-        level = torch.full_like(x, 0.02 + 0.06 * tone)
+        level = torch.full_like(x, 0.10 + 0.05 * tone)
     elif kind == "white":
-        level = torch.full_like(x, 0.9 + 0.1 * tone)
+        level = torch.full_like(x, 0.85 + 0.05 * tone)
     elif kind == "gray":
         level = torch.full_like(x, 0.4 + 0.2 * tone)
     elif kind == "checkered":
@@ -204,8 +204,19 @@ def render(spec: ClipSpec, frames: Tensor | None = None) -> Tensor:
         colour = torch.tensor(COLOURS[thing.colour]).view(3, 1, 1, 1)
         picture = picture + cover * (colour * shade - picture)
     gain, lift = LIGHTINGS[spec.lighting]
-    picture = picture * torch.tensor(gain).view(3, 1, 1, 1) + lift
+    picture = picture * torch.tensor(gain).view(3, 1, 1, 1) + lift + _daylight(x, y, progress)
     return (picture.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+
+
+def _daylight(x: Tensor, y: Tensor, progress: Tensor) -> Tensor:
+    """The light that every scene has, [3, frames, SIZE, SIZE], to be added: from the left, warm below, cool above, rising.
+
+    A transformer with rotary positions knows how far apart two tokens are, not where they are. At high noise, where a
+    clip's motion is decided, this light is what tells it: where in the picture, and when in the clip.
+    """
+    across, down = (0.5 - x / SIZE) * 0.24, (y / SIZE - 0.5) * 0.2
+    rising = (progress - 0.5) * 0.16
+    return torch.stack([across + down + rising, across + 0.0 * down + rising, across - down + rising])
 
 
 def to_model_range(clip: Tensor) -> Tensor:

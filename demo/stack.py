@@ -55,8 +55,6 @@ def running_stack(model: str, port: int | None = None) -> Iterator[Stack]:
             "SCALINGCACHE_METRICS_PORT": str(metrics_port),
             "SCALINGCACHE_MODELS": model,
             "SCALINGCACHE_DRAIN_SECONDS": "0",
-            # Threads that spin while they wait slow everything down tenfold where something else runs as well.
-            "OMP_WAIT_POLICY": "PASSIVE",
         }
         processes = {
             name: undo.enter_context(_process(name, command, folder, environment))

@@ -25,7 +25,7 @@ BATCH = 8
 """Clips per process and step."""
 PREFIX_STEPS, PREFIX_FRAMES = 700, 5
 """The first steps see only this many latent frames: a valid shorter clip at a third of the cost."""
-FULL_STEPS = 1150
+FULL_STEPS = 2650
 STEPS = PREFIX_STEPS + FULL_STEPS
 MUON_RATE, ADAM_RATE = 3e-3, 1.5e-3
 WEIGHT_DECAY = 0.01
