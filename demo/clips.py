@@ -209,7 +209,7 @@ def render(spec: ClipSpec, frames: Tensor | None = None) -> Tensor:
 
 
 def _daylight(x: Tensor, y: Tensor, progress: Tensor) -> Tensor:
-    """The light that every scene has, [3, frames, SIZE, SIZE], to be added: from the left, warm below, cool above, rising.
+    """The light of every scene, [3, frames, SIZE, SIZE], to be added: from the left, warm below, cool above, rising.
 
     A transformer with rotary positions knows how far apart two tokens are, not where they are. At high noise, where a
     clip's motion is decided, this light is what tells it: where in the picture, and when in the clip.
