@@ -84,6 +84,8 @@ def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Session 
     return Session(settings, known.alpha), None
 
 
+# As the pipeline's own call: with gradients on, the text encoder takes other kernels, and the result another rounding.
+@torch.no_grad()
 def run_pipeline(
     model: LoadedModel, request: GenerationRequest, method: CacheMethod | None, watcher: Watcher
 ) -> tuple[Frames, _Clock]:
