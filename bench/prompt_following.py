@@ -72,8 +72,8 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
 def generator(model: str, sf: int | None) -> Generate:
     """Generates with a model of the catalogue; `sf` None runs uncached."""
     from workers.generation import generate
+    from workers.loaded import load_model
     from workers.models.catalogue import Catalogue
-    from workers.models.loaded import load_model
 
     catalogue = Catalogue.read(ROOT / "models.toml")
     loaded = load_model(catalogue.entry(model), catalogue.family(model))

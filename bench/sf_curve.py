@@ -24,8 +24,8 @@ from bench.fidelity import Video, psnr, ssim
 from workers.calibrate import read_prompts
 from workers.generation import generate
 from workers.jobs.job import RunReport
+from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
-from workers.models.loaded import LoadedModel, load_model
 
 SF = (4, 6, 8, 10, 12, 14, 20)
 console = Console(width=120)

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from workers.calibrate import read_prompts
 from workers.generation import Watcher, run_pipeline
+from workers.loaded import load_model
 from workers.models.catalogue import Catalogue
-from workers.models.loaded import load_model
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 

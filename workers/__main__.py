@@ -46,7 +46,7 @@ def generate(
     _set_threads(threads)
     from workers.generation import Watcher
     from workers.generation import generate as run
-    from workers.models.loaded import load_model
+    from workers.loaded import load_model
     from workers.video import write_mp4
 
     with console.status(f"loading {model}"):

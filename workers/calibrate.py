@@ -14,8 +14,8 @@ import torch
 
 from workers.generation import Watcher, run_pipeline
 from workers.jobs.job import GenerationRequest
+from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
-from workers.models.loaded import LoadedModel, load_model
 from workers.scalingcache.calibration import (
     ESTIMATORS,
     Recorder,

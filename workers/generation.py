@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workers.caching.transformer import CacheMethod, attached
 from workers.jobs.job import GenerationRequest, RunReport, Stage, StepKind
-from workers.models.loaded import LoadedModel
+from workers.loaded import LoadedModel
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 

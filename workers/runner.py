@@ -11,8 +11,8 @@ from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import DeviceError, GenerationFailed, JobCancelled, OutOfMemory, ScalingCacheError
 from workers.jobs.events import Done, Event, Run, StageStarted, StepDone
 from workers.jobs.job import Stage, StepKind
+from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
-from workers.models.loaded import LoadedModel, load_model
 from workers.video import write_mp4
 
 

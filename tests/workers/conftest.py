@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.workers.micro_wan import micro_entry, save_micro_wan
-from workers.models.loaded import LoadedModel, load_model
+from workers.loaded import LoadedModel, load_model
 from workers.models.wan import Wan
 
 

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from workers.__main__ import app
 from workers.jobs.errors import InvalidRequest, ModelNotFound
+from workers.loaded import load_model
 from workers.models.catalogue import Catalogue
-from workers.models.loaded import load_model
 from workers.scalingcache.coefficients import Coefficients
 from workers.video import read_mp4
 

@@ -11,7 +11,7 @@ from tests.workers.caching.test_transformer import request
 from tests.workers.micro_wan import BLOCKS
 from workers.generation import Watcher, generate
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed, UnsupportedPipeline
-from workers.models.loaded import LoadedModel, load_model
+from workers.loaded import LoadedModel, load_model
 from workers.models.wan import Wan
 from workers.scalingcache.coefficients import Coefficients
 

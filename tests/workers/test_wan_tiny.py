@@ -11,8 +11,8 @@ from bench.checker import read_video
 from bench.fidelity import psnr
 from workers.generation import Generation, generate
 from workers.jobs.job import GenerationRequest
+from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
-from workers.models.loaded import LoadedModel, load_model
 
 CATALOGUE = Catalogue.read(Path(__file__).parents[2] / "models.toml")
 PROMPT = "a red circle moving to the right on a black background"

@@ -25,15 +25,14 @@ class CatalogueError(ScalingCacheError):
     code = "catalogue_error"
 
 
-#: Files of this package that are no families. Some import torch, which the service does not have.
-_MACHINERY = frozenset({"base", "catalogue", "fingerprint", "loaded"})
-
-
 def families() -> dict[str, Family]:
-    """Every family that has a file in this package, by name. Adding a file adds a family."""
+    """Every family that has a file in this package, by name. Adding a file adds a family.
+
+    All files here are imported, also by the service, so none of them may import torch when it is imported.
+    """
     found: dict[str, Family] = {}
-    for name in sorted({module.name for module in iter_modules(workers.models.__path__)} - _MACHINERY):
-        for value in vars(import_module(f"workers.models.{name}")).values():
+    for module in iter_modules(workers.models.__path__):
+        for value in vars(import_module(f"workers.models.{module.name}")).values():
             if isinstance(value, type) and issubclass(value, Family) and not isabstract(value):
                 found[value.name] = value()
     return found

@@ -144,7 +144,7 @@ def convergence(samples: list[Sample], estimator: str, parts: int = 10) -> list[
 def fit_kappa(samples: list[Sample], alpha: Tensor, settings: IntervalSettings, *, target: float = 0.4) -> float:
     """The threshold scale: 1 where the paper's rule gives 2-3×, else what expects `target` of the steps in full.
 
-    Found by bisection on simulated decisions: more kappa, fewer full steps. Never below what keeps the order of sf.
+    Found by bisection on simulated decisions: more kappa, fewer full steps.
     """
     steps = len(alpha)
     rhos = [s.rho for s in samples]

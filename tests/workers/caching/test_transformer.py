@@ -14,7 +14,7 @@ from workers.caching.transformer import attached
 from workers.generation import Watcher, run_pipeline
 from workers.jobs.errors import JobCancelled, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
-from workers.models.loaded import LoadedModel
+from workers.loaded import LoadedModel
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 

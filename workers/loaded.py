@@ -7,10 +7,10 @@ from typing import Any
 
 from diffusers import DiffusionPipeline
 
+from workers.fingerprint import fingerprint
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
 from workers.models.base import Family, ModelEntry
-from workers.models.fingerprint import fingerprint
 from workers.scalingcache.coefficients import CoefficientKey, Coefficients
 
 # The settings of a flow-matching scheduler that shape its noise levels or its update.
