@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from workers.acceleration import accelerate
 from workers.caching.transformer import CacheMethod, attached
 from workers.jobs.job import GenerationRequest, RunReport, Stage, StepKind
 from workers.loaded import LoadedModel
-from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 
 Frames = NDArray[np.uint8]  # [frames, height, width, 3]
@@ -64,24 +64,6 @@ def generate(model: LoadedModel, request: GenerationRequest, watcher: Watcher | 
     finally:
         if session is not None:
             session.close()
-
-
-def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Session | None, str | None]:
-    """The session for a request, or why there is none; a reason starts with a fixed word and a colon or ends there."""
-    if request.sf >= request.steps:
-        return None, "not_requested"
-    if request.steps < request.sf + 2:
-        return (
-            None,
-            f"too_few_steps: sf {request.sf} needs at least {request.sf + 2} steps, this run has {request.steps}",
-        )
-    known = model.coefficients
-    if known is None:
-        return None, f"not_calibrated: model {model.entry.name} has no coefficient file"
-    if difference := known.key.difference(model.key(request)):
-        return None, f"other_settings: {difference}"
-    settings = IntervalSettings(request.sf, known.kappa, known.max_skip, known.final_full_steps)
-    return Session(settings, known.alpha), None
 
 
 # As the pipeline's own call: with gradients on, the text encoder takes other kernels, and the result another rounding.

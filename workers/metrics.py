@@ -18,13 +18,14 @@ def _tree(error: type[ScalingCacheError]) -> list[type[ScalingCacheError]]:
     return [error, *(below for child in error.__subclasses__() for below in _tree(child))]
 
 
-#: How an attempt ended: `released` at shutdown, `lost` to another worker, `retried` after an error.
+#: How an attempt ended: `released` at shutdown, `lost` to another worker (which counts it), `retried` after an error.
 Outcome = Literal["completed", "failed", "cancelled", "released", "lost", "retried", "dead"]
 #: Every reason that an attempt can fail for, and those after which it is tried again.
 CODES = frozenset(error.code for error in _tree(ScalingCacheError))
 RETRIED = sorted({error.code for error in _tree(ScalingCacheError) if error.max_attempts > 1})
-#: Why a job ran uncached: the word before the colon in `RunReport.reason`.
-REASONS = frozenset({"not_requested", "too_few_steps", "not_calibrated", "other_settings", "no_step_predicted"})
+#: The word before the colon in `RunReport.reason`: why a job ran uncached, or on what but measured coefficients.
+UNCACHED = ("not_requested", "too_few_steps", "not_calibrated", "other_settings", "no_step_predicted")
+UNMEASURED = ("resampled", "uncalibrated")
 
 _WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600)
 _JOB_BUCKETS = (0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600, 900, 1200, 1800, 2700, 3600)
@@ -47,6 +48,7 @@ class Metrics:
     def __init__(self, models: Sequence[str] = ()) -> None:
         self.registry = CollectorRegistry()
         self._count_jobs()
+        self._measure_steps()
         self._measure_runs()
         self._count_troubles()
         self._state = self._gauge("scalingcache_worker_state", "1 for the state that the worker is in.", "state")
@@ -61,7 +63,7 @@ class Metrics:
     def _count_jobs(self) -> None:
         self._jobs = self._counter(
             "scalingcache_jobs_total",
-            "Attempts that ended, by how; `reason` is the error code of those that failed.",
+            "Attempts that ended, each once, by how; `reason` is the error code of those that failed.",
             "model", "outcome", "reason",
         )  # fmt: skip
         self._wait = self._histogram(
@@ -86,7 +88,7 @@ class Metrics:
             "scalingcache_model_load_seconds", "Time to load the models of a worker.", _LOAD_BUCKETS, "model"
         )
 
-    def _measure_runs(self) -> None:
+    def _measure_steps(self) -> None:
         self._steps = self._counter(
             "scalingcache_steps_total", "Denoising steps, computed in full or predicted.", "model", "kind"
         )
@@ -107,6 +109,8 @@ class Metrics:
             "Cached steps of completed jobs × (mean time of a full step - mean time of a predicted step).",
             "model",
         )
+
+    def _measure_runs(self) -> None:
         self._cached_ratio = self._histogram(
             "scalingcache_cached_ratio",
             "Predicted steps over all steps of a completed job.",
@@ -142,7 +146,9 @@ class Metrics:
 
     def _count_troubles(self) -> None:
         self._losses = self._counter(
-            "scalingcache_lease_losses_total", "Running jobs that this worker lost to another or to a delete.", "model"
+            "scalingcache_lease_losses_total",
+            "Running jobs that this worker lost; how the attempt ended counts where it was taken from it.",
+            "model",
         )
         self._refused = self._counter(
             "scalingcache_stale_writes_refused_total",
@@ -168,10 +174,16 @@ class Metrics:
         for code in RETRIED:
             self._retries.labels(model, code)
             self._dead.labels(model, code)
-        for outcome in get_args(Outcome):
+        for outcome in ("completed", "cancelled", "released"):
             self._jobs.labels(model, outcome, "")
-        for code in CODES:
-            self._jobs.labels(model, "failed", code)
+        for outcome, codes in (("failed", CODES), ("retried", RETRIED), ("dead", RETRIED)):
+            for code in codes:
+                self._jobs.labels(model, outcome, code)
+        for kind in get_args(StepKind):
+            self._steps.labels(model, kind)
+        for engaged, reasons in (("true", ("", *UNMEASURED)), ("false", UNCACHED)):
+            for reason in reasons:
+                self._acceleration.labels(model, engaged, reason)
 
     @contextmanager
     def serve(self, host: str, port: int) -> Iterator[int]:
@@ -191,12 +203,13 @@ class Metrics:
         """An attempt ended, with its error code when it failed, with `total_seconds` since its creation when the job
         ended, too."""
         reason = "" if code is None else code if code in CODES else "other"
-        self._jobs.labels(model, outcome, reason).inc()
-        if total_seconds is not None:
-            self._duration.labels(model, outcome).observe(total_seconds)
         if outcome == "lost":
             self._losses.labels(model).inc()
-        elif outcome == "retried":
+        else:
+            self._jobs.labels(model, outcome, reason).inc()
+        if total_seconds is not None:
+            self._duration.labels(model, outcome).observe(total_seconds)
+        if outcome == "retried":
             self._retries.labels(model, reason).inc()
         elif outcome == "dead":
             self._dead.labels(model, reason).inc()
@@ -257,4 +270,4 @@ class Metrics:
 def _bounded(reason: str | None) -> str:
     """The word before the colon, if it is one of ours."""
     word = (reason or "").partition(":")[0]
-    return word if word in REASONS or not word else "other"
+    return word if word in ("", *UNCACHED, *UNMEASURED) else "other"

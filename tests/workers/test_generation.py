@@ -9,6 +9,7 @@ import torch
 
 from tests.workers.caching.test_transformer import request
 from tests.workers.micro_wan import BLOCKS
+from workers.acceleration import resampled
 from workers.generation import Watcher, generate
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed, UnsupportedPipeline
 from workers.loaded import LoadedModel, load_model
@@ -77,7 +78,11 @@ def test_sf_of_all_steps_is_bit_identical_to_the_untouched_pipeline(calibrated: 
     ("changes", "reason"),
     [
         ({"sf": 11}, "too_few_steps"),
-        ({"steps": 20}, "other_settings: steps"),
+        (
+            {"steps": 5, "sf": 2},
+            "other_settings: steps: measured on 12, this run has 5; coefficients are resampled to 6 to 24",
+        ),
+        ({"steps": 25}, "other_settings: steps"),
         ({"flow_shift": 3.0}, "other_settings: scheduler"),
         ({"width": 64, "height": 64}, "other_settings: size_class"),
         ({"guidance": 1.0}, "other_settings: guidance"),
@@ -95,6 +100,40 @@ def test_a_run_that_cannot_be_accelerated_is_computed_in_full_and_says_why(
 def test_a_model_without_coefficients_says_so(micro: LoadedModel) -> None:
     reason = generate(micro, request()).report.reason
     assert reason is not None and reason.startswith("not_calibrated")
+
+
+@pytest.mark.parametrize("steps", [6, 9, 24])
+def test_another_number_of_steps_within_reach_runs_on_resampled_coefficients_and_says_so(
+    calibrated: LoadedModel, steps: int
+) -> None:
+    report = generate(calibrated, request(steps=steps)).report
+    assert report.engaged and report.cached_steps > 0
+    assert report.reason == "resampled: measured with 12 steps"
+
+
+def test_resampling_follows_the_noise_levels_of_the_models_own_scheduler(calibrated: LoadedModel) -> None:
+    assert calibrated.coefficients is not None
+    half = resampled(calibrated, calibrated.coefficients, request(steps=6))
+    # Without a shift all steps are equally wide: half as many, twice as wide, so the decay of 0.9 is squared.
+    assert torch.allclose(half[2:], torch.tensor(0.81, dtype=torch.float64), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"width": 64, "height": 64}, "other_settings: size_class"), ({"steps": 30, "frames": 1}, "other_settings: size")],
+)
+def test_who_allows_it_is_accelerated_without_fitting_coefficients_and_told_so(
+    calibrated: LoadedModel, changes: dict[str, Any], why: str
+) -> None:
+    report = generate(calibrated, request(allow_uncalibrated=True, **changes)).report
+    assert report.reason is not None and report.reason.startswith(f"uncalibrated: alpha is 1 throughout ({why}")
+    assert report.decisions.startswith("FFFF") and report.decisions.endswith("F")
+
+
+def test_allowing_uncalibrated_changes_nothing_where_coefficients_fit(calibrated: LoadedModel) -> None:
+    allowed, plain = generate(calibrated, request(allow_uncalibrated=True)), generate(calibrated, request())
+    assert np.array_equal(allowed.frames, plain.frames)
+    assert allowed.report.reason is None
 
 
 def test_jobs_with_other_settings_in_between_give_the_same_bytes(calibrated: LoadedModel) -> None:

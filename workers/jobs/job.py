@@ -42,7 +42,7 @@ class GenerationRequest(Frozen):
     """One generation, with every default filled in, so that the same request gives the same video later.
 
     Sizes are in pixels, `fps` in frames a second. `sf` is the paper's S_f, the number of initial full steps;
-    `sf >= steps` runs the plain pipeline.
+    `sf >= steps` runs the plain pipeline. `allow_uncalibrated` accelerates also where no coefficients fit, with alpha = 1.
     """
 
     model: str
@@ -57,6 +57,7 @@ class GenerationRequest(Frozen):
     guidance: float = Field(ge=0)
     flow_shift: float = Field(gt=0)
     seed: int = Field(ge=0, lt=2**63)
+    allow_uncalibrated: bool = False
 
     @property
     def seconds(self) -> float:
@@ -84,7 +85,7 @@ class RunReport(Frozen):
 
     `decisions` has one letter a step: F computed in full, P predicted. `speedup_measured` is the mean time of
     this job's full steps × steps / its denoise time; `speedup_estimated` is steps / full steps. `reason` says why
-    acceleration did not engage. `epsilon` and `delta` are the accumulated error and the threshold before each step.
+    acceleration did not engage, or what its coefficients stand on where they were not measured for this request. `epsilon` and `delta` are the accumulated error and the threshold before each step.
     """
 
     steps: int

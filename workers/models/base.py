@@ -93,6 +93,15 @@ class Family(ABC):
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
         """The stock pipeline on its device. Imports torch and diffusers; raises what `from_pretrained` raises."""
 
+    def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":
+        """The falling noise levels `[steps]` at which a run of this request calls the transformer.
+
+        Overridden where the pipeline gives its scheduler noise levels of its own. Changes the scheduler.
+        """
+        scheduler.set_timesteps(request.steps)
+        levels: Tensor = scheduler.sigmas[: request.steps]
+        return levels
+
     @abstractmethod
     def layout(self) -> "BlockLayout":
         """How this family's transformer is built."""

@@ -14,7 +14,7 @@ from workers.scalingcache.controller import IntervalSettings, mean_full_steps
 from workers.scalingcache.sampling import relative_change, sample_indices
 
 BETA = 0.97  # of the paper's moving average
-_LOWEST, _HIGHEST = 0.01, 1.99  # App. E assumes alpha in (0, 2); a negative one can make Eq. 6's denominator zero
+LOWEST, HIGHEST = 0.01, 1.99  # App. E assumes alpha in (0, 2); a negative one can make Eq. 6's denominator zero
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def fit_kappa(samples: list[Sample], alpha: Tensor, settings: IntervalSettings, 
 def _alpha(cross: Tensor, energy: Tensor) -> Tensor:
     alpha = torch.ones_like(energy)
     alpha[2:] = cross[2:] / energy[1:-1].clamp_min(torch.finfo(torch.float64).tiny)
-    alpha[2:] = alpha[2:].clamp(_LOWEST, _HIGHEST)
+    alpha[2:] = alpha[2:].clamp(LOWEST, HIGHEST)
     return alpha
 
 

@@ -1,0 +1,63 @@
+"""Which session a request gets: with measured coefficients, with resampled ones, or none, and why."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from workers.jobs.job import GenerationRequest
+from workers.loaded import LoadedModel
+from workers.scalingcache.coefficients import Coefficients
+from workers.scalingcache.controller import IntervalSettings
+from workers.scalingcache.resampling import resample, step_range
+from workers.scalingcache.session import Session
+
+
+def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Session | None, str | None]:
+    """The session for a request, or None; and why there is none, or on what else than measured coefficients it stands.
+
+    A reason starts with a fixed word, and a colon or its end follows.
+    """
+    if request.sf >= request.steps:
+        return None, "not_requested"
+    if request.steps < request.sf + 2:
+        return (
+            None,
+            f"too_few_steps: sf {request.sf} needs at least {request.sf + 2} steps, this run has {request.steps}",
+        )
+    known, unfit = model.coefficients, _unfit(model, request)
+    if unfit is not None:
+        if not request.allow_uncalibrated:
+            return None, unfit
+        blocks = len(model.family.layout().blocks(model.pipeline.transformer))
+        ones = torch.ones(request.steps, blocks, dtype=torch.float64)
+        return Session(IntervalSettings(request.sf), ones), f"uncalibrated: alpha is 1 throughout ({unfit})"
+    assert known is not None
+    settings = IntervalSettings(request.sf, known.kappa, known.max_skip, known.final_full_steps)
+    if known.key.steps == request.steps:
+        return Session(settings, known.alpha), None
+    return Session(settings, resampled(model, known, request)), f"resampled: measured with {known.key.steps} steps"
+
+
+def resampled(model: LoadedModel, known: Coefficients, request: GenerationRequest) -> Tensor:
+    """The coefficients of a model, `[steps of the request, blocks]`, on the noise levels of the request's run."""
+
+    def sigmas(steps: int) -> Tensor:
+        return model.family.sigmas(model.scheduler(request), request.model_copy(update={"steps": steps}))
+
+    return resample(known.alpha, sigmas(known.key.steps), sigmas(request.steps))
+
+
+def _unfit(model: LoadedModel, request: GenerationRequest) -> str | None:
+    """Why the model's coefficients cannot be used for a request, or None."""
+    known = model.coefficients
+    if known is None:
+        return f"not_calibrated: model {model.entry.name} has no coefficient file"
+    key = model.key(request)
+    if difference := replace(known.key, steps=request.steps).difference(key):
+        return f"other_settings: {difference}"
+    reach = step_range(known.key.steps)
+    if request.steps not in reach:
+        difference = known.key.difference(key)
+        return f"other_settings: {difference}; coefficients are resampled to {reach[0]} to {reach[-1]} steps"
+    return None
