@@ -41,6 +41,12 @@ def test_a_metric_has_prefix_base_unit_known_labels_and_a_sentence(metric: Descr
     assert metric.says.endswith(".")
 
 
+def test_the_page_says_which_values_each_label_has() -> None:
+    used = {label for metric in DESCRIBED if metric.kind != "info" for label in metric.labels}
+    explained = re.findall(r"^\| `(\w+)` \|", (ROOT / "deploy" / "metrics.head.md").read_text(), re.M)
+    assert sorted(explained) == sorted(used)
+
+
 def test_every_metric_but_the_build_has_one_owner() -> None:
     both = {metric.name for metric in service_metrics()} & {metric.name for metric in worker_metrics()}
     assert both == {"scalingcache_build_info"}

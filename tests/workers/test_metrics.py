@@ -99,6 +99,9 @@ def test_each_trouble_has_its_counter_from_the_start() -> None:
     troubles = ("lease_losses", "jobs_reclaimed", "stale_writes_refused", "out_of_memory")
     assert [sample(metrics, f"{name}_total") for name in troubles] == [0, 0, 0, 0]
     assert sample(metrics, "dead_letters_total", reason="worker_crashed") == 0
+    assert sample(metrics, "jobs_total", outcome="dead", reason="worker_crashed") == 0
+    assert sample(metrics, "jobs_total", outcome="failed", reason="storage_full") == 0
+    assert sample(metrics, "acceleration_total", engaged="false", reason="other_settings") == 0
     metrics.ended(MODEL, "lost")
     metrics.ended(MODEL, "retried", code="out_of_memory")
     metrics.ended(MODEL, "dead", 4.0, "out_of_memory")
@@ -109,6 +112,25 @@ def test_each_trouble_has_its_counter_from_the_start() -> None:
     assert sample(metrics, "retries_total", reason="out_of_memory") == 1
     assert sample(metrics, "dead_letters_total", reason="out_of_memory") == 1
     assert sample(metrics, "jobs_total", outcome="failed", reason="other") == 1
+
+
+def test_an_attempt_that_two_workers_saw_end_counts_once() -> None:
+    silent, reaper = Metrics([MODEL]), Metrics([MODEL])
+    reaper.reclaimed(MODEL)
+    reaper.ended(MODEL, "retried", code="worker_crashed")
+    silent.ended(MODEL, "lost")
+    assert [ended(metrics) for metrics in (silent, reaper)] == [0, 1]
+    assert sample(silent, "lease_losses_total") == 1
+
+
+def ended(metrics: Metrics) -> float:
+    """All attempts that a worker counts, whatever their outcome."""
+    return sum(
+        sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "scalingcache_jobs_total"
+    )
 
 
 def test_the_worker_is_in_one_state(metrics: Metrics) -> None:
