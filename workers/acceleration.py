@@ -9,11 +9,12 @@ from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel
 from workers.scalingcache.coefficients import Coefficients
 from workers.scalingcache.controller import IntervalSettings
+from workers.scalingcache.relay import Relay
 from workers.scalingcache.resampling import resample, step_range
-from workers.scalingcache.session import Session
+from workers.scalingcache.segments import slices
 
 
-def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Session | None, str | None]:
+def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Relay | None, str | None]:
     """The session for a request, or None; and why there is none, or on what else than measured coefficients it stands.
 
     A reason starts with a fixed word, and a colon or its end follows.
@@ -31,21 +32,30 @@ def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Session 
             return None, unfit
         blocks = len(model.family.layout().blocks(model.pipeline.transformer))
         ones = torch.ones(request.steps, blocks, dtype=torch.float64)
-        return Session(IntervalSettings(request.sf), ones), f"uncalibrated: alpha is 1 throughout ({unfit})"
+        relay = Relay(IntervalSettings(request.sf), ones, model.segments(request))
+        return relay, f"uncalibrated: alpha is 1 throughout ({unfit})"
     assert known is not None
     settings = IntervalSettings(request.sf, known.kappa, known.max_skip, known.final_full_steps)
+    segments = model.segments(request)
     if known.key.steps == request.steps:
-        return Session(settings, known.alpha), None
-    return Session(settings, resampled(model, known, request)), f"resampled: measured with {known.key.steps} steps"
+        return Relay(settings, known.alpha, segments), None
+    alpha = resampled(model, known, request)
+    return Relay(settings, alpha, segments), f"resampled: measured with {known.key.steps} steps"
 
 
 def resampled(model: LoadedModel, known: Coefficients, request: GenerationRequest) -> Tensor:
     """The coefficients of a model, `[steps of the request, blocks]`, on the noise levels of the request's run."""
 
-    def sigmas(steps: int) -> Tensor:
-        return model.family.sigmas(model.scheduler(request), request.model_copy(update={"steps": steps}))
+    def sigmas(steps: int) -> list[Tensor]:
+        """Of each expert."""
+        run = request.model_copy(update={"steps": steps})
+        levels = model.family.sigmas(model.scheduler(request), run)
+        return [levels[part] for part in slices(model.segments(run), steps)]
 
-    return resample(known.alpha, sigmas(known.key.steps), sigmas(request.steps))
+    measured = sigmas(known.key.steps)
+    alphas = known.alpha.split([len(levels) for levels in measured])
+    experts = zip(alphas, measured, sigmas(request.steps), strict=True)
+    return torch.cat([resample(alpha, levels, wanted) for alpha, levels, wanted in experts])
 
 
 def _unfit(model: LoadedModel, request: GenerationRequest) -> str | None:

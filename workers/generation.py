@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from workers.acceleration import accelerate
 from workers.caching.transformer import CacheMethod, attached
 from workers.jobs.job import GenerationRequest, RunReport, Stage, StepKind
 from workers.loaded import LoadedModel
-from workers.scalingcache.session import Session
+from workers.scalingcache.relay import Relay
 
 Frames = NDArray[np.uint8]  # [frames, height, width, 3]
 
@@ -91,7 +91,9 @@ def run_pipeline(
         return {}
 
     watcher.stage("denoise")
-    with attached(pipeline.transformer, family.layout(), method) if method is not None else nullcontext():
+    with ExitStack() as attachments:
+        for transformer in family.transformers(pipeline) if method is not None else ():
+            attachments.enter_context(attached(transformer, family.layout(), method))
         output = pipeline(
             **embeddings,
             **family.arguments(request, model.entry),
@@ -103,18 +105,17 @@ def run_pipeline(
         )
     clock.timings["denoise"] = clock.denoise
     clock.timings["decode"] = clock.lap()
-    return (output.frames[0] * 255).round().astype(np.uint8), clock
+    return (family.pictures(output) * 255).round().astype(np.uint8), clock
 
 
-def _report(request: GenerationRequest, session: Session | None, reason: str | None, clock: _Clock) -> RunReport:
+def _report(request: GenerationRequest, session: Relay | None, reason: str | None, clock: _Clock) -> RunReport:
     full, predicted = clock.steps["full"], clock.steps["predicted"]
     full_seconds = sum(full) / len(full)
-    controller = session.controller if session is not None else None
     return RunReport(
         steps=request.steps,
         full_steps=len(full),
         cached_steps=len(predicted),
-        decisions=controller.decisions if controller else "F" * request.steps,
+        decisions=session.decisions if session else "F" * request.steps,
         engaged=bool(predicted),
         reason=reason if predicted or reason else "no_step_predicted",
         speedup_measured=full_seconds * request.steps / clock.denoise if predicted else 1.0,
@@ -123,6 +124,6 @@ def _report(request: GenerationRequest, session: Session | None, reason: str | N
         predicted_step_seconds=sum(predicted) / len(predicted) if predicted else None,
         cache_bytes=session.peak_cache_bytes if session is not None else 0,
         timings=dict(clock.timings),
-        epsilon=controller.epsilons if controller else [],
-        delta=controller.deltas if controller else [],
+        epsilon=session.epsilons if session else [],
+        delta=session.deltas if session else [],
     )

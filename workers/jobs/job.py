@@ -42,7 +42,10 @@ class GenerationRequest(Frozen):
     """One generation, with every default filled in, so that the same request gives the same video later.
 
     Sizes are in pixels, `fps` in frames a second. `sf` is the paper's S_f, the number of initial full steps;
-    `sf >= steps` runs the plain pipeline. `allow_uncalibrated` accelerates also where no coefficients fit, with alpha = 1.
+    `sf >= steps` runs the plain pipeline. Without `flow_shift` the noise schedule is the checkpoint's own.
+    `allow_uncalibrated` accelerates also where no coefficients fit, with alpha = 1.
+    `guidance_2` is the guidance of the second of two experts. `input_reference` is the SHA-256 of the picture that the
+    result starts from; its file lies with the job's (`workers.jobs.artifacts`).
     """
 
     model: str
@@ -55,9 +58,12 @@ class GenerationRequest(Frozen):
     steps: int = Field(gt=0)
     sf: int = Field(ge=2)
     guidance: float = Field(ge=0)
-    flow_shift: float = Field(gt=0)
+    true_cfg_scale: float = Field(default=1.0, ge=1)
+    flow_shift: float | None = Field(default=None, gt=0)
     seed: int = Field(ge=0, lt=2**63)
     allow_uncalibrated: bool = False
+    guidance_2: float | None = Field(default=None, ge=0)
+    input_reference: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @property
     def seconds(self) -> float:

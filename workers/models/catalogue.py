@@ -73,7 +73,13 @@ class Catalogue:
 
     def check(self, request: GenerationRequest) -> None:
         """Raise `InvalidRequest` when the request's model cannot serve it."""
-        self.family(request.model).check(request, self.entry(request.model).limits)
+        entry = self.entry(request.model)
+        self.family(request.model).check(request, entry.limits)
+        if request.guidance_2 is not None and entry.defaults.guidance_2 is None:
+            raise InvalidRequest(
+                "guidance_2",
+                f"guidance_2 {request.guidance_2:g}: model {request.model} has no second expert; leave it out",
+            )
 
     def request(self, model: str, prompt: str, **given: object) -> GenerationRequest:
         """A checked request: what was given and is not None, over the model's defaults.

@@ -19,6 +19,7 @@ class CoefficientKey:
     scheduler: class name and the settings that shape the noise levels.
     size_class: log2 of width · height · frames, rounded: neighbouring sizes share coefficients.
     guidance: whether the unconditional stream ran as well.
+    input_reference: whether the runs started from a given picture.
     """
 
     model: str
@@ -27,6 +28,7 @@ class CoefficientKey:
     steps: int
     size_class: int
     guidance: bool
+    input_reference: bool = False
 
     def difference(self, other: "CoefficientKey") -> str | None:
         """The first field that differs, with both values, or None."""

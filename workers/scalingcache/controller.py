@@ -1,11 +1,13 @@
 """When to compute: Eq. 7-8 and Alg. 1, one decision a step for all streams together. No tensors of the model here."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from workers.scalingcache.predictor import decay
+from workers.scalingcache.segments import shares, slices
 
 
 @dataclass(frozen=True)
@@ -99,19 +101,35 @@ class IntervalController:
             self._changes.append(self.epsilon)
 
 
-def simulate(rho: Tensor, alpha: Tensor, settings: IntervalSettings) -> str:
+def expert_settings(settings: IntervalSettings, segments: Sequence[int]) -> list[IntervalSettings]:
+    """The knobs of each expert of a run: its share of sf; final full steps only for the one that ends the run."""
+    final = [0] * (len(segments) - 1) + [settings.final_full_steps]
+    return [
+        replace(settings, sf=sf, final_full_steps=last)
+        for sf, last in zip(shares(settings.sf, segments), final, strict=True)
+    ]
+
+
+def simulate(rho: Tensor, alpha: Tensor, settings: IntervalSettings, segments: Sequence[int] = ()) -> str:
     """The decision string for recorded changes, without a model.
 
     rho: `[steps, streams, blocks]` of a run computed in full, where each difference spans one step; the difference that
-        a longer interval would see is taken to be the same, which Eq. 6 aims at. rho[0] is ignored.
+        a longer interval would see is taken to be the same, which Eq. 6 aims at. The first row of a segment is ignored.
+    segments: how many consecutive steps each expert computes; empty for a model without experts.
     """
-    controller = IntervalController(settings, alpha)
-    for i in range(len(rho)):
-        controller.finish(rho[i] if controller.full and i > 0 else None)
-    return controller.decisions
+    decisions = ""
+    parts = slices(segments, len(rho))
+    for part, knobs in zip(parts, expert_settings(settings, segments or (len(rho),)), strict=True):
+        controller = IntervalController(knobs, alpha[part])
+        for i, change in enumerate(rho[part]):
+            controller.finish(change if controller.full and i > 0 else None)
+        decisions += controller.decisions
+    return decisions
 
 
-def mean_full_steps(rhos: list[Tensor], alpha: Tensor, settings: IntervalSettings) -> float:
+def mean_full_steps(
+    rhos: list[Tensor], alpha: Tensor, settings: IntervalSettings, segments: Sequence[int] = ()
+) -> float:
     """The expected number of full steps over recorded runs."""
-    counts = [simulate(rho, alpha, settings).count("F") for rho in rhos]
+    counts = [simulate(rho, alpha, settings, segments).count("F") for rho in rhos]
     return float(torch.tensor(counts, dtype=torch.float64).mean())

@@ -24,7 +24,11 @@ def resample(alpha: Tensor, sigmas: Tensor, wanted: Tensor) -> Tensor:
 
     alpha: `[steps, blocks]`; rows 0 and 1 are not used.
     sigmas, wanted: `[steps]`, the falling noise levels of the measured and of the wanted steps, without the last zero.
+
+    Of fewer than three steps no coefficient is measured, or used: all are 1 then.
     """
+    if min(len(sigmas), len(wanted)) < 3:
+        return torch.ones(len(wanted), alpha.shape[1], dtype=torch.float64)
     middles, widths = _steps(sigmas)
     growth = alpha[2:].double().log() - (widths[1:] / widths[:-1]).log().unsqueeze(1)
     log_g = torch.cat([torch.zeros_like(growth[:1]), growth.cumsum(dim=0)])
