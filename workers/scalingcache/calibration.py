@@ -5,6 +5,7 @@ A recorded generation is reduced to inner products per step and block, summed ov
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from workers.scalingcache.controller import IntervalSettings, mean_full_steps
 from workers.scalingcache.sampling import relative_change, sample_indices
+from workers.scalingcache.segments import takeovers
 
 BETA = 0.97  # of the paper's moving average
 LOWEST, HIGHEST = 0.01, 1.99  # App. E assumes alpha in (0, 2); a negative one can make Eq. 6's denominator zero
@@ -23,11 +25,14 @@ class Sample:
 
     energy, cross: `[steps, blocks]`; energy[0], cross[0] and cross[1] are 0.
     rho: `[steps, streams, blocks]`, relative change per step; rho[0] is 0.
+    segments: how many consecutive steps each expert computed; empty for a model without experts. The first steps of a
+        segment are 0 as those of the run are: experts are not compared with each other.
     """
 
     energy: Tensor
     cross: Tensor
     rho: Tensor
+    segments: tuple[int, ...] = ()
 
 
 @dataclass
@@ -43,10 +48,12 @@ class Recorder:
     blocks: how many blocks the transformer has.
     tokens: how many tokens of a block other than the last are used; the last block, which alone reaches the output,
         is used whole.
+    segments: how many consecutive steps each expert computes; empty for a model without experts.
     """
 
     blocks: int
     tokens: int = 1024
+    segments: tuple[int, ...] = ()
     full: bool = field(default=True, init=False)
     _last: dict[tuple[str, int], _Last] = field(default_factory=dict, init=False)
     _step: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
@@ -74,11 +81,13 @@ class Recorder:
         """End a step; its numbers leave the device here, a few hundred bytes."""
         self._steps.append(torch.stack([torch.stack(rows) for rows in self._step.values()]).cpu())
         self._step = {}
+        if len(self._steps) in takeovers(self.segments):
+            self._last = {}
 
     def sample(self) -> Sample:
         """The statistics of the whole generation."""
         table = torch.stack(self._steps)  # [steps, streams, blocks, 3]
-        return Sample(table[..., 0].sum(dim=1), table[..., 1].sum(dim=1), table[..., 2])
+        return Sample(table[..., 0].sum(dim=1), table[..., 1].sum(dim=1), table[..., 2], self.segments)
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
@@ -89,7 +98,7 @@ def pooled(samples: list[Sample]) -> Tensor:
     """The least-squares coefficients over all samples, `[steps, blocks]`: the ratio of the sums."""
     cross = torch.stack([s.cross for s in samples]).sum(dim=0)
     energy = torch.stack([s.energy for s in samples]).sum(dim=0)
-    return _alpha(cross, energy)
+    return _alpha(cross, energy, samples[0].segments)
 
 
 def moving_average(samples: list[Sample], beta: float = BETA) -> Tensor:
@@ -102,7 +111,7 @@ def moving_average(samples: list[Sample], beta: float = BETA) -> Tensor:
 
 def of_sample(sample: Sample) -> Tensor:
     """Eq. 5 for one generation, `[steps, blocks]`."""
-    return _alpha(sample.cross, sample.energy)
+    return _alpha(sample.cross, sample.energy, sample.segments)
 
 
 def spread(samples: list[Sample]) -> Tensor:
@@ -114,13 +123,17 @@ def spread(samples: list[Sample]) -> Tensor:
 def prediction_error(alpha: Tensor, samples: list[Sample]) -> Tensor:
     """Per step `[steps - 2]`: |y_i - ŷ_i|² / |y_i - y_{i-1}|² of the last block, predicted one step ahead.
 
-    1 is as bad as repeating the last output; 0 is exact. Step 2 comes first.
+    1 is as bad as repeating the last output, and stands where an expert has no difference yet; 0 is exact. Step 2 comes
+    first.
     """
     a = alpha[2:, -1]
     energy = torch.stack([s.energy for s in samples]).sum(dim=0)[:, -1]
     cross = torch.stack([s.cross for s in samples]).sum(dim=0)[:, -1]
     squared = energy[2:] - 2 * a * cross[2:] + a**2 * energy[1:-1]
-    return squared / energy[2:].clamp_min(torch.finfo(torch.float64).tiny)
+    error = squared / energy[2:].clamp_min(torch.finfo(torch.float64).tiny)
+    for step in takeovers(samples[0].segments):
+        error[max(0, step - 2) : step] = 1.0
+    return error
 
 
 def better_estimator(samples: list[Sample]) -> str:
@@ -141,6 +154,17 @@ def convergence(samples: list[Sample], estimator: str, parts: int = 10) -> list[
     return [(n, float((estimate(samples[:n])[2:] - final).abs().mean())) for n in counts]
 
 
+def group_distances(samples: list[Sample], groups: Sequence[str | None], estimator: str) -> dict[str, float]:
+    """By group of samples, mean |alpha of the group alone - alpha| (the paper's Table 4). groups: each sample's, or None."""
+    estimate = ESTIMATORS[estimator]
+    overall = estimate(samples)[2:]
+    distances = {}
+    for name in dict.fromkeys(group for group in groups if group is not None):
+        own = estimate([sample for sample, group in zip(samples, groups, strict=True) if group == name])[2:]
+        distances[name] = round(float((own - overall).abs().mean()), 5)
+    return distances
+
+
 def fit_kappa(samples: list[Sample], alpha: Tensor, settings: IntervalSettings, *, target: float = 0.4) -> float:
     """The threshold scale: 1 where the paper's rule gives 2-3×, else what expects `target` of the steps in full.
 
@@ -151,7 +175,7 @@ def fit_kappa(samples: list[Sample], alpha: Tensor, settings: IntervalSettings, 
 
     def expected(kappa: float) -> float:
         scaled = IntervalSettings(settings.sf, kappa, settings.max_skip, settings.final_full_steps)
-        return mean_full_steps(rhos, alpha, scaled) / steps
+        return mean_full_steps(rhos, alpha, scaled, samples[0].segments) / steps
 
     if 1 / 3 <= expected(1.0) <= 1 / 2:
         return 1.0
@@ -162,10 +186,12 @@ def fit_kappa(samples: list[Sample], alpha: Tensor, settings: IntervalSettings, 
     return round(math.exp((low + high) / 2), 4)
 
 
-def _alpha(cross: Tensor, energy: Tensor) -> Tensor:
+def _alpha(cross: Tensor, energy: Tensor, segments: tuple[int, ...]) -> Tensor:
     alpha = torch.ones_like(energy)
     alpha[2:] = cross[2:] / energy[1:-1].clamp_min(torch.finfo(torch.float64).tiny)
     alpha[2:] = alpha[2:].clamp(LOWEST, HIGHEST)
+    for step in takeovers(segments):
+        alpha[step : step + 2] = 1.0
     return alpha
 
 

@@ -83,6 +83,37 @@ def test_spread_is_across_samples() -> None:
     assert torch.allclose(mixed[2:], torch.full((STEPS - 2, 1), 0.2 / 2**0.5, dtype=torch.float64), atol=1e-3)
 
 
+def two_experts() -> tuple[Sample, list[Sample]]:
+    """A recording over a takeover after 8 steps, and of each expert alone."""
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(STEPS, BLOCKS, 1, 9, 4, generator=generator).cumsum(dim=0)
+
+    def run(steps: range, segments: tuple[int, ...]) -> Sample:
+        recorder = Recorder(BLOCKS, segments=segments)
+        for step in steps:
+            for block in range(BLOCKS):
+                recorder.observe("cond", block, outputs[step, block])
+            recorder.end_step()
+        return recorder.sample()
+
+    return run(range(STEPS), (8, STEPS - 8)), [run(range(8), ()), run(range(8, STEPS), ())]
+
+
+def test_experts_are_recorded_as_if_each_were_alone() -> None:
+    both, alone = two_experts()
+    for name in ("energy", "cross", "rho"):
+        assert torch.equal(getattr(both, name), torch.cat([getattr(sample, name) for sample in alone]))
+    for estimate in (pooled, moving_average):
+        assert torch.equal(estimate([both]), torch.cat([estimate([sample]) for sample in alone]))
+
+
+def test_where_an_expert_takes_over_the_prediction_error_is_that_of_repeating() -> None:
+    both, alone = two_experts()
+    high, low = (prediction_error(pooled([sample]), [sample]) for sample in alone)
+    expected = torch.cat([high, torch.ones(2, dtype=torch.float64), low])
+    assert torch.equal(prediction_error(pooled([both]), [both]), expected)
+
+
 def changes(values: list[float]) -> Sample:
     steps = len(values)
     empty = torch.zeros(steps, BLOCKS, dtype=torch.float64)
