@@ -1,13 +1,15 @@
 """A model in memory: the stock pipeline, its family, and the coefficients that belong to it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from diffusers import DiffusionPipeline
 
+from workers import switches
 from workers.fingerprint import fingerprint
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
@@ -88,19 +90,31 @@ def _shift_setting(scheduler: Any) -> str:
 def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) -> LoadedModel:
     """Load an entry of the catalogue, with its coefficients unless they are about to be measured.
 
-    Raises `ModelLoadFailed` when the checkpoint cannot be read, `CoefficientsMismatch` when the coefficient file is
-    broken or was measured on other weights.
+    Raises `ModelLoadFailed` when the checkpoint cannot be read or a switch of the entry cannot be had here,
+    `CoefficientsMismatch` when the coefficient file is broken or was measured on other weights.
     """
-    try:
-        pipeline = family.load(entry)
-    except Exception as error:  # from_pretrained raises whatever the reader of a file raised
-        raise ModelLoadFailed(f"model {entry.name} from {entry.source}: {error}") from error
-    pipeline.set_progress_bar_config(disable=True)
-    weights = fingerprint(*family.transformers(pipeline))
     known = None
+    with _named(entry):
+        switches.check_device(entry)
+        pipeline = family.load(entry)
+        pipeline.set_progress_bar_config(disable=True)
+        switches.fuse_loras(pipeline, entry)
+        transformers = family.transformers(pipeline)
+        weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
     if coefficients and entry.coefficients is not None:
         known = _coefficients(Path(entry.coefficients), entry.name, weights)
+    with _named(entry):
+        switches.apply(pipeline, transformers, entry)
     return LoadedModel(entry, family, pipeline, weights, known)
+
+
+@contextmanager
+def _named(entry: ModelEntry) -> Iterator[None]:
+    """Whatever the readers of files and diffusers raise becomes `ModelLoadFailed`, which says of which model."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelLoadFailed(f"model {entry.name} from {entry.source}: {error}") from error
 
 
 def _coefficients(path: Path, model: str, weights: str) -> Coefficients:

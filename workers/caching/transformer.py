@@ -51,8 +51,11 @@ class _Switch(ModelHook):  # type: ignore[misc]  # diffusers is untyped
 
     _is_stateful = True  # so that `cache_context` reaches `place`
 
-    def __init__(self, layout: BlockLayout, method: CacheMethod, signature: inspect.Signature) -> None:
+    def __init__(
+        self, layout: BlockLayout, method: CacheMethod, signature: inspect.Signature, registry: HookRegistry
+    ) -> None:
         super().__init__()
+        self._registry = registry
         self.place = StateManager(None)
         self._layout = layout
         self._method = method
@@ -72,9 +75,16 @@ class _Switch(ModelHook):  # type: ignore[misc]  # diffusers is untyped
         stream = self.stream
         if self._method.full:
             return self.fn_ref.original_forward(*args, **kwargs)
+        # What other hooks do around the transformer, like bringing offloaded weights back, the head needs as well.
+        others = [hook for hook in self._registry.hooks.values() if hook is not self]
+        for hook in reversed(others):
+            args, kwargs = hook.pre_forward(module, *args, **kwargs)
         arguments = self._signature.bind(module, *args, **kwargs).arguments
         arguments.pop("self")
-        return self._layout.head(module, self._method.predict(stream), **arguments)
+        output = self._layout.head(module, self._method.predict(stream), **arguments)
+        for hook in others:
+            output = hook.post_forward(module, output)
+        return output
 
     def reset_state(self, module: nn.Module) -> nn.Module:
         return module
@@ -90,16 +100,34 @@ def attached(transformer: nn.Module, layout: BlockLayout, method: CacheMethod) -
     registry = HookRegistry.check_if_exists_or_initialize(transformer)
     if registry.get_hook(_NAME) is not None:
         raise UnsupportedPipeline("another generation is running on this transformer")
-    switch = _Switch(layout, method, inspect.signature(type(transformer).forward))
+    switch = _Switch(layout, method, inspect.signature(type(transformer).forward), registry)
     with ExitStack() as undo:
         undo.callback(_detach, transformer, registry)
         registry.register_hook(switch, _NAME)
         # An earlier cache_context cached the list of hooked modules without this hook (diffusers#14037).
         registry.invalidate_child_registries_cache()
         for index, block in enumerate(layout.blocks(transformer)):
-            handle = block.register_forward_hook(_observer(switch, layout, method, index))
-            undo.callback(handle.remove)
+            undo.callback(_watch(block, _observer(switch, layout, method, index)))
         yield
+
+
+def _watch(block: nn.Module, observe: Callable[..., None]) -> Callable[[], None]:
+    """Have `observe` see each of the block's outputs. Gives what ends it."""
+    compiled = block._compiled_call_impl
+    if compiled is None:
+        return block.register_forward_hook(observe).remove
+
+    # `compile` takes a block's hooks into the graph, and does not look for those that come later.
+    def call(*args: Any, **kwargs: Any) -> Any:
+        output = compiled(*args, **kwargs)
+        observe(block, args, output)
+        return output
+
+    def undo() -> None:
+        block._compiled_call_impl = compiled
+
+    block._compiled_call_impl = call
+    return undo
 
 
 def _observer(switch: _Switch, layout: BlockLayout, method: CacheMethod, index: int) -> Callable[..., None]:

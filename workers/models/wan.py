@@ -19,13 +19,11 @@ class Wan(Family):
     frame_multiple = 4
 
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
-        import torch
         from diffusers import WanPipeline
 
-        pipeline = WanPipeline.from_pretrained(
-            entry.source, revision=entry.revision, dtype=getattr(torch, entry.dtype), use_safetensors=True
-        )
-        return pipeline.to(entry.device)
+        from workers.checkpoint import options
+
+        return WanPipeline.from_pretrained(entry.source, **options(entry))
 
     def layout(self) -> "BlockLayout":
         from workers.caching.transformer import BlockLayout
