@@ -17,7 +17,7 @@ TAKES_JOBS = ("idle", "busy")
 
 
 class QueueCollector(Collector):
-    """Reads the queue when it is scraped; without Redis it says so and leaves the rest out."""
+    """Reads the queue when it is scraped. Without Redis it says so and leaves the rest out."""
 
     def __init__(self, queue: JobQueue, models: Sequence[str]) -> None:
         self._queue, self._models = queue, models
@@ -32,8 +32,16 @@ class QueueCollector(Collector):
             self._read(families)
         except QueueUnavailable:
             families = {"up": self._families()["up"]}
-        families["up"].add_metric([], float(len(families) > 1))
+        families["up"].add_metric([], float(len(families) > 1 and self._takes_writes()))
         return families.values()
+
+    def _takes_writes(self) -> bool:
+        """A Redis without memory or disk is read as ever, and accepts no job."""
+        try:
+            self._queue.ping()
+        except QueueUnavailable:
+            return False
+        return True
 
     def _read(self, families: dict[str, GaugeMetricFamily]) -> None:
         families["persisting"].add_metric([], float(self._queue.persisting()))
@@ -56,7 +64,7 @@ class QueueCollector(Collector):
     @staticmethod
     def _families() -> dict[str, GaugeMetricFamily]:
         return {
-            "up": GaugeMetricFamily("scalingcache_queue_up", "1 when Redis answered this scrape."),
+            "up": GaugeMetricFamily("scalingcache_queue_up", "1 when Redis answered this scrape and took a write."),
             "persisting": GaugeMetricFamily(
                 "scalingcache_redis_persisting",
                 "1 when Redis writes its append-only file and the last write succeeded.",

@@ -8,21 +8,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from workers.build import build
 from workers.devices import DeviceCollector
+from workers.jobs import errors
 from workers.jobs.errors import OutOfMemory, ScalingCacheError
 from workers.jobs.events import StepDone
 from workers.jobs.job import GenerationRequest, RunReport, StepKind
 from workers.jobs.presence import WorkerState
 
-
-def _tree(error: type[ScalingCacheError]) -> list[type[ScalingCacheError]]:
-    return [error, *(below for child in error.__subclasses__() for below in _tree(child))]
-
-
+_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ScalingCacheError)]
 #: How an attempt ended: `released` at shutdown, `lost` to another worker (which counts it), `retried` after an error.
 Outcome = Literal["completed", "failed", "cancelled", "released", "lost", "retried", "dead"]
 #: Every reason that an attempt can fail for, and those after which it is tried again.
-CODES = frozenset(error.code for error in _tree(ScalingCacheError))
-RETRIED = sorted({error.code for error in _tree(ScalingCacheError) if error.max_attempts > 1})
+CODES = frozenset(error.code for error in _ERRORS)
+RETRIED = sorted({error.code for error in _ERRORS if error.max_attempts > 1})
 #: The word before the colon in `RunReport.reason`: why a job ran uncached, or on what but measured coefficients.
 UNCACHED = ("not_requested", "too_few_steps", "not_calibrated", "other_settings", "no_step_predicted")
 UNMEASURED = ("resampled", "uncalibrated")

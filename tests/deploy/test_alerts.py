@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from tests.deploy.tools import ROOT, program
+from workers.metrics import CODES, UNCACHED
 
 FOLDER = ROOT / "deploy" / "prometheus"
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 ALERTS = [
     rule
     for group in yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"]
@@ -31,7 +33,7 @@ def test_promtool_accepts_configuration_rules_and_their_tests(arguments: tuple[s
 def test_every_alert_has_an_entry_in_the_runbook_and_a_test(alert: dict[str, dict[str, str]]) -> None:
     name = str(alert["alert"])
     assert alert["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
-    entry = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", (ROOT / "docs" / "runbook.md").read_text(), re.S | re.M)
+    entry = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", RUNBOOK, re.S | re.M)
     assert entry is not None
     for part in ("**Means.**", "**Look at.**", "**Do.**"):
         assert part in entry[1]
@@ -39,6 +41,23 @@ def test_every_alert_has_an_entry_in_the_runbook_and_a_test(alert: dict[str, dic
     assert re.search(rf"alertname: {name}\n +exp_alerts:", tests), "no test in which it fires"
 
 
+def test_the_runbook_says_what_to_do_for_every_reason_to_run_uncached() -> None:
+    assert reasons("AccelerationNotEngaging") == set(UNCACHED) - {"not_requested"}
+
+
+def test_the_runbook_says_what_to_do_for_every_reason_to_fail() -> None:
+    not_ours = {"invalid_request", "model_not_found", "idempotency_conflict", "cancelled"}
+    elsewhere = {"not_found", "not_ready", "queue_unavailable", "lease_lost"}  # no attempt ends with these
+    while_loading = {"model_load_failed", "coefficients_mismatch"}  # before there is an attempt
+    assert reasons("FailureRate") == CODES - not_ours - elsewhere - while_loading
+
+
+def reasons(alert: str) -> set[str]:
+    """Those in the table of an alert's entry."""
+    entry = RUNBOOK.split(f"## {alert}\n")[1].split("\n## ")[0]
+    return {reason for row in re.findall(r"^\| (`.+?`) \|", entry, re.M) for reason in re.findall(r"`(\w+)`", row)}
+
+
 def test_the_runbook_has_no_entry_without_an_alert() -> None:
-    entries = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.M)
+    entries = re.findall(r"^## (\w+)$", RUNBOOK, re.M)
     assert entries == [alert["alert"] for alert in ALERTS]

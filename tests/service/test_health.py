@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import redis
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -120,6 +121,18 @@ def test_a_scrape_without_redis_still_answers(without_redis: Settings) -> None:
     names = {name for name, _ in samples}
     assert samples["scalingcache_queue_up", frozenset()] == 0
     assert "scalingcache_build_info" in names and "scalingcache_queue_jobs" not in names
+
+
+def test_a_redis_that_takes_no_writes_is_not_up_and_still_read(client: TestClient, settings: Settings) -> None:
+    with redis.Redis.from_url(settings.redis_url) as connection:
+        connection.config_set("maxmemory", 1)
+        try:
+            samples = scrape(client)
+        finally:
+            connection.config_set("maxmemory", 0)
+    assert samples["scalingcache_queue_up", frozenset()] == 0
+    assert samples["scalingcache_redis_persisting", frozenset()] == 1
+    assert value(client, "scalingcache_queue_up") == 1
 
 
 def test_models_show_their_limits_and_live_workers(client: TestClient, worker: FakeWorker) -> None:
