@@ -62,7 +62,8 @@ class Video(BaseModel):
     steps: int
     sf: int
     guidance: float
-    flow_shift: float
+    true_cfg_scale: float
+    flow_shift: float | None
     seed: int
     full_steps: int | None
     cached_steps: int | None
@@ -116,6 +117,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         steps=request.steps,
         sf=request.sf,
         guidance=request.guidance,
+        true_cfg_scale=request.true_cfg_scale,
         flow_shift=request.flow_shift,
         seed=request.seed,
         full_steps=report and report.full_steps,
