@@ -1,15 +1,16 @@
 """What the three dashboards share: time, variables, links to one another."""
 
 from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import TypeAlias
 
-from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.builders import dashboard, heatmap, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import dashboard as models
 
 from deploy.grafana.panels import DATASOURCE
 
 TAG = "scalingcache"
-Panels = Sequence[Builder[models.Panel]]
+Panels: TypeAlias = Sequence[stat.Panel | timeseries.Panel | heatmap.Panel | statetimeline.Panel | table.Panel]
 
 
 def board(uid: str, title: str, description: str) -> dashboard.Dashboard:
@@ -37,7 +38,9 @@ def board(uid: str, title: str, description: str) -> dashboard.Dashboard:
     )
 
 
-def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
+def variable(
+    name: str, label: str, query: str, sort: models.VariableSort = models.VariableSort.ALPHABETICAL_ASC
+) -> dashboard.QueryVariable:
     """A choice of label values, all of them at first."""
     return (
         dashboard.QueryVariable(name)
@@ -45,7 +48,7 @@ def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
         .query({"query": query, "refId": name})
         .datasource(DATASOURCE)
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(models.VariableSort.NUMERICAL_ASC)
+        .sort(sort)
         .multi(True)
         .include_all(True)
         .all_value(".*")
@@ -54,9 +57,10 @@ def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
 
 
 def with_rows(page: dashboard.Dashboard, rows: Iterable[tuple[str, Panels]]) -> dashboard.Dashboard:
-    """The page with these rows of panels, each under its title."""
+    """The page with these rows of panels, each under its title. Links to a panel name its number."""
+    number = count(1)
     for title, panels in rows:
-        page.with_row(dashboard.Row(title))
+        page.with_row(dashboard.Row(title).id(next(number)))
         for panel in panels:
-            page.with_panel(panel)
+            page.with_panel(panel.id(next(number)))
     return page

@@ -1,6 +1,7 @@
 """Speed knob: what each sf gives, by model."""
 
 from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import dashboard as models
 
 from deploy.grafana.board import Panels, board, variable, with_rows
 from deploy.grafana.panels import curves, heat
@@ -13,7 +14,8 @@ _BY = "{{model}} sf={{sf}}"
 
 def build() -> dashboard.Dashboard:
     page = board("scalingcache-speed-knob", "ScalingCache: Speed knob", "Speedup, cached steps and latency by sf.")
-    page.with_variable(variable("sf", "sf", 'label_values(scalingcache_speedup_ratio_count{model=~"$model"}, sf)'))
+    served = 'label_values(scalingcache_speedup_ratio_count{model=~"$model"}, sf)'
+    page.with_variable(variable("sf", "sf", served, models.VariableSort.NUMERICAL_ASC))
     return with_rows(
         page,
         (
@@ -123,7 +125,7 @@ def _engages() -> Panels:
             "Completed jobs that ran uncached, by reason; not_requested is sf = steps.",
             "none",
             (
-                f'sum by (model, reason) (increase(scalingcache_acceleration_total{{engaged="false",{_M}}}{_R}))',
+                f'sum by (model, reason) (increase(scalingcache_acceleration_total{{engaged="false",{_M}}}{_R})) > 0',
                 "{{model}} {{reason}}",
             ),
             stacked=True,

@@ -12,7 +12,9 @@ _STATES = {1: ("loading", "yellow"), 2: ("idle", "green"), 3: ("busy", "blue"), 
 
 def build() -> dashboard.Dashboard:
     page = board("scalingcache-workers", "ScalingCache: Workers", "State, heartbeat, memory, step times, failures.")
-    return with_rows(page, (("State", _state()), ("Load", _load()), ("What fails", _failures())))
+    return with_rows(
+        page, (("State", _state()), ("Load", [*_devices(), *_steps(), *_loading()]), ("What fails", _failures()))
+    )
 
 
 def _state() -> Panels:
@@ -48,7 +50,7 @@ def _state() -> Panels:
     ]
 
 
-def _load() -> Panels:
+def _devices() -> Panels:
     return [
         curves(
             "Device memory",
@@ -69,6 +71,11 @@ def _load() -> Panels:
             "bytes",
             (f"max by (instance, model) (scalingcache_cache_bytes{{{_M}}})", "{{instance}} {{model}}"),
         ),
+    ]
+
+
+def _steps() -> Panels:
+    return [
         curves(
             "Time of a step by worker",
             "Mean, full and predicted. One worker that is slower than the others has a problem of its own.",
@@ -83,8 +90,13 @@ def _load() -> Panels:
             "Busy",
             "Seconds of denoising per second.",
             "percentunit",
-            ("sum by (instance) (rate(scalingcache_step_seconds_sum" + _R + "))", "{{instance}}"),
+            (f"sum by (instance) (rate(scalingcache_step_seconds_sum{_R}))", "{{instance}}"),
         ),
+    ]
+
+
+def _loading() -> Panels:
+    return [
         curves(
             "Loading and warm-up",
             "Mean time to load the models since the worker started, and of the first step of each kind after that.",
@@ -104,8 +116,8 @@ def _load() -> Panels:
 
 
 def _failures() -> Panels:
-    def events(counter: str, legend: str, by: str = "model") -> tuple[str, str]:
-        return f"sum by ({by}) (increase(scalingcache_{counter}_total{{{_M}}}{_R}))", legend
+    def events(counter: str, legend: str) -> tuple[str, str]:
+        return f"sum by (model) (increase(scalingcache_{counter}_total{{{_M}}}{_R}))", legend
 
     failed = f'scalingcache_jobs_total{{outcome=~"failed|dead|retried",{_M}}}'
     return [
@@ -113,15 +125,15 @@ def _failures() -> Panels:
             "Attempts that failed",
             "By reason: the error code that a client sees. Retried ones run again.",
             "none",
-            (f"sum by (outcome, reason) (increase({failed}{_R}))", "{{outcome}} {{reason}}"),
+            (f"sum by (outcome, reason) (increase({failed}{_R})) > 0", "{{outcome}} {{reason}}"),
             stacked=True,
         ),
         curves(
             "Retries and dead letters",
             "Attempts that were put back after an error, and jobs that failed on every attempt.",
             "none",
-            events("retries", "retry {{reason}}", "reason"),
-            events("dead_letters", "dead {{reason}}", "reason"),
+            events("retries", "{{model}} retried"),
+            events("dead_letters", "{{model}} dead"),
         ),
         curves(
             "Leases",

@@ -6,10 +6,13 @@ import sys
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.deploy.containers import as_written
 from tests.deploy.tools import ROOT
 
 FOLDER = ROOT / "deploy" / "grafana" / "dashboards"
+PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
 PAGES = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 PANELS = [(name, panel) for name, page in PAGES.items() for panel in page["panels"] if panel["type"] != "row"]
 
@@ -40,10 +43,49 @@ def test_a_panel_says_what_it_shows_in_which_unit_and_when_there_is_nothing(page
     assert len(panel["description"]) > 15
     assert defaults["unit"]
     assert defaults["noValue"]
-    assert panel["datasource"]["uid"] == "prometheus"
+    assert panel["datasource"]["uid"] == datasource()["uid"]
     assert panel["targets"]
+    assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
     for target in panel["targets"]:
         assert target["legendFormat"], "Grafana would show the whole expression"
+        assert target["datasource"]["uid"] == datasource()["uid"]
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page["uid"])
+def test_panels_and_rows_have_numbers_of_their_own(page: dict[str, Any]) -> None:
+    assert [panel["id"] for panel in page["panels"]] == list(range(1, len(page["panels"]) + 1))
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page["uid"])
+def test_a_variable_asks_the_provisioned_datasource_and_begins_with_all(page: dict[str, Any]) -> None:
+    for variable in page["templating"]["list"]:
+        assert variable["datasource"]["uid"] == datasource()["uid"]
+        assert variable["includeAll"] and variable["current"]["value"] == "$__all"
+
+
+def test_the_datasource_is_the_prometheus_of_the_compose_file_at_its_pace() -> None:
+    services, scraped = as_written()["services"], ROOT / "deploy" / "prometheus" / "prometheus.yml"
+    assert datasource()["url"] == "http://prometheus:9090"
+    assert services["prometheus"]["ports"][0].endswith(":9090")
+    assert set(services["prometheus"]["networks"]) & set(services["grafana"]["networks"])
+    assert datasource()["jsonData"]["timeInterval"] == yaml.safe_load(scraped.read_text())["global"]["scrape_interval"]
+
+
+def test_grafana_finds_datasource_and_dashboards_where_the_compose_file_mounts_them() -> None:
+    grafana = as_written()["services"]["grafana"]
+    mounts = dict(mount.split(":")[:2] for mount in grafana["volumes"])
+    (provider,) = yaml.safe_load((PROVISIONING / "dashboards" / "scalingcache.yml").read_text())["providers"]
+    inside = provider["options"]["path"]
+    assert mounts["./deploy/grafana/provisioning"] == "/etc/grafana/provisioning"  # where Grafana looks by itself
+    assert mounts["./deploy/grafana/dashboards"] == inside
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home.startswith(f"{inside}/") and (FOLDER / home.removeprefix(f"{inside}/")).exists()
+
+
+def datasource() -> dict[str, Any]:
+    """The one that Grafana is given."""
+    (found,) = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())["datasources"]
+    return dict(found)
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page["uid"])
