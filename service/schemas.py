@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -13,6 +13,13 @@ from workers.models.base import ModelEntry
 from workers.models.catalogue import Catalogue
 
 METADATA_PAIRS = 16
+MOST_IMAGES = 10
+MOST_SEEDS = 2**63
+
+Media = Literal["video", "image"]
+CALLS: dict[Media, str] = {"video": "/v1/videos", "image": "/v1/images/generations"}
+#: What a generation takes from the body as it is.
+_SETTINGS = {"negative_prompt", "steps", "sf", "guidance", "true_cfg_scale", "flow_shift", "seed"}
 
 
 def _not_a_boolean(value: object) -> object:
@@ -25,24 +32,18 @@ Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 Number = Annotated[float, BeforeValidator(_not_a_boolean)]
 
 
-class CreateVideo(BaseModel):
-    """A video to make. Numbers may also come as strings, as in forms. What is left out gets the model's default."""
+class Create(BaseModel):
+    """What every call takes. Numbers may also come as strings, as in forms. What is left out gets the default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    prompt: str = Field(min_length=1, max_length=32_000, description="What the video shows.")
-    model: str | None = Field(default=None, description="A model of GET /v1/models. Default: the first of them.")
-    seconds: Number | None = Field(
-        default=None,
-        gt=0,
-        le=3600,
-        description="Length; made is the nearest frame count of the model. Not with frames.",
+    prompt: str = Field(min_length=1, max_length=32_000, description="What is to be seen.")
+    model: str | None = Field(
+        default=None, description="A model of GET /v1/models. Default: the first of them that makes what is asked for."
     )
     size: str | None = Field(
         default=None, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$", description="Width x height in pixels: 96x96."
     )
-    frames: Integer | None = Field(default=None, ge=1, le=100_000, description="Frames, in the model's pattern.")
-    fps: Integer | None = Field(default=None, ge=1, le=120, description="Frames a second.")
     steps: Integer | None = Field(default=None, ge=1, le=10_000, description="Denoising steps.")
     sf: Integer | None = Field(
         default=None,
@@ -51,18 +52,22 @@ class CreateVideo(BaseModel):
         description="ScalingCache's S_f, from 2 to steps: how many first steps run in full. Smaller is faster, "
         "larger more faithful; sf = steps runs the plain pipeline.",
     )
-    guidance: Number | None = Field(default=None, ge=0, le=100, description="Classifier-free guidance scale.")
+    guidance: Number | None = Field(default=None, ge=0, le=100, description="Guidance scale, as the model means it.")
+    true_cfg_scale: Number | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Above 1: classifier-free guidance on top, for models whose guidance is built in. Twice the time.",
+    )
     flow_shift: Number | None = Field(default=None, gt=0, le=100, description="Shift of the flow-matching schedule.")
     seed: Integer | None = Field(
-        default=None, ge=0, lt=2**63, description="Same request, same seed: same video. Random when left out, and told."
+        default=None,
+        ge=0,
+        lt=MOST_SEEDS,
+        description="Same request, same seed: same result. Random when left out; told.",
     )
-    negative_prompt: str | None = Field(default=None, max_length=32_000, description="What the video must not show.")
+    negative_prompt: str | None = Field(default=None, max_length=32_000, description="What must not be seen.")
     priority: Literal["high", "normal", "low"] = Field(default="normal", description="High overtakes normal and low.")
-    metadata: dict[str, str] = Field(
-        default_factory=dict,
-        max_length=METADATA_PAIRS,
-        description="Up to 16 pairs of yours, kept with the job; in a form as metadata[key].",
-    )
 
     @field_validator("prompt")
     @classmethod
@@ -70,6 +75,24 @@ class CreateVideo(BaseModel):
         if not prompt.strip():
             raise ValueError("must have at least one character that is not a space")
         return prompt
+
+
+class CreateVideo(Create):
+    """A video to make."""
+
+    seconds: Number | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="Length; made is the nearest frame count of the model. Not with frames.",
+    )
+    frames: Integer | None = Field(default=None, ge=1, le=100_000, description="Frames, in the model's pattern.")
+    fps: Integer | None = Field(default=None, ge=1, le=120, description="Frames a second.")
+    metadata: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=METADATA_PAIRS,
+        description="Up to 16 pairs of yours, kept with the job; in a form as metadata[key].",
+    )
 
     @field_validator("metadata")
     @classmethod
@@ -84,32 +107,55 @@ class CreateVideo(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+class CreateImage(Create):
+    """Images to make."""
+
+    n: Integer = Field(
+        default=1, ge=1, le=MOST_IMAGES, description="How many: each of its own seed, counted up from seed."
+    )
+    response_format: Literal["b64_json", "url"] = Field(
+        default="b64_json", description="The PNG itself in base64, or where to get it."
+    )
+
+
+Body = TypeVar("Body", bound=Create)
+
+
 def parse_create(fields: dict[str, Any]) -> CreateVideo:
-    """The request in a decoded body. Raises `InvalidRequest` for the first field that is wrong."""
+    """The request for a video in a decoded body. Raises `InvalidRequest` for the first field that is wrong."""
     if "input_reference" in fields:
         raise NotSupported("input_reference", "input_reference is not supported: no served model takes an image yet")
+    return parse(CreateVideo, fields)
+
+
+def parse(schema: type[Body], fields: dict[str, Any]) -> Body:
+    """A decoded body by its schema. Raises `InvalidRequest` for the first field that is wrong."""
     # Many clients send null for what they leave out. An unknown field stays unknown.
-    said = {name: value for name, value in fields.items() if value is not None or name not in CreateVideo.model_fields}
+    said = {name: value for name, value in fields.items() if value is not None or name not in schema.model_fields}
     try:
-        return CreateVideo.model_validate(said)
+        return schema.model_validate(said)
     except ValidationError as error:
         complaints = error.errors(include_url=False)
         # An unknown field explains the others: it is often the misspelt name of the one that is missing.
         first = next((each for each in complaints if each["type"] == "extra_forbidden"), complaints[0])
-        raise invalid_value(dict(first), tuple(CreateVideo.model_fields)) from None
+        raise invalid_value(dict(first), tuple(schema.model_fields)) from None
 
 
-def video_models(catalogue: Catalogue) -> list[ModelEntry]:
-    """The models that make videos, in the catalogue's order."""
-    return [entry for entry in catalogue.entries.values() if catalogue.family(entry.name).media == "video"]
+def models_of(media: Media, catalogue: Catalogue) -> list[ModelEntry]:
+    """The models that make videos, or those that make images, in the catalogue's order."""
+    return [entry for entry in catalogue.entries.values() if catalogue.family(entry.name).media == media]
 
 
-def _model(name: str | None, catalogue: Catalogue) -> ModelEntry:
-    served = video_models(catalogue)
+def _model(name: str | None, media: Media, catalogue: Catalogue) -> ModelEntry:
+    served = models_of(media, catalogue)
     for entry in served:
         if name is None or entry.name == name:
             return entry
-    raise ModelNotFound("model", f"model {name!r} does not exist; allowed: {', '.join(e.name for e in served)}")
+    allowed = f"allowed: {', '.join(entry.name for entry in served)}" if served else f"no {media} model is served here"
+    if name in catalogue.entries:
+        made = catalogue.family(name).media
+        raise InvalidRequest("model", f"model {name!r} makes {made}s, by POST {CALLS[made]}; {allowed}")
+    raise ModelNotFound("model", f"model {name!r} does not exist; {allowed}" if name else allowed)
 
 
 def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
@@ -127,15 +173,26 @@ def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
     return catalogue.family(entry.name).nearest_frames(body.seconds * fps, entry.limits)
 
 
-def resolve(body: CreateVideo, catalogue: Catalogue) -> GenerationRequest:
-    """The generation that a request asks for, every default filled in and checked against its model."""
-    entry = _model(body.model, catalogue)
+def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **given: object) -> GenerationRequest:
     steps = body.steps or entry.defaults.steps
     if body.sf is not None and body.sf > max(2, steps):
         raise InvalidRequest(
             "sf", f"sf {body.sf} must be between 2 and steps, which is {steps}; sf {steps} runs without the cache"
         )
     width, height = map(int, body.size.split("x")) if body.size else (None, None)
-    given = body.model_dump(include={"negative_prompt", "fps", "steps", "sf", "guidance", "flow_shift", "seed"})
-    frames = _frames(body, entry, catalogue)
-    return catalogue.request(entry.name, body.prompt, width=width, height=height, frames=frames, **given)
+    given |= body.model_dump(include=_SETTINGS)
+    return catalogue.request(entry.name, body.prompt, width=width, height=height, **given)
+
+
+def resolve(body: CreateVideo, catalogue: Catalogue) -> GenerationRequest:
+    """The generation that a request asks for, every default filled in and checked against its model."""
+    entry = _model(body.model, "video", catalogue)
+    return _request(body, entry, catalogue, frames=_frames(body, entry, catalogue), fps=body.fps)
+
+
+def resolve_images(body: CreateImage, catalogue: Catalogue) -> list[GenerationRequest]:
+    """One generation for each image, alike but for the seed."""
+    first = _request(body, _model(body.model, "image", catalogue), catalogue)
+    if first.seed + body.n > MOST_SEEDS:
+        raise InvalidRequest("seed", f"seed {first.seed} with n {body.n}: the last seed must be below {MOST_SEEDS}")
+    return [first.model_copy(update={"seed": first.seed + i}) for i in range(body.n)]

@@ -9,7 +9,7 @@ from service.bodies import read_fields
 from service.content import ArtifactResponse, open_artifact
 from service.errors import NotSupported
 from service.parts import Parts, Service, Tenant
-from service.schemas import CreateVideo, parse_create, video_models
+from service.schemas import CreateVideo, models_of, parse_create
 from service.submission import Attempt, submit
 from service.video import Video, VideoDeleted, VideoList, poll_after_ms, video_of
 from workers.jobs.errors import JobNotFound
@@ -75,7 +75,7 @@ def list_videos(
     order: Annotated[Literal["asc", "desc"], Query(description="By time of creation.")] = "desc",
 ) -> VideoList:
     """The videos, newest first unless asked otherwise, in pages."""
-    models = [entry.name for entry in video_models(parts.catalogue)]
+    models = [entry.name for entry in models_of("video", parts.catalogue)]
     jobs, more = parts.queue.list(tenant, models, after=after, limit=limit, ascending=order == "asc")
     ids = [job.id for job in jobs]
     return VideoList(

@@ -182,7 +182,7 @@ class Family(ABC):
         if request.flow_shift is not None and not self.flow_shift:
             raise InvalidRequest(
                 "flow_shift",
-                f"flow_shift {request.flow_shift:g}: {request.model} has none, its noise schedule follows from the size",
+                f"flow_shift {request.flow_shift:g}: {request.model} has none, its schedule follows from the size",
             )
 
     def nearest_frames(self, frames: float, limits: Limits) -> int:
