@@ -13,6 +13,7 @@ from workers.jobs.events import Done, Event, Run, StageStarted, StepDone
 from workers.jobs.job import Stage, StepKind
 from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
+from workers.picture import write_png
 from workers.video import write_mp4
 
 
@@ -30,7 +31,7 @@ class Runner:
             self._models[name] = load_model(self._catalogue.entry(name), self._catalogue.family(name))
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
-        """Generate and store one video.
+        """Generate and store one video, or one image.
 
         emit: told of every stage and step. stopped: asked at every step and stage; True ends the job.
         Raises `JobCancelled` then, and another error of `workers.jobs.errors` when the generation fails.
@@ -64,12 +65,18 @@ class Runner:
         encoding = time.perf_counter()
         encoded = encoding
 
+        still = self._catalogue.family(request.model).media == "image"
+
         def write(path: Path) -> None:
             nonlocal encoded
-            write_mp4(path, generation.frames, request.fps)
+            if still:
+                write_png(path, generation.frames[0])
+            else:
+                write_mp4(path, generation.frames, request.fps)
             encoded = time.perf_counter()
 
-        artifact = self._store.publish(run.tenant, run.job_id, run.attempt_token, "video.mp4", write, "video/mp4")
+        name, media_type = ("image.png", "image/png") if still else ("video.mp4", "video/mp4")
+        artifact = self._store.publish(run.tenant, run.job_id, run.attempt_token, name, write, media_type)
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
         return Done(generation.report.model_copy(update={"timings": timings}), artifact)

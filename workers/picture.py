@@ -1,0 +1,12 @@
+"""Pictures to PNG, the format that loses nothing."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write `[height, width, 3]` RGB."""
+    Image.fromarray(picture).save(path, format="PNG")
