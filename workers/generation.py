@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from workers.acceleration import accelerate
 from workers.caching.transformer import CacheMethod, attached
@@ -41,6 +42,13 @@ class _Clock:
     timings: dict[Stage, float] = field(default_factory=dict)
     steps: dict[StepKind, list[float]] = field(default_factory=lambda: {"full": [], "predicted": []})
     _last: float = field(default_factory=time.perf_counter)
+    _denoising: bool = False
+
+    def begin_denoise(self, *_: Any) -> None:
+        """A transformer is called. What the pipeline did before the first call, as encoding an image, is no step's time."""
+        if not self._denoising:
+            self._denoising = True
+            self.timings["encode_prompt"] += self.lap()
 
     def lap(self) -> float:
         # Without this a device runs ahead of the host, and progress, cancellation and times would not be true.
@@ -55,11 +63,16 @@ class _Clock:
         return sum(self.steps["full"]) + sum(self.steps["predicted"])
 
 
-def generate(model: LoadedModel, request: GenerationRequest, watcher: Watcher | None = None) -> Generation:
-    """Run a request. Raises what the watcher raises, `UnsupportedPipeline`, and what torch raises."""
+def generate(
+    model: LoadedModel, request: GenerationRequest, watcher: Watcher | None = None, image: Image | None = None
+) -> Generation:
+    """Run a request. Raises what the watcher raises, `UnsupportedPipeline`, and what torch raises.
+
+    image: the picture that the request's `input_reference` names, in the request's size.
+    """
     session, reason = accelerate(model, request)
     try:
-        frames, clock = run_pipeline(model, request, session, watcher or Watcher())
+        frames, clock = run_pipeline(model, request, session, watcher or Watcher(), image)
         return Generation(frames, _report(request, session, reason, clock))
     finally:
         if session is not None:
@@ -69,11 +82,19 @@ def generate(model: LoadedModel, request: GenerationRequest, watcher: Watcher | 
 # As the pipeline's own call: with gradients on, the text encoder takes other kernels, and the result another rounding.
 @torch.no_grad()
 def run_pipeline(
-    model: LoadedModel, request: GenerationRequest, method: CacheMethod | None, watcher: Watcher
+    model: LoadedModel,
+    request: GenerationRequest,
+    method: CacheMethod | None,
+    watcher: Watcher,
+    image: Image | None = None,
 ) -> tuple[Frames, _Clock]:
-    """Run the stock pipeline, with a cache method attached or, without one, exactly as it is."""
-    pipeline, family = model.pipeline, model.family
-    pipeline.scheduler = model.scheduler(request)
+    """Run the stock pipeline, with a cache method attached or, without one, exactly as it is.
+
+    image: the picture that the request's `input_reference` names, in the request's size.
+    """
+    family = model.family
+    pipeline = family.pipeline(model.pipeline, request)
+    scheduler = model.scheduler(request)
     clock = _Clock(pipeline._execution_device)
 
     watcher.stage("encode_prompt")
@@ -92,11 +113,18 @@ def run_pipeline(
 
     watcher.stage("denoise")
     with ExitStack() as attachments:
-        for transformer in family.transformers(pipeline) if method is not None else ():
-            attachments.enter_context(attached(transformer, family.layout(), method))
+        attachments.callback(setattr, pipeline, "scheduler", pipeline.scheduler)
+        pipeline.scheduler = scheduler
+        if pipeline is not model.pipeline:  # Only the loaded one knows what of it is offloaded.
+            attachments.callback(model.pipeline.maybe_free_model_hooks)
+        for transformer in family.transformers(pipeline):
+            attachments.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
+            if method is not None:
+                attachments.enter_context(attached(transformer, family.layout(), method))
         output = pipeline(
             **embeddings,
             **family.arguments(request, model.entry),
+            **({} if image is None else {"image": image}),
             num_inference_steps=request.steps,
             generator=torch.Generator().manual_seed(request.seed),
             callback_on_step_end=end_step,

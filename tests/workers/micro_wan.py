@@ -12,41 +12,47 @@ from workers.models.base import Defaults, Limits, ModelEntry
 BLOCKS = 3
 
 
-def save_micro_wan(folder: Path) -> None:
-    """Write the checkpoint as `from_pretrained` expects it."""
-    torch.manual_seed(0)
+def text_parts() -> dict[str, object]:
+    """A tokenizer of three words and an encoder of one layer."""
     tokenizer = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2, "red": 3, "circle": 4}, "<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     text = UMT5Config(vocab_size=8, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, pad_token_id=0)
-    WanPipeline(
-        tokenizer=PreTrainedTokenizerFast(
+    return {
+        "tokenizer": PreTrainedTokenizerFast(
             tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
         ),
-        text_encoder=UMT5EncoderModel(text),
-        transformer=WanTransformer3DModel(
-            num_attention_heads=2,
-            attention_head_dim=12,
-            in_channels=4,
-            out_channels=4,
-            text_dim=16,
-            freq_dim=16,
-            ffn_dim=32,
-            num_layers=BLOCKS,
-            rope_max_seq_len=32,
-        ),
-        vae=AutoencoderKLWan(
-            base_dim=4,
-            z_dim=4,
-            dim_mult=[1, 1, 1, 1],
-            num_res_blocks=1,
-            temperal_downsample=[False, True, True],
-            latents_mean=[0.0] * 4,
-            latents_std=[1.0] * 4,
-        ),
-        scheduler=UniPCMultistepScheduler(
-            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000
-        ),
-    ).save_pretrained(folder)
+        "text_encoder": UMT5EncoderModel(text),
+    }
+
+
+def a_transformer(**changes: object) -> WanTransformer3DModel:
+    shape = {
+        "num_attention_heads": 2, "attention_head_dim": 12, "in_channels": 4, "out_channels": 4, "text_dim": 16,
+        "freq_dim": 16, "ffn_dim": 32, "num_layers": BLOCKS, "rope_max_seq_len": 32,
+    }  # fmt: skip
+    return WanTransformer3DModel(**(shape | changes))
+
+
+def a_vae(**changes: object) -> AutoencoderKLWan:
+    shape = {
+        "base_dim": 4, "z_dim": 4, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1,
+        "temperal_downsample": [False, True, True], "latents_mean": [0.0] * 4, "latents_std": [1.0] * 4,
+    }  # fmt: skip
+    return AutoencoderKLWan(**(shape | changes))
+
+
+def a_scheduler() -> UniPCMultistepScheduler:
+    return UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000
+    )
+
+
+def save_micro_wan(folder: Path) -> None:
+    """Write the checkpoint as `from_pretrained` expects it."""
+    torch.manual_seed(0)
+    WanPipeline(**text_parts(), transformer=a_transformer(), vae=a_vae(), scheduler=a_scheduler()).save_pretrained(
+        folder
+    )
 
 
 def micro_entry(folder: Path, **changes: object) -> ModelEntry:

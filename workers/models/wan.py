@@ -1,5 +1,10 @@
-"""Wan: text to video, two transformer calls a step (with and without the prompt)."""
+"""Wan: text to video, two transformer calls a step (with and without the prompt).
 
+Wan 2.1 has one transformer. Wan 2.2 A14B has two experts: `transformer` denoises down to `boundary_ratio` of the noise,
+`transformer_2` the rest, with a guidance scale of its own.
+"""
+
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workers.jobs.job import GenerationRequest
@@ -8,6 +13,7 @@ from workers.models.base import Family, ModelEntry
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, WanTransformer3DModel
     from torch import Tensor
+    from torch.nn import Module
 
     from workers.caching.transformer import BlockLayout
 
@@ -23,7 +29,28 @@ class Wan(Family):
 
         from workers.checkpoint import options
 
-        return WanPipeline.from_pretrained(entry.source, **options(entry))
+        return self.fitting(WanPipeline.from_pretrained(entry.source, **options(entry)))
+
+    def fitting(self, pipeline: "DiffusionPipeline") -> "DiffusionPipeline":
+        """The pipeline itself. Raises `ValueError` for one of another family: it would round sizes without a word."""
+        multiple = pipeline.vae_scale_factor_spatial * pipeline.transformer.config.patch_size[1]
+        if multiple != self.size_multiple:
+            raise ValueError(
+                f"the checkpoint makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
+            )
+        return pipeline
+
+    def transformers(self, pipeline: "DiffusionPipeline") -> "Sequence[Module]":
+        experts = (pipeline.transformer, pipeline.transformer_2)
+        return experts if pipeline.config.boundary_ratio is not None else experts[:1]
+
+    def segments(self, pipeline: "DiffusionPipeline", scheduler: Any, request: GenerationRequest) -> Sequence[int]:
+        if pipeline.config.boundary_ratio is None:
+            return [request.steps]
+        scheduler.set_timesteps(request.steps)
+        boundary = pipeline.config.boundary_ratio * scheduler.config.num_train_timesteps
+        first = int((scheduler.timesteps >= boundary).sum())
+        return [first, request.steps - first]
 
     def layout(self) -> "BlockLayout":
         from workers.caching.transformer import BlockLayout
@@ -48,6 +75,7 @@ class Wan(Family):
             "height": request.height,
             "num_frames": request.frames,
             "guidance_scale": request.guidance,
+            "guidance_scale_2": request.guidance_2,
         }
 
     def guided(self, request: GenerationRequest) -> bool:

@@ -1,0 +1,25 @@
+"""Wan, image to video: the video goes on from a given first frame.
+
+Wan 2.1 I2V sees that frame through a CLIP encoder and as latents beside the noise; Wan 2.2 I2V A14B, with two experts,
+only as latents.
+"""
+
+from typing import TYPE_CHECKING
+
+from workers.models.base import ModelEntry
+from workers.models.wan import Wan
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+
+class WanImageToVideo(Wan):
+    name = "wan-i2v"
+    input_reference = "required"
+
+    def load(self, entry: ModelEntry) -> "DiffusionPipeline":
+        from diffusers import WanImageToVideoPipeline
+
+        from workers.checkpoint import options
+
+        return self.fitting(WanImageToVideoPipeline.from_pretrained(entry.source, **options(entry)))
