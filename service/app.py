@@ -13,7 +13,7 @@ from service.access import Access
 from service.errors import ErrorBody
 from service.limits import BodyLimit
 from service.parts import Parts
-from service.routes import health, models, videos
+from service.routes import health, images, models, videos
 from service.settings import Settings
 
 # Named by class, these stand for all codes, and keep FastAPI from announcing a 422 of another shape.
@@ -35,7 +35,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app = FastAPI(
         title="ScalingCache Serve",
         version=version("scalingcache-serve"),
-        description="Videos from diffusion transformers, accelerated by ScalingCache, in the OpenAI Videos shape.",
+        description="Videos and images from diffusion transformers, accelerated by ScalingCache, in OpenAI's shapes.",
         middleware=[Middleware(Access, metrics=parts.metrics), Middleware(BodyLimit)],
         lifespan=lifespan,
         redirect_slashes=False,
@@ -43,6 +43,6 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     )
     app.state.parts = parts
     errors.install(app)
-    for noun in (health, models, videos):
+    for noun in (health, images, models, videos):
         app.include_router(noun.router)
     return app

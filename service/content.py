@@ -8,7 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 from service.errors import ArtifactGone, RangeNotSatisfiable, response_of
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobNotFinished
-from workers.jobs.job import Job, JobState
+from workers.jobs.job import Job
 
 
 class ArtifactResponse(FileResponse):
@@ -35,17 +35,17 @@ class ArtifactResponse(FileResponse):
 
 def open_artifact(job: Job, store: ArtifactStore) -> ArtifactResponse:
     """A job's file. Raises `JobNotFinished` when there is none yet or never will be, `ArtifactGone` when it went."""
-    if job.state in (JobState.QUEUED, JobState.RUNNING):
-        raise JobNotFinished(f"video {job.id} is {job.state.value}; its content can be had when it is completed")
+    if not job.state.terminal:
+        raise JobNotFinished(f"{job.id} is {job.state.value}; its content can be had when it is completed")
     if job.artifact is None:
-        raise JobNotFinished(f"video {job.id} is {job.state.value} and has no content")
+        raise JobNotFinished(f"{job.id} is {job.state.value} and has no content")
     path = store.path(job.artifact)
     try:
         status = path.stat()
     except OSError:
-        raise ArtifactGone(f"the content of video {job.id} is no longer kept") from None
+        raise ArtifactGone(f"the content of {job.id} is no longer kept") from None
     if not stat.S_ISREG(status.st_mode):
-        raise ArtifactGone(f"the content of video {job.id} is no longer kept")
+        raise ArtifactGone(f"the content of {job.id} is no longer kept")
     return ArtifactResponse(
         path,
         media_type=job.artifact.media_type,

@@ -21,6 +21,7 @@ from workers.jobs.errors import (
     QueueUnavailable,
     ScalingCacheError,
 )
+from workers.jobs.job import JobError
 
 
 class NotSupported(InvalidRequest):
@@ -59,6 +60,14 @@ class RangeNotSatisfiable(ScalingCacheError):
     code = "range_not_satisfiable"
 
 
+class JobFailed(ScalingCacheError):
+    """A job that a client waits for ended without a result; the code is that of its record."""
+
+    def __init__(self, job_id: str, error: JobError) -> None:
+        super().__init__(f"{job_id}: {error.message}")
+        self.code = error.code  # type: ignore[misc]  # of the class everywhere else
+
+
 class ErrorDetail(BaseModel):
     """All four keys are always present."""
 
@@ -94,6 +103,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     UnsupportedMediaType: Answer(415),
     ArtifactGone: Answer(410),
     RangeNotSatisfiable: Answer(416),
+    JobFailed: Answer(500, "server_error", {"x-should-retry": "false"}),  # The worker retried it where that helps.
     QueueUnavailable: Answer(
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or takes no writes; try again."
     ),

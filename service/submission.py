@@ -7,7 +7,7 @@ import structlog
 from service.parts import Parts
 from service.schemas import CreateVideo, resolve
 from workers.jobs.errors import InvalidRequest
-from workers.jobs.job import GenerationRequest, Job, Priority, new_job_id
+from workers.jobs.job import GenerationRequest, Job, JobState, Priority, new_job_id
 
 IDEMPOTENCY_SECONDS = 86_400
 RETRY_SECONDS = 60.0
@@ -35,8 +35,22 @@ def submit(parts: Parts, attempt: Attempt) -> Job:
         return earlier
     job = parts.queue.submit(job_id=job_id, tenant=tenant, priority=priority, request=request, metadata=body.metadata)
     if job_id == fresh:
-        parts.metrics.job_submitted(request, priority)
-        structlog.get_logger("service").info("job submitted", job=job.id, model=request.model, sf=request.sf)
+        note_submitted(parts, job)
+    return job
+
+
+def note_submitted(parts: Parts, job: Job) -> None:
+    """Count and log a job that is new."""
+    parts.metrics.job_submitted(job.request, job.priority)
+    structlog.get_logger("service").info("job submitted", job=job.id, model=job.request.model, sf=job.request.sf)
+
+
+def stop(parts: Parts, found: Job) -> Job:
+    """Cancel a job: at once while it waits, at its next step while it runs. One that has ended stays as it is."""
+    job = parts.queue.cancel(found.id, found.tenant)
+    if found.state is JobState.QUEUED and job.state is JobState.CANCELLED:
+        parts.metrics.queued_job_cancelled(job.request.model)
+    structlog.get_logger("service").info("cancel asked for", job=job.id, state=job.state.value)
     return job
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from workers.jobs.job import Job, JobError, JobState, Priority
+from workers.jobs.job import Job, JobError, JobState, Priority, RunReport
 
 Status = Literal["queued", "in_progress", "completed", "failed"]
 
@@ -69,7 +69,9 @@ class Video(BaseModel):
     cached_steps: int | None
     decisions: str | None = Field(description="One letter a step: F computed in full, P predicted.")
     engaged: bool | None = Field(description="Whether the cache was in force.")
-    reason: str | None = Field(description="Why it was not.")
+    reason: str | None = Field(
+        description="Why it was not, or what else than measured coefficients it stands on: `resampled`, `uncalibrated`."
+    )
     speedup: Speedup | None
     queue_position: int | None
     eta_seconds: float | None
@@ -107,7 +109,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         size=f"{request.width}x{request.height}",
         seconds=f"{request.seconds:.6g}",
         remixed_from_video_id=None,
-        error=_error(job),
+        error=error_of(job),
         state=job.state,
         priority=job.priority,
         metadata=job.metadata,
@@ -125,13 +127,17 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         decisions=report and report.decisions,
         engaged=report and report.engaged,
         reason=report and report.reason,
-        speedup=report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated),
+        speedup=speedup_of(report),
         queue_position=queue_position,
         eta_seconds=_eta(job, now),
         timings=_timings(job),
         attempts=job.attempts,
         worker=job.worker,
     )
+
+
+def speedup_of(report: RunReport | None) -> Speedup | None:
+    return report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated)
 
 
 def poll_after_ms(video: Video) -> int:
@@ -151,7 +157,8 @@ def _progress(job: Job) -> int:
     return min(99, 100 * job.step // job.request.steps)
 
 
-def _error(job: Job) -> JobError | None:
+def error_of(job: Job) -> JobError | None:
+    """Why there is no result and never will be; None while there may be, or is."""
     if STATUS[job.state] != "failed":
         return None
     if job.state is JobState.CANCELLED:

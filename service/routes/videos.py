@@ -10,7 +10,7 @@ from service.content import ArtifactResponse, open_artifact
 from service.errors import NotSupported
 from service.parts import Parts, Service, Tenant
 from service.schemas import CreateVideo, models_of, parse_create
-from service.submission import Attempt, submit
+from service.submission import Attempt, stop, submit
 from service.video import Video, VideoDeleted, VideoList, poll_after_ms, video_of
 from workers.jobs.errors import JobNotFound
 from workers.jobs.job import Job, JobState
@@ -118,12 +118,7 @@ def delete(parts: Service, tenant: Tenant, video_id: str) -> VideoDeleted:
 @router.post("/v1/videos/{video_id}/cancel")
 def cancel(parts: Service, tenant: Tenant, video_id: str) -> Video:
     """Stop a video: at once while it waits, at its next step while it runs. One that has ended stays as it is."""
-    found = _find(parts, tenant, video_id)
-    job = parts.queue.cancel(found.id, tenant)
-    if found.state is JobState.QUEUED and job.state is JobState.CANCELLED:
-        parts.metrics.queued_job_cancelled(job.request.model)
-    structlog.get_logger("service").info("cancel asked for", job=job.id, state=job.state.value)
-    return _show(parts, job)
+    return _show(parts, stop(parts, _find(parts, tenant, video_id)))
 
 
 @router.get(

@@ -40,9 +40,9 @@ max_steps = 100
 """
 
 
-def settings_in(folder: Path, redis_url: str) -> Settings:
+def settings_in(folder: Path, redis_url: str, models: str = CATALOGUE) -> Settings:
     catalogue = folder / "models.toml"
-    catalogue.write_text(CATALOGUE)
+    catalogue.write_text(models)
     (artifacts := folder / "artifacts").mkdir()
     return Settings(redis_url=redis_url, artifacts=artifacts, catalogue=catalogue, port=0)
 

@@ -38,18 +38,21 @@ class FakeWorker:
     queue: JobQueue
     store: ArtifactStore
     name: str = "worker-1"
+    model: str = MODEL
+    filename: str = "video.mp4"
+    media_type: str = "video/mp4"
 
     def announce(self, state: WorkerState = "idle") -> None:
-        self.queue.announce(self.name, [MODEL], state)
+        self.queue.announce(self.name, [self.model], state)
 
     def claim(self) -> Attempt:
-        attempt = self.queue.claim([MODEL], self.name)
+        attempt = self.queue.claim([self.model], self.name)
         assert attempt is not None, "there is no job to claim"
         return attempt
 
     def complete(self, attempt: Attempt) -> Settled:
         job = attempt.job
-        artifact = self.store.publish(job.tenant, job.id, attempt.token, "video.mp4", _write, "video/mp4")
+        artifact = self.store.publish(job.tenant, job.id, attempt.token, self.filename, _write, self.media_type)
         return self.queue.complete(attempt, artifact, REPORT)
 
     def fail(self, attempt: Attempt, code: str, message: str, max_attempts: int = 1) -> Settled:

@@ -1,0 +1,72 @@
+"""The image calls."""
+
+from base64 import b64encode
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from service.bodies import read_fields
+from service.content import ArtifactResponse, open_artifact
+from service.errors import NotSupported
+from service.image import Images, image_of, images_of
+from service.parts import Parts, Service, Tenant
+from service.schemas import CreateImage, parse
+from service.waiting import finished_images
+from workers.jobs.errors import JobNotFound
+from workers.jobs.job import Job
+
+router = APIRouter(tags=["images"])
+
+
+async def _body(request: Request) -> CreateImage:
+    return parse(CreateImage, await read_fields(request))
+
+
+_DOCS = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": CreateImage.model_json_schema()},
+            "multipart/form-data": {"schema": CreateImage.model_json_schema()},
+        },
+    }
+}
+
+
+@router.post("/v1/images/generations", openapi_extra=_DOCS)
+async def generate(
+    request: Request, parts: Service, tenant: Tenant, body: Annotated[CreateImage, Depends(_body)]
+) -> Images:
+    """Make images and wait for them. A client that leaves, or one image that fails, cancels those not yet made."""
+    jobs = await finished_images(parts, tenant, body, request.is_disconnected)
+    if body.response_format == "url":
+        urls = [str(request.url_for("image_content", image_id=job.id)) for job in jobs]
+        return images_of(jobs, [image_of(job, url=url) for job, url in zip(jobs, urls, strict=True)])
+    files = await run_in_threadpool(_encoded, parts, jobs)
+    return images_of(jobs, [image_of(job, b64_json=file) for job, file in zip(jobs, files, strict=True)])
+
+
+@router.post("/v1/images/edits", include_in_schema=False)
+@router.post("/v1/images/variations", include_in_schema=False)
+async def not_supported(request: Request) -> None:
+    raise NotSupported("path", f"{request.method} {request.url.path} is not supported; generate a new image instead")
+
+
+@router.get(
+    "/v1/images/{image_id}/content",
+    name="image_content",
+    response_class=ArtifactResponse,
+    responses={200: {"content": {"image/png": {}}}, 206: {"content": {"image/png": {}}}},
+)
+def content(parts: Service, tenant: Tenant, image_id: str) -> ArtifactResponse:
+    """The file of an image, as long as it is kept; `Range` gives a part of it."""
+    if not image_id.startswith("image_"):
+        raise JobNotFound(f"there is no image {image_id[:120]!r}")
+    return open_artifact(parts.queue.get(image_id, tenant), parts.artifacts)
+
+
+def _encoded(parts: Parts, jobs: list[Job]) -> list[str]:
+    """The files in base64. Raises `ArtifactGone`."""
+    return [b64encode(Path(open_artifact(job, parts.artifacts).path).read_bytes()).decode() for job in jobs]

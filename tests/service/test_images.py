@@ -1,0 +1,187 @@
+"""Images over HTTP, with a worker that has no model."""
+
+from base64 import b64decode
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.settings import Settings
+from tests.service.conftest import settings_in
+from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
+from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
+from tests.waiting import wait_until
+from workers.jobs.job import JobState, Priority
+from workers.jobs.queue import JobQueue
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_url: str) -> Settings:
+    return settings_in(tmp_path, redis_url, MODELS)
+
+
+@pytest.fixture
+def worker(settings: Settings, queue: JobQueue) -> FakeWorker:
+    return image_worker(settings, queue)
+
+
+@pytest.fixture
+def live_worker(settings: Settings) -> Iterator[None]:
+    with live_image_worker(settings):
+        yield
+
+
+def post(client: TestClient, **fields: Any) -> Any:
+    return client.post("/v1/images/generations", json={"prompt": "a red ball"} | fields)
+
+
+def test_it_waits_and_answers_with_the_files_themselves(client: TestClient, live_worker: None) -> None:
+    answer = post(client, size="128x64", n=2, seed=7, sf=12).json()
+    assert isinstance(answer["created"], int)
+    assert (answer["size"], answer["output_format"]) == ("128x64", "png")
+    assert (answer["model"], answer["sf"], answer["steps"]) == (IMAGE_MODEL, 12, 50)
+    assert [image["seed"] for image in answer["data"]] == [7, 8]
+    for image in answer["data"]:
+        assert b64decode(image["b64_json"]) == VIDEO
+        assert (image["url"], image["revised_prompt"]) == (None, None)
+        assert (image["full_steps"], image["decisions"]) == (REPORT.full_steps, REPORT.decisions)
+
+
+def test_a_url_leads_to_the_file_with_its_type_and_name(client: TestClient, live_worker: None) -> None:
+    [image] = post(client, response_format="url").json()["data"]
+    assert image["b64_json"] is None
+    assert image["url"] == f"{client.base_url}/v1/images/{image['id']}/content"
+    response = client.get(image["url"])
+    assert (response.status_code, response.content) == (200, VIDEO)
+    assert response.headers["content-type"] == "image/png"
+    assert f"{image['id']}.png" in response.headers["content-disposition"]
+    part = client.get(image["url"], headers={"range": "bytes=1-3"})
+    assert (part.status_code, part.content) == (206, VIDEO[1:4])
+
+
+def test_a_form_gives_images_as_json_does(client: TestClient, live_worker: None) -> None:
+    form = {"prompt": (None, "a"), "n": (None, "2"), "seed": (None, "3")}
+    answer = client.post("/v1/images/generations", files=form).json()
+    assert [image["seed"] for image in answer["data"]] == [3, 4]
+
+
+def test_the_jobs_are_as_asked_for(client: TestClient, worker: FakeWorker) -> None:
+    asked = {"steps": 40, "sf": 8, "guidance": 2.5, "true_cfg_scale": 3, "negative_prompt": "blurry"}
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(post, client, priority="high", **asked)
+        attempt = wait_until(lambda: worker.queue.claim([IMAGE_MODEL], worker.name))
+        worker.complete(attempt)
+        assert answer.result(timeout=30).status_code == 200
+    request = attempt.job.request
+    assert attempt.job.priority is Priority.HIGH
+    assert {name: getattr(request, name) for name in asked} == asked
+    assert (request.width, request.height, request.frames, request.flow_shift) == (64, 64, 1, None)
+
+
+def waiting(client: TestClient, pool: ThreadPoolExecutor, queue: JobQueue, **fields: Any) -> "Future[Any]":
+    """A request whose jobs are in the queue."""
+    answer = pool.submit(post, client, **fields)
+    wait_until(lambda: queue.depth(IMAGE_MODEL).queued == fields["n"])
+    return answer
+
+
+def test_when_one_image_fails_the_call_fails_with_its_error_and_the_others_are_cancelled(
+    client: TestClient, worker: FakeWorker
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = waiting(client, pool, worker.queue, n=3)
+        worker.run_one()
+        running = worker.claim()
+        worker.queue.beat(running)
+        worker.fail(running, "out_of_memory", "too little memory")
+        response = answer.result(timeout=30)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["type"]) == (500, "out_of_memory", "server_error")
+    assert "too little memory" in error["message"]
+    assert response.headers["x-should-retry"] == "false"
+    assert worker.queue.depth(IMAGE_MODEL).queued == 0
+
+
+def test_an_image_that_was_cancelled_says_so(client: TestClient, worker: FakeWorker) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = waiting(client, pool, worker.queue, n=1)
+        attempt = worker.claim()
+        worker.queue.cancel(attempt.job.id, attempt.job.tenant)
+        worker.queue.cancelled(attempt)
+        assert answer.result(timeout=30).json()["error"]["code"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "words"),
+    [
+        ({"n": 0}, "n", ["n 0", "greater than or equal to 1"]),
+        ({"n": 11}, "n", ["n 11", "less than or equal to 10"]),
+        ({"response_format": "jpeg"}, "response_format", ["'jpeg'", "'b64_json' or 'url'"]),
+        ({"size": "60x64"}, "size", ["width 60", "multiple of 16"]),
+        ({"flow_shift": 3}, "flow_shift", ["flow_shift 3", "flux-test has none", "size"]),
+        ({"negative_prompt": "blurry"}, "negative_prompt", ["true_cfg_scale above 1"]),
+        ({"seconds": 2}, "seconds", ["unknown field 'seconds'", "allowed: prompt, model"]),
+        ({"quality": "high"}, "quality", ["unknown field 'quality'"]),
+        ({"seed": 2**63 - 1, "n": 2}, "seed", ["with n 2", "below 9223372036854775808"]),
+        ({"sf": 51}, "sf", ["sf 51", "between 2 and steps, which is 50"]),
+    ],
+)
+def test_a_bad_value_is_refused_before_anything_is_queued(
+    client: TestClient, queue: JobQueue, changes: dict[str, Any], param: str, words: list[str]
+) -> None:
+    response = post(client, **changes)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", param)
+    for word in words:
+        assert word in error["message"]
+    assert queue.depth(IMAGE_MODEL).queued == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "right_path", "right_model"),
+    [
+        ("/v1/images/generations", "wan-test", "/v1/videos", IMAGE_MODEL),
+        ("/v1/videos", IMAGE_MODEL, "/v1/images/generations", "wan-test"),
+    ],
+)
+def test_a_model_that_makes_something_else_is_refused_with_the_call_that_takes_it(
+    client: TestClient, path: str, model: str, right_path: str, right_model: str
+) -> None:
+    response = client.post(path, json={"prompt": "a", "model": model})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "model")
+    for word in (repr(model), right_path, right_model):
+        assert word in error["message"]
+
+
+def test_true_guidance_is_refused_for_a_model_that_has_no_other(client: TestClient) -> None:
+    error = client.post("/v1/videos", json={"prompt": "a", "true_cfg_scale": 2}).json()["error"]
+    assert error["param"] == "true_cfg_scale" and "set guidance" in error["message"]
+
+
+def test_images_and_videos_do_not_see_each_other(client: TestClient, live_worker: None) -> None:
+    [image] = post(client).json()["data"]
+    assert client.get("/v1/videos").json()["data"] == []
+    assert client.get(f"/v1/videos/{image['id']}").status_code == 404
+    video = client.post("/v1/videos", json={"prompt": "a"}).json()
+    assert client.get(f"/v1/images/{video['id']}/content").json()["error"]["code"] == "not_found"
+
+
+def test_the_content_of_an_image_that_is_not_made_yet_is_refused(client: TestClient, worker: FakeWorker) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = waiting(client, pool, worker.queue, n=1)
+        attempt = worker.claim()
+        response = client.get(f"/v1/images/{attempt.job.id}/content")
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "not_ready")
+        worker.complete(attempt)
+        answer.result(timeout=30)
+    assert worker.queue.get(attempt.job.id, attempt.job.tenant).state is JobState.COMPLETED
+
+
+@pytest.mark.parametrize("path", ["/v1/images/edits", "/v1/images/variations"])
+def test_image_calls_that_are_not_served_say_so(client: TestClient, path: str) -> None:
+    error = client.post(path, json={"prompt": "a"}).json()["error"]
+    assert error["code"] == "not_supported" and path in error["message"]
