@@ -1,5 +1,6 @@
 """The container files as data."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -36,3 +37,10 @@ def seconds(text: str) -> float:
 def default_of(text: str) -> str:
     """The default in `${NAME:-default}`, or the text itself."""
     return text.removeprefix("${").removesuffix("}").partition(":-")[2] if text.startswith("${") else text
+
+
+def replaced(text: str, names: Mapping[str, str]) -> str:
+    """The text with the container's names and paths as they are on this machine."""
+    for name, value in names.items():
+        text = text.replace(name, value)
+    return text

@@ -1,6 +1,7 @@
 """A real Prometheus that watches a real service and worker, while jobs of two models run, fail and are cancelled."""
 
 import json
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import httpx
 import yaml
 
 from service.settings import Settings
+from tests.deploy.containers import as_written, replaced, seconds
 from tests.deploy.tools import ROOT, program
 from tests.service.serving import served
 from tests.waiting import wait_until
@@ -79,28 +81,37 @@ class Prometheus:
 
 @contextmanager
 def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
-    """This repository's configuration, but for addresses and pace."""
-    configuration = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
-    configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    configuration["rule_files"] = [str(ROOT / "deploy" / "prometheus" / "rules.yml")]
-    for job in configuration["scrape_configs"]:
-        del job["dns_sd_configs"]
-        job["static_configs"] = [{"targets": [targets[job["job_name"]]]}]
-    path = folder / "prometheus.yml"
-    path.write_text(yaml.safe_dump(configuration))
-    address = f"127.0.0.1:{free_port()}"
-    command = [
-        program("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address={address}",
-    ]  # fmt: skip
+    """Started by the compose file's command on this repository's files, healthy by its health check, ended in its time.
+
+    Only addresses, paths and the pace are this machine's; `targets` has an address for each `name:port` to be scraped.
+    """
+    entry, port = as_written()["services"]["prometheus"], free_port()
+    files, data = folder / "etc-prometheus", folder / "prometheus"
+    _write_files(files, targets)
+    paths = {"=/etc/prometheus/": f"={files}/", "=/prometheus": f"={data}"}
+    command = [program("prometheus"), *(replaced(part, paths) for part in entry["command"])]
+    command.append(f"--web.listen-address=127.0.0.1:{port}")
+    wget, *arguments = entry["healthcheck"]["test"][1:]
+    check = [program(wget), *(replaced(part, {":9090/": f":{port}/"}) for part in arguments)]
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_until(lambda: _answers(f"http://{address}/-/ready"), what="prometheus")
-        yield Prometheus(f"http://{address}")
+        wait_until(lambda: subprocess.run(check, check=False, capture_output=True).returncode == 0, what="prometheus")
+        yield Prometheus(f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        assert process.wait(timeout=seconds(entry["stop_grace_period"])) == 0, (folder / "prometheus.log").read_text()
+
+
+def _write_files(folder: Path, targets: Mapping[str, str]) -> None:
+    """What the container has mounted, with addresses in place of the names that Docker's DNS would resolve."""
+    shutil.copytree(ROOT / "deploy" / "prometheus", folder)
+    configuration = yaml.safe_load((folder / "prometheus.yml").read_text())
+    configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    for job in configuration["scrape_configs"]:
+        (found,) = job.pop("dns_sd_configs")
+        job["static_configs"] = [{"targets": [targets[f"{name}:{found['port']}"] for name in found["names"]]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
 
 
 @contextmanager
@@ -114,7 +125,7 @@ def observed(folder: Path, redis_url: str, catalogue: Path) -> Iterator[Promethe
         )
         undo.enter_context(worker)
         service = undo.enter_context(served(settings))
-        targets = {"service": service.address.removeprefix("http://"), "worker": f"127.0.0.1:{port}"}
+        targets = {"service:8000": service.address.removeprefix("http://"), "worker:9100": f"127.0.0.1:{port}"}
         watcher = undo.enter_context(prometheus(folder, targets))
         client = undo.enter_context(httpx.Client(base_url=service.address, timeout=30))
         wait_until(lambda: worker.logged("models loaded"), seconds=120, what="models loaded")
@@ -159,13 +170,6 @@ def _wait(client: httpx.Client, made: httpx.Response | str, status: str) -> None
     wait_until(lambda: client.get(url).json()["status"] in ("completed", "failed"), seconds=120, what=url)
     shown = client.get(url).json()
     assert shown["status"] == status, json.dumps(shown)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False
 
 
 def free_port() -> int:

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.deploy.containers import as_written, default_of, seconds
+from tests.deploy.containers import as_written, default_of, replaced, seconds
 from tests.deploy.image import Image, build
 from tests.deploy.observed import free_port
 from tests.deploy.tools import ROOT, program
@@ -240,9 +240,3 @@ class Stack:
         path.mkdir(exist_ok=True)
         os.chown(path, USER, USER)
         return path
-
-
-def replaced(text: str, names: Mapping[str, str]) -> str:
-    for name, value in names.items():
-        text = text.replace(name, value)
-    return text

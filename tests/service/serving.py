@@ -45,11 +45,14 @@ class Served:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    values = {
-        f"SCALINGCACHE_{name.upper()}": "" if value is None else str(value)
-        for name, value in settings.model_dump().items()
-    }
+    values = {f"SCALINGCACHE_{name.upper()}": _text(value) for name, value in settings.model_dump().items()}
     return {**os.environ, **values}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 @contextmanager
