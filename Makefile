@@ -37,8 +37,8 @@ check: $(READY) ## Style, types, import rules.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Speed, fidelity and memory of each sf on wan-tiny, as a table and a plot.
-	$(BIN)/python -m bench.sf_curve --model $(MODEL)
+bench: $(READY) ## Speed, fidelity and memory of each sf, as a table and a plot. MODEL=wan-tiny
+	$(BIN)/python -m workers evaluate --model $(MODEL) --prompts demo/prompts/bench.txt
 
 calibrate: $(READY) ## Measure the coefficients of a model again. MODEL=wan-tiny
 	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts demo/prompts/calibration.txt --seeds 5

@@ -1,22 +1,5 @@
-"""How near one video is to another: PSNR and SSIM, averaged over frames."""
+"""The measures of `workers/fidelity.py`, where the benchmarks look for them."""
 
-import numpy as np
-from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
+from workers.fidelity import Video, psnr, ssim
 
-Video = NDArray[np.uint8]  # [frames, height, width, 3]
-
-
-def psnr(video: Video, reference: Video) -> float:
-    """Peak signal-to-noise ratio in dB, the mean over frames; infinite when they are equal."""
-    # uint8 differences wrap around: cast before subtracting.
-    squared = (video.astype(np.float64) - reference.astype(np.float64)) ** 2
-    per_frame = squared.mean(axis=(1, 2, 3))
-    with np.errstate(divide="ignore"):
-        return float(np.mean(10 * np.log10(255.0**2 / per_frame)))
-
-
-def ssim(video: Video, reference: Video) -> float:
-    """Structural similarity, the mean over frames; 1 when they are equal."""
-    pairs = zip(video, reference, strict=True)
-    return float(np.mean([structural_similarity(a, b, channel_axis=-1, data_range=255) for a, b in pairs]))
+__all__ = ["Video", "psnr", "ssim"]

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from workers.calibrate import read_prompts
 from workers.generation import Watcher, run_pipeline
 from workers.loaded import load_model
 from workers.models.catalogue import Catalogue
+from workers.prompts import read_prompts
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 
@@ -40,8 +40,8 @@ def main(
         raise SystemExit(f"model {model} is not calibrated")
     settings = IntervalSettings(sf, coefficients.kappa, coefficients.max_skip, coefficients.final_full_steps)
     table = Table("prompt", "tokens", "decisions", "differs at", "largest error of ē", title=f"{model}, sf={sf}")
-    for number, prompt in enumerate(read_prompts(prompts)[:limit]):
-        request = known.request(model, prompt, sf=sf, seed=number)
+    for number, prompt in enumerate(read_prompts(prompts, limit)):
+        request = known.request(model, prompt.text, sf=sf, seed=number)
         whole: Session | None = None
         for count in (ALL, *COUNTS):
             session = Session(settings, coefficients.alpha, watched_tokens=count)

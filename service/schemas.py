@@ -4,9 +4,10 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
-from service.errors import NotSupported, invalid_value
+from service.errors import invalid_value
+from service.reference import uploaded
 from workers.jobs.errors import InvalidRequest, ModelNotFound
 from workers.jobs.job import GenerationRequest
 from workers.models.base import ModelEntry
@@ -19,7 +20,9 @@ MOST_SEEDS = 2**63
 Media = Literal["video", "image"]
 CALLS: dict[Media, str] = {"video": "/v1/videos", "image": "/v1/images/generations"}
 #: What a generation takes from the body as it is.
-_SETTINGS = {"negative_prompt", "steps", "sf", "guidance", "true_cfg_scale", "flow_shift", "seed"}
+_SETTINGS = {
+    "negative_prompt", "steps", "sf", "guidance", "true_cfg_scale", "flow_shift", "seed", "allow_uncalibrated",
+}  # fmt: skip
 
 
 def _not_a_boolean(value: object) -> object:
@@ -30,6 +33,17 @@ def _not_a_boolean(value: object) -> object:
 
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 Number = Annotated[float, BeforeValidator(_not_a_boolean)]
+Reference = Annotated[
+    bytes,
+    BeforeValidator(uploaded),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"image_url": {"type": "string", "description": "data:image/png;base64,..."}},
+            "required": ["image_url"],
+        }
+    ),
+]
 
 
 class Create(BaseModel):
@@ -51,6 +65,16 @@ class Create(BaseModel):
         le=10_000,
         description="ScalingCache's S_f, from 2 to steps: how many first steps run in full. Smaller is faster, "
         "larger more faithful; sf = steps runs the plain pipeline.",
+    )
+    target_speedup: Number | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="In place of sf: of the evaluated sf that are expected to be this much faster, the most faithful.",
+    )
+    allow_uncalibrated: bool = Field(
+        default=False,
+        description="Accelerate also where no coefficients of the model fit the request; the result may be poor.",
     )
     guidance: Number | None = Field(default=None, ge=0, le=100, description="Guidance scale, as the model means it.")
     true_cfg_scale: Number | None = Field(
@@ -88,6 +112,14 @@ class CreateVideo(Create):
     )
     frames: Integer | None = Field(default=None, ge=1, le=100_000, description="Frames, in the model's pattern.")
     fps: Integer | None = Field(default=None, ge=1, le=120, description="Frames a second.")
+    guidance_2: Number | None = Field(
+        default=None, ge=0, le=100, description="Guidance scale of the second expert, in models that have two."
+    )
+    input_reference: Reference | None = Field(
+        default=None,
+        description="The first frame, for models that take one: a PNG, JPEG or WebP file of up to 25 million pixels, "
+        "cut to the video's shape around its middle and scaled.",
+    )
     metadata: dict[str, str] = Field(
         default_factory=dict,
         max_length=METADATA_PAIRS,
@@ -103,8 +135,13 @@ class CreateVideo(Create):
 
     def fingerprint(self) -> str:
         """Equal for equal requests, whichever content type they came in."""
-        canonical = json.dumps(self.model_dump(exclude_unset=True), sort_keys=True)
+        said = self.model_dump(exclude_unset=True) | {"input_reference": self.reference_digest()}
+        canonical = json.dumps(said, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def reference_digest(self) -> str | None:
+        """SHA-256 of the file that was uploaded."""
+        return None if self.input_reference is None else hashlib.sha256(self.input_reference).hexdigest()
 
 
 class CreateImage(Create):
@@ -123,8 +160,6 @@ Body = TypeVar("Body", bound=Create)
 
 def parse_create(fields: dict[str, Any]) -> CreateVideo:
     """The request for a video in a decoded body. Raises `InvalidRequest` for the first field that is wrong."""
-    if "input_reference" in fields:
-        raise NotSupported("input_reference", "input_reference is not supported: no served model takes an image yet")
     return parse(CreateVideo, fields)
 
 
@@ -181,13 +216,32 @@ def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **given: obj
         )
     width, height = map(int, body.size.split("x")) if body.size else (None, None)
     given |= body.model_dump(include=_SETTINGS)
+    if body.target_speedup is not None:
+        given["sf"] = _sf_for(body, body.target_speedup, steps, entry, catalogue)
     return catalogue.request(entry.name, body.prompt, width=width, height=height, **given)
+
+
+def _sf_for(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue) -> int:
+    if body.sf is not None:
+        raise InvalidRequest("target_speedup", f"target_speedup {speedup:g} and sf {body.sf}: give one of the two")
+    found = catalogue.evaluation(entry.name)
+    if found is None:
+        raise InvalidRequest(
+            "target_speedup", f"target_speedup {speedup:g}: {entry.name} has no evaluation to choose by; give sf"
+        )
+    if found.steps != steps:
+        raise InvalidRequest(
+            "target_speedup",
+            f"target_speedup {speedup:g}: {entry.name} was evaluated with {found.steps} steps, not {steps}; give sf",
+        )
+    return found.sf_for(speedup)
 
 
 def resolve(body: CreateVideo, catalogue: Catalogue) -> GenerationRequest:
     """The generation that a request asks for, every default filled in and checked against its model."""
     entry = _model(body.model, "video", catalogue)
-    return _request(body, entry, catalogue, frames=_frames(body, entry, catalogue), fps=body.fps)
+    given = {"frames": _frames(body, entry, catalogue), "fps": body.fps, "guidance_2": body.guidance_2}
+    return _request(body, entry, catalogue, input_reference=body.reference_digest(), **given)
 
 
 def resolve_images(body: CreateImage, catalogue: Catalogue) -> list[GenerationRequest]:

@@ -29,7 +29,7 @@ class Timings(BaseModel):
 
     queued: float | None = None
     load: float | None = None
-    encode: float | None = Field(default=None, description="Encoding the prompt.")
+    encode: float | None = Field(default=None, description="Encoding the prompt, and the image.")
     denoise: float | None = None
     decode: float | None = None
     encode_video: float | None = None
@@ -62,6 +62,7 @@ class Video(BaseModel):
     steps: int
     sf: int
     guidance: float
+    guidance_2: float | None = Field(description="Of the second expert, in models that have two.")
     true_cfg_scale: float
     flow_shift: float | None
     seed: int
@@ -119,6 +120,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         steps=request.steps,
         sf=request.sf,
         guidance=request.guidance,
+        guidance_2=request.guidance_2,
         true_cfg_scale=request.true_cfg_scale,
         flow_shift=request.flow_shift,
         seed=request.seed,

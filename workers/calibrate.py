@@ -16,6 +16,7 @@ from workers.generation import Watcher, run_pipeline
 from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
+from workers.prompts import Prompt
 from workers.scalingcache.calibration import (
     ESTIMATORS,
     Recorder,
@@ -23,6 +24,7 @@ from workers.scalingcache.calibration import (
     better_estimator,
     convergence,
     fit_kappa,
+    group_distances,
     prediction_error,
     spread,
 )
@@ -35,30 +37,26 @@ TABLE_OF_SF = (2, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30, 40)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What to measure. `work` keeps finished generations' statistics, so that an interrupted run goes on."""
+    """What to measure. `work` keeps finished generations' statistics, so that an interrupted run goes on.
+
+    steps: of every generation; the model's default when None.
+    """
 
     model: str
-    prompts: Sequence[str]
+    prompts: Sequence[Prompt]
     seeds: int
+    steps: int | None
     max_skip: int
     final_full_steps: int
     work: Path
 
 
-def read_prompts(path: Path) -> list[str]:
-    """One prompt a line; empty lines and lines that start with # are skipped. Raises `ValueError` when none is left."""
-    prompts = [line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
-    if not prompts:
-        raise ValueError(f"{path} has no prompts")
-    return prompts
-
-
 def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, int], None]) -> Coefficients:
     """Run every prompt with every seed and reduce the recordings. progress: told (steps done, steps in all)."""
     model = load_model(catalogue.entry(what.model), catalogue.family(what.model), coefficients=False)
-    steps = model.entry.defaults.steps
+    steps = what.steps or model.entry.defaults.steps
     requests = [
-        catalogue.request(what.model, prompt, seed=seed, sf=steps)
+        catalogue.request(what.model, prompt.text, seed=seed, steps=steps, sf=max(2, steps))
         for seed in range(what.seeds)
         for prompt in what.prompts
     ]
@@ -77,10 +75,12 @@ def _sample(model: LoadedModel, request: GenerationRequest, work: Path, step_don
     """One generation's statistics, from an earlier, interrupted run if it got that far."""
     identity = json.dumps([asdict(model.key(request)), request.model_dump()], sort_keys=True)
     path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.npz"
+    segments = tuple(model.segments(request))
     if path.exists():
         with np.load(path) as stored:
-            return Sample(**{name: torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho")})
-    recorder = Recorder(blocks=len(model.family.layout().blocks(model.pipeline.transformer)))
+            return Sample(*(torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho")), segments)
+    blocks = len(model.family.layout().blocks(model.pipeline.transformer))
+    recorder = Recorder(blocks, segments=segments)
     run_pipeline(model, request, recorder, Watcher(step=lambda index, _kind, _seconds: step_done(index + 1)))
     sample = recorder.sample()
     work.mkdir(parents=True, exist_ok=True)
@@ -98,11 +98,12 @@ def _reduce(model: LoadedModel, request: GenerationRequest, samples: list[Sample
     kappa = fit_kappa(samples, alpha, interval)
 
     def expected(scale: float) -> dict[int, float]:
-        return {
-            sf: mean_full_steps(rhos, alpha, IntervalSettings(sf, scale, what.max_skip, what.final_full_steps))
+        settings = [
+            IntervalSettings(sf, scale, what.max_skip, what.final_full_steps)
             for sf in TABLE_OF_SF
             if sf <= request.steps - 2
-        }
+        ]
+        return {each.sf: mean_full_steps(rhos, alpha, each, samples[0].segments) for each in settings}
 
     return Coefficients(
         key=model.key(request),
@@ -115,6 +116,7 @@ def _reduce(model: LoadedModel, request: GenerationRequest, samples: list[Sample
         prompts=len(what.prompts),
         seeds=what.seeds,
         convergence=convergence(samples, estimator),
+        groups=group_distances(samples, [prompt.group for prompt in what.prompts] * what.seeds, estimator),
         expected_full_steps=expected(kappa),
         expected_full_steps_literal=expected(1.0),
         relative_change=torch.stack(rhos).mean(dim=(0, 2, 3)).tolist(),

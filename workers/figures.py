@@ -1,4 +1,4 @@
-"""The figures of a calibration, as people of the field know them from the paper."""
+"""The figures of a calibration and of an evaluation, as people of the field know them from the paper."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workers.evaluation import Estimate, Evaluation
 from workers.scalingcache.coefficients import Coefficients
 
 
@@ -65,3 +66,21 @@ def _profile(coefficients: Coefficients, axes: Axes) -> None:
     other.set(ylabel="|y − ŷ|² / |y − y before|²  (last block)", ylim=(0, None))
     axes.legend(handles=[*axes.lines, *other.lines], loc="upper center")
     axes.grid(alpha=0.3)
+
+
+def save_curve(evaluation: Evaluation, path: Path) -> None:
+    """Fidelity and speedup over sf, with their confidence intervals."""
+    sf = [row.sf for row in evaluation.rows]
+    with _figure(path) as axes:
+        _line(axes, sf, [row.psnr for row in evaluation.rows], color="tab:blue", label="PSNR against uncached")
+        axes.set(xlabel="sf", ylabel="PSNR, dB", xticks=sf, title=f"{evaluation.model}: the speed knob")
+        other = axes.twinx()
+        _line(other, sf, [row.speedup for row in evaluation.rows], color="tab:red", label="speedup")
+        other.set(ylabel="speedup of denoising", ylim=(1, None))
+        axes.legend(handles=[*axes.lines, *other.lines], loc="center right")
+        axes.grid(alpha=0.3)
+
+
+def _line(axes: Axes, x: list[int], estimates: list[Estimate], *, color: str, label: str) -> None:
+    axes.plot(x, [e.mean for e in estimates], marker="o", color=color, label=label)
+    axes.fill_between(x, [e.low for e in estimates], [e.high for e in estimates], color=color, alpha=0.15, linewidth=0)

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from service.parts import Parts, Service
+from workers.evaluation import Estimate, Evaluation
 from workers.jobs.errors import QueueUnavailable
 from workers.models.base import Defaults, Limits, ModelEntry
 
@@ -17,6 +18,28 @@ class SfRange(BaseModel):
     minimum: int
     maximum: int = Field(description="The most steps a request may have; sf is at most the steps of its request.")
     default: int
+
+
+class Expected(BaseModel):
+    """What one sf brought, over the prompts of the model's evaluation."""
+
+    sf: int
+    full_steps: float
+    speedup: Estimate = Field(description="Of denoising, with its 95 % confidence interval.")
+    psnr: Estimate = Field(description="dB against uncached runs of the same seeds.")
+    ssim: Estimate = Field(description="Against uncached runs of the same seeds.")
+    lpips: Estimate | None = Field(description="Against uncached runs of the same seeds.")
+
+
+class Evaluated(BaseModel):
+    """Speed and fidelity to expect at this number of steps and this size."""
+
+    steps: int
+    size: str
+    frames: int
+    prompts: int
+    date: str
+    sf: list[Expected]
 
 
 class Model(BaseModel):
@@ -32,7 +55,9 @@ class Model(BaseModel):
     limits: Limits
     size_multiple: int = Field(description="Width and height are multiples of this.")
     frame_multiple: int = Field(description="Frames are a multiple of this, plus one.")
+    input_reference: Literal["none", "optional", "required"] = Field(description="Whether it starts from an image.")
     sf: SfRange
+    expected: Evaluated | None = Field(description="What the model's evaluation found; null before it has one.")
     live_workers: int | None = Field(description="Those that take jobs; null when the queue cannot be asked.")
 
 
@@ -73,6 +98,21 @@ def _show(parts: Parts, entry: ModelEntry, workers: Counter[str] | None) -> Mode
         limits=entry.limits,
         size_multiple=family.size_multiple,
         frame_multiple=family.frame_multiple,
+        input_reference=family.input_reference,
         sf=SfRange(minimum=2, maximum=entry.limits.max_steps, default=entry.defaults.sf),
+        expected=_expected(parts.catalogue.evaluation(entry.name)),
         live_workers=None if workers is None else workers[entry.name],
+    )
+
+
+def _expected(found: Evaluation | None) -> Evaluated | None:
+    if found is None:
+        return None
+    return Evaluated(
+        steps=found.steps,
+        size=found.size,
+        frames=found.frames,
+        prompts=len({(pair.prompt, pair.seed) for pair in found.pairs}),
+        date=found.provenance.get("date", ""),
+        sf=[Expected(**row.model_dump(include=set(Expected.model_fields))) for row in found.rows],
     )

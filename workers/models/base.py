@@ -67,7 +67,7 @@ class Lora(Frozen):
 class ModelEntry(Frozen):
     """One model of the catalogue."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
     family: str = Field(description="How the model is built and run: a file in `workers/models`.")
     source: str = Field(description="A folder in the diffusers format, relative to the catalogue, or a hub id.")
     revision: str | None = Field(default=None, pattern=REVISION, description="Commit of the hub's repository.")
@@ -107,6 +107,9 @@ class ModelEntry(Frozen):
     )
     coefficients: str | None = Field(
         default=None, description="The file that `calibrate` wrote, relative to the catalogue; without it, uncached."
+    )
+    evaluation: str | None = Field(
+        default=None, description="The file that `evaluate` wrote: what the service says to expect of each sf."
     )
     defaults: Defaults
     limits: Limits

@@ -2,27 +2,25 @@
 
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
 from pkgutil import iter_modules
+from types import MappingProxyType
+from typing import Any
 
 from pydantic import ValidationError
 
 import workers.models
-from workers.jobs.errors import InvalidRequest, ModelNotFound, ScalingCacheError
+from workers.evaluation import Evaluation
+from workers.jobs.errors import InvalidRequest, ModelNotFound
 from workers.jobs.job import GenerationRequest
 from workers.models.base import Family, ModelEntry
+from workers.overrides import CatalogueError, from_environment, merged
 
 SEED_BITS = 32  # of a drawn seed: what a client in any language keeps exactly
-
-
-class CatalogueError(ScalingCacheError):
-    """The catalogue file is missing or wrong; the message says where."""
-
-    code = "catalogue_error"
 
 
 def families() -> dict[str, Family]:
@@ -46,20 +44,37 @@ class Catalogue:
     families: Mapping[str, Family]
 
     @classmethod
-    def read(cls, path: Path) -> "Catalogue":
-        """Read and check a catalogue file; relative paths in it are relative to its folder. Raises `CatalogueError`."""
-        known = families()
-        try:
-            tables = tomllib.loads(path.read_text())["models"]
-            entries = {name: ModelEntry(name=name, **_absolute(table, path.parent)) for name, table in tables.items()}
-        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValidationError) as error:
-            raise CatalogueError(f"{path}: {error}") from error
+    def read(
+        cls, path: Path, overrides: Path | None = None, environment: Mapping[str, str | None] = MappingProxyType({})
+    ) -> "Catalogue":
+        """Read and check a catalogue file, with what goes over it: another file of the same form, then variables.
+
+        Relative paths in a file are relative to its folder, in variables to the current one. Raises `CatalogueError`.
+        """
+        known, tables = families(), _tables(path)
+        if overrides is not None:
+            tables = merged(tables, _tables(overrides))
+        above = from_environment(tables, environment)
+        tables = merged(tables, {name: _absolute(table, Path()) for name, table in above.items()})
+        entries = {name: _entry(path, name, table) for name, table in tables.items()}
         for entry in entries.values():
             if entry.family not in known:
                 raise CatalogueError(
                     f"{path}: models.{entry.name}.family {entry.family!r} must be one of {sorted(known)}"
                 )
         return cls(entries, known)
+
+    def serving(self, names: Sequence[str]) -> "Catalogue":
+        """The named entries alone, or without names those that are `served`.
+
+        Raises `ModelNotFound` for a name that is none, `CatalogueError` when nothing is left.
+        """
+        chosen = {name: self.entry(name) for name in names} or {
+            name: entry for name, entry in self.entries.items() if entry.served
+        }
+        if not chosen:
+            raise CatalogueError("no model is served: set SCALINGCACHE_MODELS, or served = true in the catalogue")
+        return Catalogue(chosen, self.families)
 
     def entry(self, name: str) -> ModelEntry:
         """The entry called `name`. Raises `ModelNotFound`."""
@@ -70,6 +85,21 @@ class Catalogue:
     def family(self, name: str) -> Family:
         """The family of the model called `name`. Raises `ModelNotFound`."""
         return self.families[self.entry(name).family]
+
+    def changed(self, name: str, **changes: object) -> "Catalogue":
+        """A catalogue whose entry `name` has other values, but for those that are None. Raises `ModelNotFound`."""
+        given = {field: value for field, value in changes.items() if value is not None}
+        if "source" in given:
+            given["revision"] = None
+        return Catalogue({**self.entries, name: self.entry(name).model_copy(update=given)}, self.families)
+
+    def evaluation(self, name: str) -> Evaluation | None:
+        """What the model's evaluation found, or None without one. Raises `ModelNotFound`, `EvaluationError`."""
+        path = self.entry(name).evaluation
+        try:
+            return None if path is None else Evaluation.load(Path(path))
+        except FileNotFoundError:
+            return None
 
     def check(self, request: GenerationRequest) -> None:
         """Raise `InvalidRequest` when the request's model cannot serve it."""
@@ -102,11 +132,35 @@ class Catalogue:
         return request
 
 
-def _absolute(table: dict[str, object], base: Path) -> dict[str, object]:
-    """Paths made absolute: `coefficients` always is one, `source` when it names a folder beside the catalogue."""
+def _tables(path: Path) -> dict[str, Any]:
+    """The models' tables in a file."""
+    try:
+        tables = tomllib.loads(path.read_text())["models"]
+        return {name: _absolute(table, path.parent) for name, table in tables.items()}
+    except KeyError as error:
+        raise CatalogueError(f"{path}: has no table [models.<name>]") from error
+    except (OSError, tomllib.TOMLDecodeError, AttributeError, TypeError, ValueError) as error:
+        raise CatalogueError(f"{path}: {error}") from error
+
+
+def _entry(path: Path, name: str, table: Mapping[str, Any]) -> ModelEntry:
+    try:
+        return ModelEntry(name=name, **table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, ("models", name, *first["loc"])))
+        given = "" if first["type"] in ("missing", "value_error") else f" {first['input']!r}"
+        raise CatalogueError(f"{path}: {place}{given}: {first['msg']}") from error
+
+
+def _absolute(table: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Paths made absolute: those of result files always, a `source` when it names something beside the catalogue."""
     resolved = dict(table)
-    if isinstance(source := table.get("source"), str) and (base / source).exists():
+    if (source := table.get("source")) and isinstance(source, str) and (base / source).exists():
         resolved["source"] = str((base / source).resolve())
-    if isinstance(coefficients := table.get("coefficients"), str):
-        resolved["coefficients"] = str((base / coefficients).resolve())
+    for name in ("coefficients", "evaluation"):
+        if (path := table.get(name)) and isinstance(path, str):
+            resolved[name] = str((base / path).resolve())
+    if isinstance(loras := table.get("loras"), list):
+        resolved["loras"] = [_absolute(lora, base) for lora in loras]
     return resolved

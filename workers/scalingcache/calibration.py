@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from workers.scalingcache.controller import IntervalSettings, mean_full_steps
-from workers.scalingcache.sampling import relative_change, sample_indices
+from workers.scalingcache.sampling import sample_indices
 from workers.scalingcache.segments import takeovers
 
 BETA = 0.97  # of the paper's moving average
+_PART = 2048  # tokens that are compared at a time
 LOWEST, HIGHEST = 0.01, 1.99  # App. E assumes alpha in (0, 2); a negative one can make Eq. 6's denominator zero
 
 
@@ -36,14 +37,12 @@ class Sample:
 
 
 @dataclass
-class _Last:
-    y: Tensor
-    difference: Tensor | None = None
-
-
-@dataclass
 class Recorder:
     """A cache method that computes every step in full and keeps inner products.
+
+    What stays is two outputs of each block, sampled but for the last, on the device and in the dtype of the model, and
+    three numbers a step, stream and block on the host. Wan2.1-1.3B at 81 frames of 832 × 480 (32,760 tokens × 1,536, 30
+    blocks, two streams, bfloat16): 2 · 2 · 96 MiB for the last block and 2 · 2 · 29 · 3 MiB for the others, 0.72 GiB.
 
     blocks: how many blocks the transformer has.
     tokens: how many tokens of a block other than the last are used; the last block, which alone reaches the output,
@@ -55,7 +54,7 @@ class Recorder:
     tokens: int = 1024
     segments: tuple[int, ...] = ()
     full: bool = field(default=True, init=False)
-    _last: dict[tuple[str, int], _Last] = field(default_factory=dict, init=False)
+    _last: dict[tuple[str, int], tuple[Tensor, Tensor | None]] = field(default_factory=dict, init=False)
     _step: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
     _steps: list[Tensor] = field(default_factory=list, init=False)
 
@@ -63,16 +62,9 @@ class Recorder:
         """Add the output of `block` at this step. hidden: `[batch, tokens, channels]`."""
         if block < self.blocks - 1:
             hidden = hidden[:, sample_indices(hidden.shape[1], self.tokens, block).to(hidden.device)]
-        energy = cross = rho = torch.zeros((), dtype=torch.float64, device=hidden.device)
-        difference = None
-        if last := self._last.get((stream, block)):
-            difference = hidden.float() - last.y.float()
-            energy = _inner(difference, difference)
-            rho = relative_change(hidden, last.y).double()
-            if last.difference is not None:
-                cross = _inner(difference, last.difference)
-        self._last[stream, block] = _Last(hidden, difference)
-        self._step.setdefault(stream, []).append(torch.stack([energy, cross, rho]))
+        last, before = self._last.get((stream, block), (None, None))
+        self._step.setdefault(stream, []).append(_products(hidden, last, before))
+        self._last[stream, block] = hidden, last
 
     def predict(self, stream: str) -> Tensor:
         raise AssertionError(f"a recorder never predicts (stream {stream!r})")
@@ -88,6 +80,25 @@ class Recorder:
         """The statistics of the whole generation."""
         table = torch.stack(self._steps)  # [steps, streams, blocks, 3]
         return Sample(table[..., 0].sum(dim=1), table[..., 1].sum(dim=1), table[..., 2], self.segments)
+
+
+def _products(now: Tensor, last: Tensor | None, before: Tensor | None) -> Tensor:
+    """`[energy, cross, rho]` of one output, given the two before it; what lacks an earlier output is 0. On the device."""
+    energy = cross = rho = torch.zeros((), dtype=torch.float64, device=now.device)
+    if last is None:
+        return torch.stack([energy, cross, rho])
+    moved = size = torch.zeros(len(now), device=now.device)
+    # In parts, so that what is computed in float32 takes little memory beside a whole output.
+    for start in range(0, now.shape[1], _PART):
+        tokens = slice(start, start + _PART)
+        y, y_last = now[:, tokens].float(), last[:, tokens].float()
+        difference = y - y_last
+        energy = energy + _inner(difference, difference)
+        moved, size = moved + difference.abs().sum(dim=(1, 2)), size + y.abs().sum(dim=(1, 2))
+        if before is not None:
+            cross = cross + _inner(difference, y_last - before[:, tokens].float())
+    rho = (moved / size.clamp_min(torch.finfo(torch.float32).eps)).max().double()
+    return torch.stack([energy, cross, rho])
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:

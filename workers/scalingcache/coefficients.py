@@ -47,6 +47,7 @@ class Coefficients:
     kappa: scale of the threshold, see `IntervalSettings`.
     max_skip, final_full_steps: the settings that `kappa` was fitted with.
     expected_full_steps: by sf, the simulated mean number of full steps; `expected_full_steps_literal` with kappa = 1.
+    groups: by kind of prompt, mean |alpha of that kind - alpha| (the paper's Table 4); empty when the prompts had none.
     relative_change: `[steps]`, the paper's mean ē per step over the samples.
     prediction_error: `[steps - 2]`, squared error of predicting one step ahead, relative to repeating the last output.
     """
@@ -65,6 +66,7 @@ class Coefficients:
     expected_full_steps_literal: dict[int, float]
     relative_change: list[float]
     prediction_error: list[float]
+    groups: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:

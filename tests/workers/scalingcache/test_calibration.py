@@ -1,5 +1,6 @@
 """Coefficients from trajectories whose answer is known, and the files they are kept in."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from workers.scalingcache.calibration import (
     better_estimator,
     convergence,
     fit_kappa,
+    group_distances,
     moving_average,
     of_sample,
     pooled,
@@ -75,6 +77,28 @@ def test_convergence_ends_at_zero_and_counts_samples() -> None:
     assert counts == tuple(range(1, 11))
     assert distances[-1] == 0.0
     assert distances[0] > distances[6]
+
+
+def test_inner_products_over_many_tokens_are_those_of_the_whole_tensors() -> None:
+    outputs = [torch.randn(2, 5000, 3, generator=torch.Generator().manual_seed(step)) for step in range(3)]
+    recorder = Recorder(blocks=1)
+    for output in outputs:
+        recorder.observe("cond", 0, output)
+        recorder.end_step()
+    sample = recorder.sample()
+    first, second = (b.double() - a.double() for a, b in pairwise(outputs))
+    assert float(sample.energy[2, 0]) == pytest.approx(float((second * second).sum()))
+    assert float(sample.cross[2, 0]) == pytest.approx(float((second * first).sum()))
+    per_sample = second.abs().sum((1, 2)) / outputs[2].abs().sum((1, 2))
+    assert float(sample.rho[2, 0, 0]) == pytest.approx(float(per_sample.max()))
+
+
+def test_kinds_of_prompts_that_behave_alike_are_near_and_others_far() -> None:
+    samples = [record((ratio,), seed) for seed, ratio in enumerate((0.9, 0.5, 0.9, 0.9))]
+    distances = group_distances(samples, ["calm", "wild", "calm", None], "pooled")
+    assert list(distances) == ["calm", "wild"]
+    assert 0 < distances["calm"] < distances["wild"]
+    assert group_distances(samples, [None] * 4, "pooled") == {}
 
 
 def test_spread_is_across_samples() -> None:
