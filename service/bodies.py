@@ -20,7 +20,10 @@ async def read_fields(request: Request) -> dict[str, Any]:
         return json_fields(await request.body())
     if content_type == "multipart/form-data":
         async with request.form(max_files=1, max_fields=100) as form:
-            return form_fields(form)
+            fields = form_fields(form)
+            # The form's files are gone when it closes.
+            files = {name: await value.read() for name, value in fields.items() if isinstance(value, UploadFile)}
+            return fields | files
     raise UnsupportedMediaType(
         f"content-type {content_type[:80]!r} is not read here; allowed: application/json, multipart/form-data"
     )

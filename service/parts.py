@@ -3,8 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Semaphore
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
@@ -16,10 +17,15 @@ from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.queue import JobQueue
 from workers.models.catalogue import Catalogue
 
+DECODERS = 2  # at a time: every request has a thread, and the memory for all of them is not there
+
 
 @dataclass(frozen=True)
 class Parts:
-    """`served_since` is when the catalogue was last written, in Unix seconds; `clock` tells Unix seconds."""
+    """`served_since` is when the catalogue was last written, in Unix seconds; `clock` tells Unix seconds.
+
+    decoding: held while an image is decoded, which may take some hundred MB.
+    """
 
     catalogue: Catalogue
     served_since: int
@@ -28,11 +34,12 @@ class Parts:
     artifacts_root: Path
     metrics: Metrics
     clock: Callable[[], float] = time.time
+    decoding: Semaphore = field(default_factory=lambda: Semaphore(DECODERS))
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Raises `CatalogueError`. Redis need not be there yet."""
-        catalogue = Catalogue.read(settings.catalogue)
+        catalogue = settings.read_catalogue()
         queue = JobQueue(settings.redis_address, retention_seconds=settings.retention_seconds)
         return cls(
             catalogue=catalogue,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from service.parts import Parts
+from service.reference import fitted
 from service.schemas import CreateVideo, resolve
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest, Job, JobState, Priority, new_job_id
@@ -28,15 +29,25 @@ def submit(parts: Parts, attempt: Attempt) -> Job:
     """The job of this request, new or the one that an earlier arrival made. Raises `InvalidRequest`."""
     body, tenant = attempt.body, attempt.tenant
     request, priority = resolve(body, parts.catalogue), Priority(body.priority)
+    image = _image(parts, body, request)
     fresh = job_id = new_job_id(request.model)
     if attempt.idempotency_key is not None:
         job_id = parts.queue.reserve(tenant, attempt.idempotency_key, body.fingerprint(), fresh, IDEMPOTENCY_SECONDS)
     elif attempt.retry and (earlier := _first_try(parts, attempt, request)):
         return earlier
+    if image is not None:  # Before the job, or a worker would miss it.
+        parts.artifacts.keep_reference(tenant, job_id, image)
     job = parts.queue.submit(job_id=job_id, tenant=tenant, priority=priority, request=request, metadata=body.metadata)
     if job_id == fresh:
         note_submitted(parts, job)
     return job
+
+
+def _image(parts: Parts, body: CreateVideo, request: GenerationRequest) -> bytes | None:
+    if body.input_reference is None:
+        return None
+    with parts.decoding:
+        return fitted(body.input_reference, request.width, request.height)
 
 
 def note_submitted(parts: Parts, job: Job) -> None:

@@ -5,10 +5,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from workers.generation import Watcher, generate
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import DeviceError, GenerationFailed, JobCancelled, OutOfMemory, ScalingCacheError
+from workers.jobs.errors import (
+    DeviceError,
+    GenerationFailed,
+    InvalidRequest,
+    JobCancelled,
+    OutOfMemory,
+    ScalingCacheError,
+)
 from workers.jobs.events import Done, Event, Run, StageStarted, StepDone
 from workers.jobs.job import Stage, StepKind
 from workers.loaded import LoadedModel, load_model
@@ -58,9 +66,18 @@ class Runner:
         except Exception as error:
             raise GenerationFailed(f"the pipeline raised {type(error).__name__}") from error
 
+    def _reference(self, run: Run) -> Image.Image | None:
+        if run.request.input_reference is None:
+            return None
+        try:
+            with Image.open(self._store.reference(run.tenant, run.job_id)) as image:
+                return image.convert("RGB")
+        except OSError as error:
+            raise InvalidRequest("input_reference", "the image that the job starts from is no longer kept") from error
+
     def _run(self, run: Run, watcher: Watcher) -> Done:
         request = run.request
-        generation = generate(self._models[request.model], request, watcher)
+        generation = generate(self._models[request.model], request, watcher, self._reference(run))
         watcher.stage("encode_video")
         encoding = time.perf_counter()
         encoded = encoding

@@ -24,7 +24,9 @@ async def _create_body(request: Request) -> CreateVideo:
 
 def _form_schema() -> dict[str, Any]:
     schema = CreateVideo.model_json_schema()
-    schema["description"] = "As in JSON, with metadata as metadata[key] fields."
+    schema["description"] = "As in JSON, with metadata as metadata[key] fields and input_reference as a file."
+    told = schema["properties"]["input_reference"]["description"]
+    schema["properties"]["input_reference"] = {"type": "string", "format": "binary", "description": told}
     return schema
 
 

@@ -61,6 +61,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "metadata a list": ({"metadata": []}, "metadata", ["metadata []", "dict"]),
     "too much metadata": ({"metadata": {str(i): "" for i in range(17)}}, "metadata", ["at most 16"]),
     "metadata key too long": ({"metadata": {"k" * 65: ""}}, "metadata", ["1 to 64 characters"]),
+    "second guidance of one expert": ({"guidance_2": 3}, "guidance_2", ["guidance_2 3", "no second expert"]),
     "metadata value too long": ({"metadata": {"k": "v" * 513}}, "metadata", ["at most 512"]),
 }
 
@@ -84,20 +85,6 @@ def test_an_unknown_model_is_not_found_and_the_served_ones_are_named(client: Tes
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
     assert "'sora-2'" in error["message"] and "wan-test" in error["message"]
-
-
-@pytest.mark.parametrize("reference", [{"image_url": "http://169.254.169.254/"}, "x"], ids=["url", "text"])
-def test_an_input_reference_is_not_supported_yet(client: TestClient, reference: Any) -> None:
-    error = client.post("/v1/videos", json=GOOD | {"input_reference": reference}).json()["error"]
-    assert (error["code"], error["param"]) == ("not_supported", "input_reference")
-
-
-def test_an_input_reference_in_a_form_is_not_supported_yet(client: TestClient) -> None:
-    as_file = client.post("/v1/videos", data=GOOD, files={"input_reference": ("a.png", b"x" * 2_000_000, "image/png")})
-    as_url = client.post("/v1/videos", files={"prompt": (None, "a"), "input_reference[image_url]": (None, "http://x")})
-    for response in (as_file, as_url):
-        error = response.json()["error"]
-        assert (response.status_code, error["code"], error["param"]) == (400, "not_supported", "input_reference")
 
 
 FORMS: dict[str, tuple[list[tuple[str, Any]], str, list[str]]] = {

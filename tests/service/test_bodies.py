@@ -94,7 +94,7 @@ def test_a_large_form_below_the_cap_is_read(client: TestClient) -> None:
     response = client.post(
         "/v1/videos", data={"prompt": "a"}, files={"input_reference": b"x" * (MULTIPART_BYTES - 2048)}
     )
-    assert response.json()["error"]["code"] == "not_supported"
+    assert response.json()["error"]["param"] == "input_reference"
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
 """Result files: published whole or not at all, each attempt in a folder of its own.
 
-A file lies at `<root>/<tenant>/<job>/<attempt token>/<file>`. Publication makes it durable, and only
-`JobQueue.complete` makes it the job's result. So an attempt that lost its job can leave a file behind, but
-never one that a client sees.
+A file lies at `<root>/<tenant>/<job>/<attempt token>/<file>`, and what the job came with in a folder beside.
+Publication makes it durable, and only `JobQueue.complete` makes it the job's result. So an attempt that lost its job
+can leave a file behind, but never one that a client sees.
 """
 
 import errno
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,10 @@ from pathlib import Path
 
 from workers.jobs.errors import JobNotFound, StorageFull
 from workers.jobs.job import Artifact
+
+#: The folder of what a job came with, beside those of its attempts.
+INPUT = "input"
+_REFERENCE = "reference.png"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,254}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -54,6 +59,30 @@ class ArtifactStore:
                 _sync_folder(made)
         relative = final.relative_to(self._root).as_posix()
         return Artifact(path=relative, media_type=media_type, size_bytes=size, sha256=digest)
+
+    def keep_reference(self, tenant: str, job_id: str, content: bytes) -> None:
+        """Keep the image that a job starts from until the job's files are deleted. Raises `StorageFull`.
+
+        Arrivals of the same request may do this at the same time, with the same content.
+        """
+        folder = self._attempt_folder(tenant, job_id, INPUT)
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"{secrets.token_hex(8)}.tmp"
+        try:
+            partial.write_bytes(content)
+            _sync_and_hash(partial)
+            partial.rename(folder / _REFERENCE)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            if error.errno in _FULL:
+                raise StorageFull("there is no space left for the image") from error
+            raise
+        for made in (folder, folder.parent, folder.parent.parent):
+            _sync_folder(made)
+
+    def reference(self, tenant: str, job_id: str) -> Path:
+        """Where the image lies that a job starts from; it may be gone."""
+        return self._attempt_folder(tenant, job_id, INPUT) / _REFERENCE
 
     def path(self, artifact: Artifact) -> Path:
         """Where the file lies; it may be gone. Raises `JobNotFound` for a path that leads out of the store."""

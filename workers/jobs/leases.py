@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import ValidationError
 
 from workers.jobs import keys
+from workers.jobs.artifacts import INPUT
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
 from workers.jobs.errors import InvalidRequest, LeaseLost, WorkerCrashed
 from workers.jobs.job import Artifact, Job, JobError, JobState, RunReport, Stage, model_of
@@ -142,11 +143,13 @@ class Leases:
         self._connection.call("forget", keys.root_of(expired.job_id), args=[expired.job_id, expired.tenant])
 
     def references(self, job_id: str, token: str) -> bool:
-        """Whether this attempt's files are, or may become, a job's result."""
+        """Whether this attempt's files are, or may become, a job's result; what a job came with goes with the job."""
         if model_of(job_id) is None:
             return False
         with redis_errors():
             state, owner = self._connection.commands.hmget(keys.job(job_id), ["state", "token"])
+        if token == INPUT:
+            return state is not None
         return owner == token and state in (JobState.RUNNING, JobState.COMPLETED)
 
     def _attempt(self, record: Sequence[str], token: str) -> Attempt | None:

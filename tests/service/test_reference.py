@@ -1,0 +1,303 @@
+"""Videos that start from an image: what is taken, what is refused, and what the worker finds."""
+
+import base64
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from service.reference import MOST_PIXELS, fitted
+from service.settings import Settings
+from tests.service.conftest import CATALOGUE, settings_in
+from tests.service.fake_worker import FakeWorker
+from workers.housekeeping import Housekeeping
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import InvalidRequest
+from workers.jobs.job import JobState
+from workers.jobs.queue import JobQueue
+from workers.metrics import Metrics
+from workers.shutdown import Shutdown
+
+MODELS = CATALOGUE + "".join(
+    CATALOGUE.replace("wan-test", name).replace('family = "wan"', f'family = "{family}"').replace("= 128", "= 192")
+    for name, family in (("animator", "wan-i2v"), ("either", "wan-ti2v"))
+)
+BODY = {"prompt": "it rises", "model": "animator"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_url: str) -> Settings:
+    return settings_in(tmp_path, redis_url, MODELS)
+
+
+def a_file(format: str = "PNG", size: tuple[int, int] = (96, 64), color: Any = "red", mode: str = "RGB") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size, color).save(file, format)
+    return file.getvalue()
+
+
+def post(client: TestClient, content: bytes | None, headers: dict[str, str] | None = None, **fields: str) -> Any:
+    """As a form, the image as a file in it."""
+    parts: dict[str, Any] = {name: (None, value) for name, value in (BODY | fields).items()}
+    if content is not None:
+        parts["input_reference"] = ("frame", content, "application/octet-stream")
+    return client.post("/v1/videos", files=parts, headers=headers)
+
+
+def stored(settings: Settings, job_id: str) -> Path:
+    return ArtifactStore(settings.artifacts).reference("default", job_id)
+
+
+def opened(png: bytes | Path) -> Image.Image:
+    with Image.open(io.BytesIO(png) if isinstance(png, bytes) else png) as image:
+        return image.convert("RGB")
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_a_worker_finds_the_image_in_the_size_of_the_video(
+    client: TestClient, settings: Settings, queue: JobQueue, format: str
+) -> None:
+    response = post(client, a_file(format, (400, 90)), size="192x96")
+    assert response.status_code == 200, response.text
+    attempt = queue.claim(["animator"], "w")
+    assert attempt is not None and attempt.job.request.input_reference is not None
+    image = opened(stored(settings, attempt.job.id))
+    assert image.size == (192, 96)
+    assert image.getpixel((5, 5))[0] > 250 and image.getpixel((5, 5))[1] < 5  # type: ignore[index]
+
+
+def test_an_image_may_come_in_json_as_a_data_url(client: TestClient, settings: Settings) -> None:
+    content = a_file()
+    url = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    response = client.post("/v1/videos", json=BODY | {"input_reference": {"image_url": url}})
+    assert response.status_code == 200, response.text
+    same = post(client, None, **{"input_reference[image_url]": url})
+    assert same.status_code == 200, same.text
+    first, second = (stored(settings, each.json()["id"]).read_bytes() for each in (response, same))
+    assert first == second == fitted(content, 96, 64)
+
+
+def test_the_model_says_whether_it_takes_an_image(client: TestClient) -> None:
+    told = {each["id"]: each["input_reference"] for each in client.get("/v1/models").json()["data"]}
+    assert told == {"wan-test": "none", "animator": "required", "either": "optional"}
+    assert post(client, a_file(), model="either").status_code == 200
+    assert client.post("/v1/videos", json=BODY | {"model": "either"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("model", "content", "words"),
+    [
+        ("wan-test", a_file(), "wan-test takes no image"),
+        ("animator", None, "input_reference is required: model animator"),
+    ],
+)
+def test_an_image_too_many_or_none_is_refused_naming_the_model(
+    client: TestClient, queue: JobQueue, model: str, content: bytes | None, words: str
+) -> None:
+    response = post(client, content, model=model)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "input_reference")
+    assert words in error["message"]
+    assert queue.depth(model).queued == 0
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes whose header promises that many pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+
+
+UNREADABLE = {
+    "no image": b"x" * 1000,
+    "nothing": b"",
+    "text": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "gif": a_file("GIF"),
+    "bmp": a_file("BMP"),
+    "tiff": a_file("TIFF"),
+    "pdf": b"%PDF-1.7",
+    "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    "truncated png": a_file("PNG", (600, 600))[:-200],
+    "truncated jpeg": a_file("JPEG", (600, 600))[:-200],
+    "truncated webp": a_file("WEBP", (600, 600), mode="RGB")[:-20],
+    "header alone": bomb(10, 10)[:40],
+    "pixels missing": bomb(1000, 1000),
+    "no width": bomb(0, 10),
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=list(UNREADABLE))
+def test_what_is_no_whole_image_is_refused_without_the_decoders_words(
+    client: TestClient, queue: JobQueue, content: bytes
+) -> None:
+    response = post(client, content)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "input_reference")
+    assert error["message"] == "input_reference cannot be read; allowed: a whole PNG, JPEG or WebP file"
+    assert queue.depth("animator").queued == 0
+
+
+@pytest.mark.parametrize("size", [(5001, 5000), (20_000, 5_000), (2**31 - 1, 2**31 - 1), (MOST_PIXELS + 1, 1)])
+def test_an_image_of_too_many_pixels_is_refused_from_its_header(client: TestClient, size: tuple[int, int]) -> None:
+    response = post(client, bomb(*size))
+    assert response.status_code == 400
+    assert f"more than the {MOST_PIXELS} pixels allowed" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [
+        ({"image_url": "http://169.254.169.254/"}, "not_supported"),
+        ({"image_url": "file:///etc/passwd"}, "not_supported"),
+        ({"image_url": "data:image/png;base64,!"}, "invalid_request"),
+        ({"image_url": "data:image/svg+xml;base64,AAAA"}, "invalid_request"),
+        ({"image_url": 7}, "invalid_request"),
+        ({"file_id": "file-1"}, "invalid_request"),
+        ({"image_url": "data:,", "more": 1}, "invalid_request"),
+        ("x", "invalid_request"),
+        ([], "invalid_request"),
+        (0, "invalid_request"),
+    ],
+)
+def test_a_reference_that_is_no_image_is_refused(client: TestClient, reference: Any, code: str) -> None:
+    response = client.post("/v1/videos", json=BODY | {"input_reference": reference})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, code, "input_reference")
+
+
+def test_a_url_in_a_form_is_not_fetched(client: TestClient) -> None:
+    response = post(client, None, **{"input_reference[image_url]": "http://x"})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "not_supported")
+
+
+def test_the_middle_is_cut_out_in_the_shape_of_the_video() -> None:
+    image = Image.new("RGB", (300, 100), "red")
+    image.paste("blue", (99, 0, 201, 100))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    assert {opened(fitted(file.getvalue(), 64, 64)).getpixel((x, y)) for x in (0, 63) for y in (0, 63)} == {(0, 0, 255)}
+
+
+def test_an_image_is_turned_as_its_exif_says_and_keeps_nothing_else() -> None:
+    image = Image.new("RGB", (64, 32), "red")
+    image.paste("blue", (0, 0, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a secret"  # orientation: to be turned clockwise
+    file = io.BytesIO()
+    image.save(file, "JPEG", exif=exif, quality=95)
+    png = fitted(file.getvalue(), 32, 64)
+    assert opened(png).getpixel((16, 4))[2] > 200 and opened(png).getpixel((16, 60))[0] > 200  # type: ignore[index]
+    assert b"secret" not in png
+    with Image.open(io.BytesIO(png)) as stripped:
+        assert not stripped.info and not stripped.getexif()
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "expected"),
+    [
+        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
+        ("LA", (0, 255), (0, 0, 0)),
+        ("L", 128, (128, 128, 128)),
+        ("I;16", 32_768, (128, 128, 128)),
+        ("1", 1, (255, 255, 255)),
+        ("P", 0, (0, 0, 0)),
+    ],
+)
+def test_every_mode_of_pixel_becomes_rgb(mode: str, color: Any, expected: tuple[int, int, int]) -> None:
+    assert opened(fitted(a_file("PNG", (32, 32), color, mode), 32, 32)).getpixel((9, 9)) == expected
+
+
+def test_of_an_animation_the_first_frame_is_taken() -> None:
+    frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
+    file = io.BytesIO()
+    frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    assert opened(fitted(file.getvalue(), 32, 32)).getpixel((9, 9)) == (255, 0, 0)
+
+
+def test_a_compressed_text_chunk_without_end_is_refused() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    png = a_file()
+    swollen = png[:33] + chunk(b"zTXt", b"k\0\0" + zlib.compress(b"\0" * 50_000_000)) + png[33:]
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        fitted(swollen, 32, 32)
+
+
+def test_the_key_of_a_request_stands_for_its_image_too(client: TestClient) -> None:
+    key = {"idempotency-key": "k"}
+    first = post(client, a_file(), key)
+    assert post(client, a_file(), key).json()["id"] == first.json()["id"]
+    other = post(client, a_file(color="blue"), key)
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_conflict")
+
+
+def test_a_retry_without_a_key_is_known_by_its_image(client: TestClient) -> None:
+    first = post(client, a_file(), {"x-stainless-retry-count": "0"}).json()["id"]
+    assert post(client, a_file(), {"x-stainless-retry-count": "1"}).json()["id"] == first
+    assert post(client, a_file(color="blue"), {"x-stainless-retry-count": "1"}).json()["id"] != first
+
+
+def test_a_refused_image_does_not_use_up_its_key(client: TestClient) -> None:
+    key = {"idempotency-key": "k"}
+    assert post(client, b"broken", key).status_code == 400
+    assert post(client, a_file(), key).status_code == 200
+
+
+def test_a_retry_brings_the_image_of_a_job_whose_first_try_broke_off(
+    client: TestClient, settings: Settings, queue: JobQueue
+) -> None:
+    job_id = post(client, a_file(), {"idempotency-key": "k"}).json()["id"]
+    ArtifactStore(settings.artifacts).delete("default", job_id)
+    assert post(client, a_file(), {"idempotency-key": "k"}).json()["id"] == job_id
+    assert stored(settings, job_id).exists()
+
+
+@pytest.fixture
+def housekeeping(settings: Settings, queue: JobQueue) -> Iterator[Housekeeping]:
+    models = ("animator",)
+    yield Housekeeping(queue, ArtifactStore(settings.artifacts), Metrics(models), Shutdown(), "w", models)
+
+
+def test_the_image_goes_with_the_job(client: TestClient, settings: Settings, housekeeping: Housekeeping) -> None:
+    job_id = post(client, a_file()).json()["id"]
+    client.delete(f"/v1/videos/{job_id}")
+    housekeeping.delete_expired("animator")
+    assert not stored(settings, job_id).parent.parent.exists()
+
+
+def test_the_image_of_a_completed_job_is_deleted_at_once(
+    client: TestClient, settings: Settings, queue: JobQueue, worker: FakeWorker
+) -> None:
+    job_id = post(client, a_file()).json()["id"]
+    attempt = queue.claim(["animator"], "w")
+    assert attempt is not None and worker.complete(attempt).state is JobState.COMPLETED
+    assert stored(settings, job_id).exists()
+    client.delete(f"/v1/videos/{job_id}")
+    assert not stored(settings, job_id).parent.parent.exists()
+
+
+def test_a_sweep_spares_the_images_of_jobs_and_takes_those_of_none(
+    client: TestClient, settings: Settings, queue: JobQueue
+) -> None:
+    store = ArtifactStore(settings.artifacts)
+    job_id = post(client, a_file()).json()["id"]
+    orphan = job_id[:-4] + "0000"
+    store.keep_reference("default", orphan, b"never submitted")
+    assert store.sweep(queue.references, older_than_seconds=-1) == 1
+    assert stored(settings, job_id).exists()
+    assert not stored(settings, orphan).exists()
