@@ -9,8 +9,9 @@ from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel
 from workers.scalingcache.coefficients import Coefficients
 from workers.scalingcache.controller import IntervalSettings
+from workers.scalingcache.reach import step_range
 from workers.scalingcache.relay import Relay
-from workers.scalingcache.resampling import resample, step_range
+from workers.scalingcache.resampling import resample
 from workers.scalingcache.segments import slices
 
 

@@ -1,5 +1,6 @@
 """The catalogue: which models there are, read once from a TOML file and checked as a whole."""
 
+import json
 import secrets
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from workers.jobs.errors import InvalidRequest, ModelNotFound
 from workers.jobs.job import GenerationRequest
 from workers.models.base import Family, ModelEntry
 from workers.overrides import CatalogueError, from_environment, merged
+from workers.scalingcache.reach import step_range
 
 SEED_BITS = 32  # of a drawn seed: what a client in any language keeps exactly
 
@@ -115,7 +117,7 @@ class Catalogue:
         """A checked request: what was given and is not None, over the model's defaults.
 
         Without `sf`, the model's default, as far as the number of steps allows; without `seed`, a random one.
-        Raises `InvalidRequest`.
+        Raises `InvalidRequest`, also when an `sf` is given that the model's coefficients do not reach to.
         """
         entry = self.entry(model)
         defaults = entry.defaults.model_dump(exclude={"sf", "max_sequence_length"})
@@ -129,7 +131,29 @@ class Catalogue:
             name = str(first["loc"][0])
             raise InvalidRequest(name, f"{name} {first['input']!r}: {first['msg']}") from None
         self.check(request)
+        if given.get("sf") is not None:
+            self._check_reach(request)
         return request
+
+    def _check_reach(self, request: GenerationRequest) -> None:
+        if request.steps < request.sf + 2 or request.allow_uncalibrated:
+            return  # It runs uncached, or as it comes.
+        measured = _measured_steps(self.entry(request.model))
+        if measured is not None and request.steps not in (reach := step_range(measured)):
+            raise InvalidRequest(
+                "steps",
+                f"steps {request.steps}: {request.model} is accelerated with {reach[0]} to {reach[-1]} steps; "
+                f"without acceleration give sf {request.steps}, without fitting coefficients allow_uncalibrated",
+            )
+
+
+def _measured_steps(entry: ModelEntry) -> int | None:
+    """Of the entry's coefficient file; None when it cannot be read: loading the model says why."""
+    try:
+        table = json.loads(Path(entry.coefficients or "").read_bytes())
+        return int(table["key"]["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _tables(path: Path) -> dict[str, Any]:

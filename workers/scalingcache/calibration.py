@@ -83,7 +83,7 @@ class Recorder:
 
 
 def _products(now: Tensor, last: Tensor | None, before: Tensor | None) -> Tensor:
-    """`[energy, cross, rho]` of one output, given the two before it; what lacks an earlier output is 0. On the device."""
+    """`[energy, cross, rho]` of one output, given the two before it; 0 is what lacks one of those. On the device."""
     energy = cross = rho = torch.zeros((), dtype=torch.float64, device=now.device)
     if last is None:
         return torch.stack([energy, cross, rho])
@@ -166,7 +166,7 @@ def convergence(samples: list[Sample], estimator: str, parts: int = 10) -> list[
 
 
 def group_distances(samples: list[Sample], groups: Sequence[str | None], estimator: str) -> dict[str, float]:
-    """By group of samples, mean |alpha of the group alone - alpha| (the paper's Table 4). groups: each sample's, or None."""
+    """By group, mean |alpha of its samples alone - alpha| (the paper's Table 4). groups: each sample's, or None."""
     estimate = ESTIMATORS[estimator]
     overall = estimate(samples)[2:]
     distances = {}

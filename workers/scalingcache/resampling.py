@@ -11,13 +11,6 @@ from torch import Tensor
 
 from workers.scalingcache.calibration import HIGHEST, LOWEST
 
-FEWEST, MOST = 0.5, 2.0  # of the measured number of steps: beyond, the differences are not the measured ones any more
-
-
-def step_range(measured: int) -> range:
-    """The numbers of steps that coefficients measured with `measured` steps are resampled to."""
-    return range(max(3, round(measured * FEWEST)), round(measured * MOST) + 1)
-
 
 def resample(alpha: Tensor, sigmas: Tensor, wanted: Tensor) -> Tensor:
     """Coefficients `[wanted steps, blocks]`, float64, from those of another schedule.

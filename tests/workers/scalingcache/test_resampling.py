@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from workers.scalingcache.calibration import Recorder, of_sample
-from workers.scalingcache.resampling import resample, step_range
+from workers.scalingcache.reach import step_range
+from workers.scalingcache.resampling import resample
 
 
 def schedule(steps: int, shift: float = 1.0) -> Tensor:

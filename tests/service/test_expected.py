@@ -1,0 +1,92 @@
+"""What the service tells and decides by what was measured of a model: its evaluation, its coefficients' reach."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+from tests.service.test_create import create
+from tests.workers.test_evaluation import a_pair, an_evaluation
+from workers.evaluation import Evaluation
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    pairs = [a_pair(4, 3.0, 20.0), a_pair(10, 2.0, 31.0), a_pair(20, 1.4, 40.0)]
+    return an_evaluation(pairs).model_copy(update={"steps": 50, "provenance": {"date": "2026-11-23"}})
+
+
+@pytest.fixture
+def measured(settings: Settings, evaluation: Evaluation) -> Iterator[TestClient]:
+    """The service over a model with coefficients of 50 steps and an evaluation."""
+    catalogue = settings.catalogue
+    catalogue.write_text(catalogue.read_text().replace("coefficients = ", 'evaluation = "e.json"\ncoefficients = '))
+    evaluation.save(catalogue.parent / "e.json")
+    (catalogue.parent / "nowhere.json").write_text('{"key": {"steps": 50}}')
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def refusal(client: TestClient, **body: object) -> tuple[str, str]:
+    answer = client.post("/v1/videos", json={"prompt": "a", **body})
+    assert answer.status_code == 400, answer.text
+    return answer.json()["error"]["param"], answer.json()["error"]["message"]
+
+
+def test_a_model_shows_what_each_sf_is_expected_to_bring(measured: TestClient) -> None:
+    expected = measured.get("/v1/models/wan-test").json()["expected"]
+    assert {name: expected[name] for name in ("steps", "size", "frames", "prompts", "date")} == {
+        "steps": 50, "size": "32x32", "frames": 5, "prompts": 1, "date": "2026-11-23",
+    }  # fmt: skip
+    assert [row["sf"] for row in expected["sf"]] == [4, 10, 20]
+    assert expected["sf"][1]["speedup"] == {"mean": 2.0, "low": 2.0, "high": 2.0}
+    assert (expected["sf"][1]["psnr"]["mean"], expected["sf"][1]["lpips"]) == (31.0, None)
+
+
+def test_a_model_without_an_evaluation_promises_nothing(client: TestClient) -> None:
+    assert client.get("/v1/models/wan-test").json()["expected"] is None
+    param, message = refusal(client, target_speedup=2)
+    assert param == "target_speedup" and "wan-test has no evaluation" in message
+
+
+@pytest.mark.parametrize(("target", "sf"), [(3, 4), (1.5, 10), ("1.2", 20)])
+def test_a_target_speedup_chooses_the_most_faithful_sf_that_reaches_it(
+    measured: TestClient, target: float | str, sf: int
+) -> None:
+    assert create(measured, sf=None, steps=None, target_speedup=target)["sf"] == sf
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"target_speedup": 2, "sf": 10}, "target_speedup 2 and sf 10: give one of the two"),
+        ({"target_speedup": 3.5}, "expected to reach at most 3.00"),
+        ({"target_speedup": 2, "steps": 40}, "evaluated with 50 steps, not 40"),
+        ({"target_speedup": 0.5}, "greater than or equal to 1"),
+    ],
+)
+def test_a_target_that_cannot_be_kept_is_refused(measured: TestClient, body: dict[str, object], words: str) -> None:
+    param, message = refusal(measured, **body)
+    assert param == "target_speedup" and words in message
+
+
+@pytest.mark.parametrize("steps", [24, 12])
+def test_an_sf_for_steps_that_the_coefficients_do_not_reach_is_refused(measured: TestClient, steps: int) -> None:
+    param, message = refusal(measured, steps=steps, sf=4)
+    assert param == "steps" and "accelerated with 25 to 100 steps" in message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"steps": 25, "sf": 4},
+        {"steps": 100, "sf": 4},
+        {"steps": 12, "sf": 4, "allow_uncalibrated": True},
+        {"steps": 12, "sf": 12},
+        {"steps": 12, "sf": None},
+    ],
+)
+def test_within_reach_uncached_or_allowed_it_is_taken(measured: TestClient, body: dict[str, object]) -> None:
+    assert create(measured, **body)["status"] == "queued"
