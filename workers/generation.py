@@ -45,7 +45,7 @@ class _Clock:
     _denoising: bool = False
 
     def begin_denoise(self, *_: Any) -> None:
-        """A transformer is called. What the pipeline did before the first call, as encoding an image, is no step's time."""
+        """A transformer is called; what the pipeline did before the first call, as encoding an image, is no step's."""
         if not self._denoising:
             self._denoising = True
             self.timings["encode_prompt"] += self.lap()
@@ -138,14 +138,16 @@ def run_pipeline(
 
 def _report(request: GenerationRequest, session: Relay | None, reason: str | None, clock: _Clock) -> RunReport:
     full, predicted = clock.steps["full"], clock.steps["predicted"]
-    full_seconds = sum(full) / len(full)
+    # The first step may warm up the device, and would make each predicted one look as if it had saved that, too.
+    usual = full[1:] or full
+    full_seconds = sum(usual) / len(usual)
     return RunReport(
         steps=request.steps,
         full_steps=len(full),
         cached_steps=len(predicted),
         decisions=session.decisions if session else "F" * request.steps,
         engaged=bool(predicted),
-        reason=reason if predicted or reason else "no_step_predicted",
+        reason=reason if predicted or session is None else "no_step_predicted",
         speedup_measured=full_seconds * request.steps / clock.denoise if predicted else 1.0,
         speedup_estimated=request.steps / len(full),
         full_step_seconds=full_seconds,

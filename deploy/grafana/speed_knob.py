@@ -30,7 +30,7 @@ def _gives() -> Panels:
     return [
         curves(
             "Speedup by sf",
-            "Mean over completed jobs: time of the job's full steps × steps / its denoising time.",
+            "Mean over completed jobs: time of the job's full steps but its first × steps / its denoising time.",
             "suffix:×",
             (_mean("scalingcache_speedup_ratio", f'kind="measured",{_S}', "model, sf"), _BY),
         ),
@@ -100,7 +100,8 @@ def _distributions() -> Panels:
         ),
         heat(
             "Error over threshold (ε/δ)",
-            "At each step that was free to be predicted: above 1 it is computed in full.",
+            "At each step after the first sf: above 1 it is computed in full, below unless it is among the last or too "
+            "many before it were predicted.",
             "none",
             _buckets("scalingcache_error_threshold_ratio", _M),
         ),

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests.workers.caching.test_transformer import request
+from tests.workers.factories import a_request
 from tests.workers.micro_wan import BLOCKS
 from workers.acceleration import resampled
-from workers.generation import Watcher, generate
+from workers.generation import Watcher, _Clock, _report, generate
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed, UnsupportedPipeline
 from workers.loaded import LoadedModel, load_model
 from workers.models.wan import Wan
@@ -179,3 +180,10 @@ def test_a_missing_checkpoint_is_one_readable_error(micro: LoadedModel, tmp_path
     entry = micro.entry.model_copy(update={"source": str(tmp_path / "nowhere")})
     with pytest.raises(ModelLoadFailed, match=r"micro-wan from .*nowhere"):
         load_model(entry, Wan())
+
+
+def test_a_first_step_that_warms_up_the_device_makes_no_other_look_as_if_it_had_saved_that() -> None:
+    clock = _Clock(torch.device("cpu"), steps={"full": [9.0, 0.2, 0.2], "predicted": [0.02] * 7})
+    report = _report(a_request(steps=10, sf=3), None, None, clock)
+    assert report.full_step_seconds == pytest.approx(0.2)
+    assert report.speedup_measured == pytest.approx(0.2 * 10 / 9.54)

@@ -89,9 +89,10 @@ class Artifact(Frozen):
 class RunReport(Frozen):
     """What really happened in one generation; all times in seconds.
 
-    `decisions` has one letter a step: F computed in full, P predicted. `speedup_measured` is the mean time of
-    this job's full steps × steps / its denoise time; `speedup_estimated` is steps / full steps. `reason` says why
-    acceleration did not engage, or what its coefficients stand on where they were not measured for this request. `epsilon` and `delta` are the accumulated error and the threshold before each step.
+    `decisions` has one letter a step: F computed in full, P predicted. `full_step_seconds` is the mean over full steps
+    but the first. `speedup_measured` is `full_step_seconds` × steps / the denoise time; `speedup_estimated` is steps /
+    full steps. `reason` says why acceleration did not engage, or what its coefficients stand on where they were not
+    measured for this request. `epsilon` and `delta` are the accumulated error and the threshold before each step.
     """
 
     steps: int
