@@ -103,7 +103,7 @@ class Metrics:
         )  # fmt: skip
         self._saved = self._counter(
             "scalingcache_device_seconds_saved_total",
-            "Cached steps of completed jobs × (mean time of full steps but a job's first - mean time of predicted steps).",
+            "Cached steps of completed jobs × (mean full step but a job's first - mean predicted step).",
             "model",
         )
 
