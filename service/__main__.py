@@ -20,7 +20,6 @@ from service.settings import Settings
 from workers.health import reachable
 from workers.jobs.errors import QueueUnavailable, ScalingCacheError
 from workers.jobs.queue import JobQueue
-from workers.models.catalogue import Catalogue
 
 GRACE_SECONDS = 30
 WATCH_SECONDS = 1.0
@@ -52,7 +51,7 @@ def show_status(
 ) -> None:
     """Workers, queues, what runs and how far it is, what failed last."""
     settings: Settings = context.obj
-    models = list(Catalogue.read(settings.catalogue).entries)
+    models = list(settings.read_catalogue().entries)
     queue = JobQueue(settings.redis_address)
     try:
         if as_json:

@@ -19,6 +19,7 @@ from workers.configuration import LogFormat
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import GenerationFailed, JobCancelled, ModelLoadFailed, ScalingCacheError
 from workers.jobs.events import Command, Done, Event, Failed, Ready, Run, Stop, Stopped
+from workers.models.catalogue import Catalogue
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ class RunsJobs(Protocol):
 class ChildSettings:
     """What the process gets when it starts."""
 
-    catalogue: Path
+    catalogue: Catalogue
     artifacts: Path
     models: tuple[str, ...]
     torch_threads: int | None
@@ -53,12 +54,12 @@ def runner(settings: ChildSettings) -> RunsJobs:
     """The real thing. Imports torch, which is why it is called in the child only."""
     import torch
 
-    from workers.models.catalogue import Catalogue
     from workers.runner import Runner
 
+    logs.quiet_libraries()
     if settings.torch_threads is not None:
         torch.set_num_threads(settings.torch_threads)
-    return Runner(Catalogue.read(settings.catalogue), ArtifactStore(settings.artifacts))
+    return Runner(settings.catalogue, ArtifactStore(settings.artifacts))
 
 
 class Child:

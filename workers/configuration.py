@@ -1,17 +1,20 @@
 """What the settings of service and worker share: where values come from, what is refused, how they are shown."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from workers import overrides
 from workers.jobs.errors import ScalingCacheError
+from workers.models.catalogue import Catalogue
 
 PREFIX = "SCALINGCACHE_"
 FROM_FILE = "_FILE"
@@ -50,12 +53,27 @@ class Configuration(BaseSettings):
         default=Path("out/artifacts"), description="Folder of the results, shared by service and workers."
     )
     catalogue: Path = Field(default=Path("models.toml"), description="The models that can be served.")
+    catalogue_overrides: Path | None = Field(
+        default=None, description="A file of the same form, whose values go over the catalogue's, field by field."
+    )
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Those that are served, separated by commas. Empty: all with `served = true`."
+    )
     retention_seconds: float = Field(
         default=86_400.0, gt=0, description="How long a finished job and its file are kept."
     )
     log_format: LogFormat = Field(
         default="json", description="`json` for machines, one object a line; `console` for people."
     )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    def read_catalogue(self) -> Catalogue:
+        """The models that are served. Raises `CatalogueError`, `ModelNotFound`."""
+        return read_catalogue(self.catalogue, self.catalogue_overrides).serving(self.models)
 
     @property
     def redis_address(self) -> str:
@@ -95,14 +113,31 @@ class _Files(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Raises `ConfigurationError`."""
-        given = {**dotenv_values(DOTENV), **os.environ}
+        given = _environment()
         fields = self.settings_cls.model_fields
         known = {variable(name) for name in fields} | {variable(name) for name in self._elsewhere}
         secrets = {variable(name) + FROM_FILE: name for name in fields if is_secret(fields[name])}
         for name in given:
+            if name.startswith(overrides.PREFIX):  # The catalogue looks at these.
+                continue
             if name.startswith(PREFIX) and name not in known | secrets.keys():
                 raise ConfigurationError(f"{name} is not a setting; docs/configuration.md lists them")
         return {name: _read(key, given) for key, name in secrets.items() if given.get(key)}
+
+
+def read_catalogue(path: Path, over: Path | None = None) -> Catalogue:
+    """The whole catalogue, with a file and the environment's variables over it. Raises `CatalogueError`.
+
+    over: by default the setting `catalogue_overrides`, for commands that need no other settings.
+    """
+    environment = _environment()
+    if over is None and (named := environment.get(variable("catalogue_overrides"))):
+        over = Path(named)
+    return Catalogue.read(path, over, environment)
+
+
+def _environment() -> dict[str, str | None]:
+    return {**dotenv_values(DOTENV), **os.environ}
 
 
 def variable(field: str) -> str:
@@ -128,8 +163,14 @@ def _shown(value: object) -> str:
         return MASK
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    if isinstance(value, str) and "@" in value:  # A URL may carry a password.
-        parts = urlsplit(value)
-        user, _, host = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{MASK}@{host}"))
+    if isinstance(value, str) and "://" in value:
+        return _without_password(value)
     return "" if value is None else str(value)
+
+
+def _without_password(url: str) -> str:
+    """A URL may carry one before its host, and for Redis also behind its path."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}:{MASK}@{host}" if at else host
+    return urlunsplit(parts._replace(netloc=netloc, query=re.sub(r"(?<=password=)[^&]*", MASK, parts.query)))

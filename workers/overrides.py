@@ -44,10 +44,10 @@ def from_environment(models: Mapping[str, Any], environment: Mapping[str, str | 
         if model not in names or not path:
             known = ", ".join(f"{PREFIX}{name}{_BETWEEN}…" for name in names)
             raise CatalogueError(f"{variable} is no field of a model; allowed: {known}")
-        value: Any = _value(text)
-        for field in reversed(path):
-            value = {field.lower(): value}
-        tables = merged(tables, {names[model]: value})
+        table = tables.setdefault(names[model], {})
+        for field in path[:-1]:
+            table = table.setdefault(field.lower(), {})
+        table[path[-1].lower()] = _value(text)
     return tables
 
 

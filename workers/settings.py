@@ -2,10 +2,9 @@
 
 import os
 import socket
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import Field, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic import Field, model_validator
 
 from workers.configuration import Configuration
 
@@ -19,9 +18,6 @@ class Settings(Configuration):
 
     elsewhere: ClassVar[frozenset[str]] = frozenset({"host", "port"})  # the service's, which workers do not import
 
-    models: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Those that this worker serves, separated by commas. Empty: all."
-    )
     worker: str = Field(default_factory=_host_and_pid, description="Name of this worker, unique among those alive.")
     lease_seconds: float = Field(default=60.0, gt=0, description="A worker silent for this long loses its job.")
     beat_seconds: float = Field(default=15.0, gt=0, description="Renew the lease this often when nothing happens.")
@@ -36,11 +32,6 @@ class Settings(Configuration):
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address on which metrics are served.")
     torch_threads: int | None = Field(default=None, ge=1, description="CPU threads of torch. Empty: torch decides.")
-
-    @field_validator("models", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _beats_within_the_lease(self) -> Self:

@@ -41,9 +41,7 @@ class Supervisor:
         make_runner: Callable[[ChildSettings], RunsJobs] = runner,
     ) -> None:
         self._settings, self._catalogue, self._shutdown, self._make_runner = settings, catalogue, shutdown, make_runner
-        self._models = settings.models or tuple(catalogue.entries)
-        for model in self._models:
-            catalogue.entry(model)  # Raises `ModelNotFound` now rather than at the first job.
+        self._models = tuple(catalogue.entries)
         self._queue = JobQueue(
             settings.redis_address, lease_seconds=settings.lease_seconds, retention_seconds=settings.retention_seconds
         )
@@ -85,7 +83,7 @@ class Supervisor:
             settings = self._settings
             self._child = Child(
                 ChildSettings(
-                    settings.catalogue, settings.artifacts, self._models, settings.torch_threads, settings.log_format
+                    self._catalogue, settings.artifacts, self._models, settings.torch_threads, settings.log_format
                 ),
                 self._make_runner,
             )
@@ -150,6 +148,7 @@ class Supervisor:
             with suppress(QueueUnavailable, LeaseLost):
                 self._queue.fail(attempt, JobError(code=error.code, message=str(error)), error.max_attempts)
             self._metrics.ended(attempt.job.request.model, "failed", code=error.code)
+            log.info("job ended", job=attempt.job.id, outcome="failed", code=error.code)
             return
         self._housekeeping.state("busy")
         watch = AttemptWatch(attempt, child, self._queue, self._store, self._settings, self._metrics, self._shutdown)

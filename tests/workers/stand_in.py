@@ -22,7 +22,6 @@ from workers.jobs.errors import (
     StorageFull,
 )
 from workers.jobs.events import Done, Event, Run, StageStarted, StepDone
-from workers.models.catalogue import Catalogue
 from workers.settings import Settings
 from workers.shutdown import Shutdown
 from workers.supervisor import Supervisor
@@ -86,7 +85,7 @@ def main() -> None:
     settings = Settings()
     shutdown = Shutdown()
     shutdown.install()
-    Supervisor(settings, Catalogue.read(settings.catalogue), shutdown, make).run()
+    Supervisor(settings, settings.read_catalogue(), shutdown, make).run()
 
 
 if __name__ == "__main__":

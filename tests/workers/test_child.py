@@ -11,11 +11,14 @@ from tests.workers.stand_in import BROKEN, make
 from workers.child import Child, ChildDied, ChildSettings
 from workers.jobs.events import Done, Event, Failed, Ready, Run, StageStarted, StepDone, Stop, Stopped
 from workers.jobs.job import new_job_id
+from workers.models.catalogue import Catalogue
+
+CATALOGUE = Catalogue.read(Path("models.toml"))
 
 
 @pytest.fixture
 def child(tmp_path: Path) -> Iterator[Child]:
-    child = Child(ChildSettings(Path("models.toml"), tmp_path, (MODEL,), None), make)
+    child = Child(ChildSettings(CATALOGUE, tmp_path, (MODEL,), None), make)
     yield child
     child.kill()
 
@@ -87,7 +90,7 @@ def test_a_closed_pipe_ends_it_in_mid_job(child: Child) -> None:
 
 def test_a_model_that_cannot_be_loaded_is_told_and_ends_the_process(tmp_path: Path) -> None:
     (tmp_path / BROKEN).touch()
-    child = Child(ChildSettings(Path("models.toml"), tmp_path, (MODEL,), None), make)
+    child = Child(ChildSettings(CATALOGUE, tmp_path, (MODEL,), None), make)
     assert next_event(child) == Failed("model_load_failed", "broken", 3, False)
     with pytest.raises(ChildDied, match="exit code 0"):
         next_event(child)
