@@ -31,7 +31,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 FROM build AS build-worker
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python deploy/requirements.py worker > requirements.txt && \
+    python deploy/requirements.py worker quantization > requirements.txt && \
     pip install --constraint constraints.txt --requirement requirements.txt
 COPY README.md LICENSE ./
 COPY service service
@@ -54,6 +54,7 @@ ENV HOME=/tmp \
     SCALINGCACHE_CATALOGUE=/app/models.toml
 WORKDIR /app
 COPY models.toml ./
+COPY alphas alphas
 USER 10001:10001
 ENTRYPOINT ["tini", "--"]
 
@@ -72,7 +73,6 @@ FROM runtime AS worker
 LABEL org.opencontainers.image.title="ScalingCache Serve: worker" \
       org.opencontainers.image.description="Runs video diffusion transformers with ScalingCache, on CUDA or CPU" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY alphas alphas
 COPY demo/checkpoints demo/checkpoints
 COPY --from=build-worker /opt/venv /opt/venv
 # `utility` lets the worker read memory and utilisation of its device. Progress bars are no log lines.
