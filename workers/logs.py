@@ -24,6 +24,16 @@ def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None
     )
 
 
+def quiet_libraries() -> None:
+    """Leave out what the pipelines' libraries say below an error: they quote the end of a prompt that was too long."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.logging.set_verbosity_error()
+        library.logging.disable_progress_bar()
+
+
 def renderer(log_format: LogFormat) -> structlog.typing.Processor:
     """The last step of a line: JSON for machines; columns, with colours on a terminal, for people."""
     if log_format == "json":

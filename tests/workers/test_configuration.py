@@ -87,6 +87,22 @@ def test_what_is_shown_can_be_read_again_and_has_no_secret(monkeypatch: pytest.M
     assert Settings().models == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("redis://:hunter2@redis/0", "redis://:********@redis/0"),
+        ("rediss://redis/0?password=hunter2&timeout=3", "rediss://redis/0?password=********&timeout=3"),
+        ("redis://redis:6379/0", "redis://redis:6379/0"),
+    ],
+)
+def test_of_a_url_only_the_password_is_masked(monkeypatch: pytest.MonkeyPatch, given: str, shown: str) -> None:
+    monkeypatch.setenv("SCALINGCACHE_REDIS_URL", given)
+    monkeypatch.setenv("SCALINGCACHE_WORKER", "gpu@host")
+    lines = Settings().shown().splitlines()
+    assert f"SCALINGCACHE_REDIS_URL={shown}" in lines
+    assert "SCALINGCACHE_WORKER=gpu@host" in lines
+
+
 def test_an_invalid_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALINGCACHE_LEASE_SECONDS", "hunter2")
     with pytest.raises(ValueError, match="lease_seconds") as refused:
