@@ -56,6 +56,11 @@ def save_micro_flux(folder: Path, *, guidance_embeds: bool = True) -> None:
     ).save_pretrained(folder)  # fmt: skip
 
 
+def save_micro_schnell(folder: Path) -> None:
+    """As FLUX.1-schnell, whose transformer has no guidance input."""
+    save_micro_flux(folder, guidance_embeds=False)
+
+
 def micro_entry(folder: Path, **changes: object) -> ModelEntry:
     """The catalogue entry for the checkpoint."""
     entry = ModelEntry(
