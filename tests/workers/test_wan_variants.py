@@ -1,7 +1,9 @@
 """Every kind of Wan checkpoint through the same engine: exact where it computes, and the same warm as cold."""
 
+import io
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,21 @@ from PIL.Image import Image
 
 from tests.workers import micro_wan_variants as variants
 from tests.workers.caching.test_transformer import Record, Replay
-from tests.workers.micro_wan import BLOCKS, micro_entry, save_micro_wan
+from tests.workers.micro_wan import BLOCKS, save_micro_wan
+from workers.fingerprint import fingerprint
 from workers.generation import Watcher, generate, run_pipeline
-from workers.jobs.errors import InvalidRequest, JobCancelled, ModelLoadFailed
-from workers.jobs.job import GenerationRequest
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import InvalidRequest, JobCancelled
+from workers.jobs.events import Run
+from workers.jobs.job import GenerationRequest, new_job_id
 from workers.loaded import LoadedModel, load_model
-from workers.models.base import Family
 from workers.models.catalogue import Catalogue, families
+from workers.runner import Runner
+from workers.scalingcache.calibration import Recorder, pooled
+from workers.scalingcache.coefficients import Coefficients
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.relay import Relay
+from workers.video import read_mp4, write_mp4
 
 STEPS = 12
 
@@ -154,68 +162,105 @@ def test_the_segments_are_the_steps_at_which_the_stock_pipeline_calls_each_trans
 
 
 def test_time_that_goes_into_encoding_an_image_is_no_step_time(model: LoadedModel, variant: Variant) -> None:
-    order: list[str] = []
+    spent: list[float] = []
     encode = model.pipeline.vae.encode
 
     def encoding(*args: Any, **kwargs: Any) -> Any:
-        order.append("encode")
-        return encode(*args, **kwargs)
+        start = time.perf_counter()
+        try:
+            return encode(*args, **kwargs)
+        finally:
+            spent.append(time.perf_counter() - start)
 
     model.pipeline.vae.encode = encoding
     _, clock = run_pipeline(model, asked(model, variant, steps=2), None, Watcher(), picture(variant))
-    assert order == (["encode"] if variant.animates else [])
-    whole = clock.timings["encode_prompt"] + clock.timings["denoise"] + clock.timings["decode"]
-    assert clock.timings["denoise"] == pytest.approx(sum(clock.steps["full"]))
-    assert 0 < clock.timings["encode_prompt"] < whole
-
-
-@pytest.mark.parametrize(
-    ("family", "save", "words"),
-    [("wan", variants.save_micro_ti2v, "multiples of 32"), ("wan-ti2v", save_micro_wan, "multiples of 16")],
-)
-def test_a_checkpoint_of_another_family_is_refused_when_it_is_loaded(
-    tmp_path: Path, family: str, save: Callable[[Path], None], words: str
-) -> None:
-    save(tmp_path)
-    with pytest.raises(ModelLoadFailed, match=words):
-        load_model(micro_entry(tmp_path, family=family), families()[family])
+    assert len(spent) == variant.animates
+    assert clock.timings["encode_prompt"] >= sum(spent)
 
 
 def test_experts_that_swap_places_are_other_weights(tmp_path: Path) -> None:
     variants.save_micro_experts(tmp_path)
     model = load_model(variants.variant_entry(tmp_path, "wan"), families()["wan"])
     first, second = model.family.transformers(model.pipeline)
-    from workers.fingerprint import fingerprint
-
     assert model.fingerprint == fingerprint(first, second)
     assert len({fingerprint(first), fingerprint(first, second), fingerprint(second, first)}) == 3
 
 
-@pytest.mark.parametrize(
-    ("family", "reference", "allowed"),
-    [
-        ("wan", None, True), ("wan", "0" * 64, False),
-        ("wan-i2v", None, False), ("wan-i2v", "0" * 64, True),
-        ("wan-ti2v", None, True), ("wan-ti2v", "0" * 64, True),
-    ],
-)  # fmt: skip
-def test_each_family_says_whether_it_takes_an_image(
-    tmp_path: Path, family: str, reference: str | None, allowed: bool
-) -> None:
-    catalogue = catalogue_of(families()[family], tmp_path)
-    if allowed:
-        assert catalogue.request("micro-wan", "red", input_reference=reference).input_reference == reference
-        return
-    with pytest.raises(InvalidRequest, match="input_reference") as refused:
-        catalogue.request("micro-wan", "red", input_reference=reference)
-    assert refused.value.param == "input_reference" and "micro-wan" in str(refused.value)
+def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
+    """With coefficients of that request, measured in one run."""
+    recorder = Recorder(BLOCKS, segments=tuple(model.segments(request)))
+    run_pipeline(model, request, recorder, Watcher())
+    sample = recorder.sample()
+    known = Coefficients(
+        key=model.key(request), alpha=pooled([sample]), spread=torch.zeros_like(sample.energy), kappa=5.0, max_skip=2,
+        final_full_steps=1, estimator="pooled", prompts=1, seeds=1, convergence=[], expected_full_steps={},
+        expected_full_steps_literal={}, relative_change=[], prediction_error=[],
+    )  # fmt: skip
+    return replace(model, coefficients=known)
 
 
-def test_a_second_guidance_is_refused_where_there_is_no_second_expert(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="micro-wan has no second expert"):
-        catalogue_of(families()["wan"], tmp_path).request("micro-wan", "red", guidance_2=2.0)
+def test_two_experts_are_calibrated_and_accelerated_each_by_itself(tmp_path: Path) -> None:
+    variants.save_micro_experts(tmp_path / "experts")
+    model = load_model(variants.variant_entry(tmp_path / "experts", "wan"), families()["wan"])
+    request = GenerationRequest(
+        model=model.entry.name, prompt="red circle", width=64, height=64, frames=5, fps=8, steps=24, sf=4,
+        guidance=3.0, guidance_2=2.0, flow_shift=1.0, seed=7,
+    )  # fmt: skip
+    model = calibrated(model, request)
+    first, _ = model.segments(request)
+    assert model.coefficients is not None
+    assert torch.equal(model.coefficients.alpha[first : first + 2], torch.ones(2, BLOCKS, dtype=torch.float64))
+    report = generate(model, request).report
+    assert report.engaged and report.reason is None and len(report.decisions) == 24
+    for part in (report.decisions[:first], report.decisions[first:]):
+        assert part.startswith("FF") and "P" in part
+    assert report.decisions[-1] == "F"
+
+    resampled = generate(model, request.model_copy(update={"steps": 20})).report
+    assert resampled.reason is not None and resampled.reason.startswith("resampled")
+    first = model.segments(request.model_copy(update={"steps": 20}))[0]
+    assert resampled.decisions[first:].startswith("FF")
+
+    moved = replace(model, pipeline=model.pipeline)
+    moved.pipeline.register_to_config(boundary_ratio=0.3)
+    reason = generate(moved, request).report.reason
+    assert reason is not None and reason.startswith("other_settings: scheduler")
 
 
-def catalogue_of(family: Family, folder: Path) -> Catalogue:
-    entry = micro_entry(folder, family=family.name)
-    return Catalogue({"micro-wan": entry}, {family.name: family})
+def test_coefficients_of_text_are_not_used_for_images(tmp_path: Path) -> None:
+    variants.save_micro_ti2v(tmp_path / "ti2v")
+    model = load_model(variants.variant_entry(tmp_path / "ti2v", "wan-ti2v"), families()["wan-ti2v"])
+    request = GenerationRequest(
+        model=model.entry.name, prompt="red", width=64, height=64, frames=5, fps=8, steps=STEPS, sf=4, guidance=3.0,
+        flow_shift=1.0, seed=7,
+    )  # fmt: skip
+    model = calibrated(model, request)
+    assert generate(model, request).report.engaged
+    animating = request.model_copy(update={"input_reference": "0" * 64})
+    reason = generate(model, animating, image=variants.a_picture()).report.reason
+    assert reason is not None and reason.startswith("other_settings: input_reference")
+
+
+def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> None:
+    folder = tmp_path / "i2v"
+    variants.save_micro_i2v(folder)
+    entry = variants.variant_entry(folder, "wan-i2v")
+    store = ArtifactStore(tmp_path / "artifacts")
+    runner = Runner(Catalogue({entry.name: entry}, families()), store)
+    runner.load([entry.name])
+    request = GenerationRequest(
+        model=entry.name, prompt="red", width=64, height=64, frames=5, fps=8, steps=2, sf=2, guidance=1.0,
+        flow_shift=1.0, seed=7, input_reference="0" * 64,
+    )  # fmt: skip
+    run = Run(new_job_id(entry.name), "acme", "a" * 32, request)
+    with pytest.raises(InvalidRequest, match="no longer kept"):
+        runner.run(run, lambda _event: None, lambda: False)
+
+    content = io.BytesIO()
+    variants.a_picture().save(content, "PNG")
+    store.keep_reference(run.tenant, run.job_id, content.getvalue())
+    done = runner.run(run, lambda _event: None, lambda: False)
+    model = load_model(entry, families()["wan-i2v"])
+    expected = generate(model, request, image=variants.a_picture()).frames
+    write_mp4(tmp_path / "expected.mp4", expected, request.fps)
+    assert np.array_equal(read_mp4(store.path(done.artifact)), read_mp4(tmp_path / "expected.mp4"))
