@@ -7,7 +7,13 @@ from deploy.grafana.panels import curves, listing, timeline
 
 _M = 'model=~"$model"'
 _R = "[$__rate_interval]"
-_STATES = {1: ("loading", "yellow"), 2: ("idle", "green"), 3: ("busy", "blue"), 4: ("draining", "purple")}
+_STATES = {
+    1: ("loading", "yellow"),
+    2: ("idle", "green"),
+    3: ("busy", "blue"),
+    4: ("draining", "purple"),
+    5: ("failed", "red"),
+}
 
 
 def build() -> dashboard.Dashboard:
@@ -24,7 +30,7 @@ def _state() -> Panels:
     return [
         timeline(
             "State of each worker",
-            "Loading its models, idle, busy, or draining after SIGTERM.",
+            "Loading its models, idle, busy, draining after SIGTERM, or failed: its models could not be loaded.",
             _STATES,
             (f"sum by (instance) ({numbered})", "{{instance}}"),
         ),
@@ -37,7 +43,7 @@ def _state() -> Panels:
         ),
         curves(
             "Live workers by model",
-            "As the queue sees them; 0 means that jobs of the model wait.",
+            "As the queue sees them; neither idle nor busy ones means that jobs of the model wait.",
             "none",
             (f"max by (model, state) (scalingcache_workers{{{_M}}})", "{{model}} {{state}}"),
             width=12,
@@ -99,7 +105,7 @@ def _loading() -> Panels:
     return [
         curves(
             "Loading and warm-up",
-            "Mean time to load the models since the worker started, and of the first step of each kind after that.",
+            "Mean time to load a model since the worker started, and of its first step of each kind after that.",
             "s",
             (
                 f"sum by (instance, model) (scalingcache_model_load_seconds_sum{{{_M}}}) "
