@@ -52,7 +52,7 @@ class QueueCollector(Collector):
             families["oldest"].add_metric([model], depth.oldest_seconds)
             families["dead"].add_metric([model], self._queue.dead_letters(model))
         live = self._queue.workers()
-        tally = Tally((model, worker.state) for worker in live for model in worker.models)
+        tally = Tally((model, worker.state) for worker in live for model in worker.serves or worker.models)
         # Zeros too: an alert cannot see what is not there.
         for model in sorted({*self._models, *(model for model, _ in tally)}):
             for state in get_args(WorkerState):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel
 from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -14,15 +15,19 @@ from workers.jobs.job import Job
 from workers.jobs.queue import JobQueue
 
 FAILURES = 5
-_COLOURS = {"idle": "green", "busy": "blue", "loading": "yellow", "draining": "magenta"}
+_COLOURS = {"idle": "green", "busy": "blue", "loading": "yellow", "draining": "magenta", "failed": "bold red"}
 
 
 class WorkerStatus(BaseModel):
+    """`models` are those that it takes jobs of, `serves` those that it is there for and what each is loaded with."""
+
     name: str
     state: str
     models: list[str]
+    serves: dict[str, str]
     heartbeat_age_seconds: float
     job: str | None
+    problem: str | None
 
 
 class QueueStatus(BaseModel):
@@ -86,8 +91,10 @@ def read(queue: JobQueue, models: Sequence[str], clock: Callable[[], float] = ti
                 name=worker.name,
                 state=worker.state,
                 models=list(worker.models),
+                serves=dict(worker.serves),
                 heartbeat_age_seconds=round(worker.beat_age_seconds, 1),
                 job=jobs.get(worker.name),
+                problem=worker.problem and f"{worker.problem.code}: {worker.problem.message}",
             )
             for worker in live
         ],
@@ -125,8 +132,7 @@ def _job(job: Job, seconds: float) -> JobStatus:
 def _table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:
     table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        # An id that is cut off or broken cannot be copied.
-        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=column == "job")
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=column != columns[-1])
     return table
 
 
@@ -148,31 +154,45 @@ def _queues(status: Status) -> Table:
 
 
 def _workers(status: Status) -> Table:
-    table = _table("Workers", "name", "state", "models", "heard", "job", numbers=("heard",))
+    table = _table("Workers", "name", "state", "heard", "models", numbers=("heard",))
     for worker in status.workers:
         state = Text(worker.state, style=_COLOURS[worker.state])
         heard = f"{worker.heartbeat_age_seconds:.0f} s ago"
-        table.add_row(worker.name, state, ", ".join(worker.models) or "-", heard, worker.job or "-")
+        serves = "\n".join(f"{model} ({switches})" for model, switches in worker.serves.items())
+        table.add_row(worker.name, state, heard, serves or ", ".join(worker.models) or "-")
+        if worker.problem is not None:
+            table.add_row("", "", "", Text(worker.problem, style="red"))
     return table if status.workers else _empty(table)
 
 
-def _running(status: Status) -> Table:
-    table = _table(
-        "Running", "job", "stage", "progress", "step", "sf", "for", "attempt", numbers=("step", "sf", "for", "attempt")
-    )
+def _running(status: Status) -> Group:
+    entries = []
     for job in status.running:
+        details = Table.grid(padding=(0, 2))
+        details.add_column(width=13)
         bar = ProgressBar(total=job.steps, completed=job.step, width=20)
-        step = f"{job.step}/{job.steps}"
-        table.add_row(job.id, job.stage or "-", bar, step, str(job.sf), duration(job.seconds), str(job.attempts))
-    return table if status.running else _empty(table)
+        step, attempt = f"{job.step}/{job.steps}", f"attempt {job.attempts}"
+        details.add_row(job.stage or "-", bar, step, f"sf {job.sf}", duration(job.seconds), attempt)
+        entries.append(_entry(f"{job.id} on {job.worker}", details))
+    return _list("Running", entries)
 
 
-def _failures(status: Status) -> Table:
-    table = _table("Last failures", "job", "state", "why", "ago", "attempts", numbers=("ago", "attempts"))
+def _failures(status: Status) -> Group:
+    entries = []
     for job in status.failures:
-        why = Text.assemble((job.code or "?", "red"), f": {job.message}" if job.message else "")
-        table.add_row(job.id, job.state, why, duration(job.seconds), str(job.attempts))
-    return table if status.failures else _empty(table)
+        when = f"{job.state} {duration(job.seconds)} ago, attempt {job.attempts}: "
+        said = f": {job.message}" if job.message else ""
+        entries.append(_entry(job.id, Text.assemble(when, (job.code or "?", "red"), said)))
+    return _list("Last failures", entries)
+
+
+def _entry(head: str, details: RenderableType) -> Group:
+    """An id takes most of a line, and cut off or broken it could not be copied: the rest goes below."""
+    return Group(Text(f" {head}"), Padding(details, (0, 0, 0, 3)))
+
+
+def _list(title: str, entries: Sequence[RenderableType]) -> Group:
+    return Group(Text(f"\n{title}\n", style="bold"), *(entries or [Text(" none", style="dim")]))
 
 
 def _empty(table: Table) -> Table:

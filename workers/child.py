@@ -160,16 +160,19 @@ def _main(pipe: Connection, settings: ChildSettings, make_runner: Callable[[Chil
 def _load(
     pipe: Connection, settings: ChildSettings, make_runner: Callable[[ChildSettings], RunsJobs]
 ) -> RunsJobs | None:
-    start = time.perf_counter()
+    seconds = []
     try:
         jobs = make_runner(settings)
-        jobs.load(settings.models)
+        for model in settings.models:
+            start = time.perf_counter()
+            jobs.load([model])
+            seconds.append(time.perf_counter() - start)
     except Exception as error:
         log.error("models could not be loaded", models=settings.models, frames=logs.frames_of(error))
         known = error if isinstance(error, ScalingCacheError) else ModelLoadFailed(f"{type(error).__name__}: {error}")
         _send(pipe, _failed(known))
         return None
-    _send(pipe, Ready(settings.models, time.perf_counter() - start))
+    _send(pipe, Ready(settings.models, tuple(seconds)))
     return jobs
 
 

@@ -36,6 +36,8 @@ def check(host: str, port: int | None) -> str:
         ),
         "unknown",
     )
+    if state == "failed":
+        raise WorkerUnwell("the worker could not load its models; its log and `python -m service status` say why")
     if state not in TAKES_JOBS:
         raise WorkerUnwell(f"the worker is {state}")
     return state

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from workers import logs
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import QueueUnavailable, WorkerCrashed
-from workers.jobs.job import JobState
+from workers.jobs.job import JobError, JobState
 from workers.jobs.presence import WorkerState
 from workers.jobs.queue import JobQueue
 from workers.metrics import Metrics, Outcome
@@ -38,11 +39,13 @@ class Housekeeping:
         metrics: Metrics,
         shutdown: Shutdown,
         worker: str,
-        models: tuple[str, ...],
+        serves: Mapping[str, str],
     ) -> None:
+        """serves: the worker's models, with what each is loaded with."""
         self._queue, self._store, self._metrics, self._shutdown = queue, store, metrics, shutdown
-        self._worker, self._models = worker, models
+        self._worker, self._serves, self._models = worker, serves, tuple(serves)
         self._state: WorkerState = "loading"
+        self._problem: JobError | None = None
         self._wake = threading.Event()
         self._ending = False
         self._reap_at = self._sweep_at = 0.0
@@ -59,10 +62,10 @@ class Housekeeping:
         with suppress(QueueUnavailable):
             self._queue.leave(self._worker)
 
-    def state(self, state: WorkerState) -> None:
-        """Announce what the worker does now. Only an idle or busy one counts as serving its models."""
-        if state != self._state:
-            self._state = state
+    def state(self, state: WorkerState, problem: JobError | None = None) -> None:
+        """Announce what the worker does now, and what failed. Only an idle or busy one counts as serving its models."""
+        if (state, problem) != (self._state, self._problem):
+            self._state, self._problem = state, problem
             self._wake.set()
 
     def _run(self) -> None:
@@ -83,7 +86,8 @@ class Housekeeping:
     def _round(self) -> None:
         state = "draining" if self._shutdown.requested else self._state
         self._metrics.state(state)
-        self._queue.announce(self._worker, self._models if state in ("idle", "busy") else (), state)
+        models = self._models if state in ("idle", "busy") else ()
+        self._queue.announce(self._worker, models, state, self._serves, self._problem)
         now = time.monotonic()
         if now >= self._reap_at:
             # Jitter, or all workers that started together would ask at the same moment forever.

@@ -1,6 +1,6 @@
 """Every metric of a worker, in a registry of its own. Labels never carry ids, paths or prompts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, get_args
 
@@ -82,7 +82,7 @@ class Metrics:
             "scalingcache_stage_seconds", "Time in each stage of a completed job.", _STAGE_BUCKETS, "model", "stage"
         )
         self._load = self._histogram(
-            "scalingcache_model_load_seconds", "Time to load the models of a worker.", _LOAD_BUCKETS, "model"
+            "scalingcache_model_load_seconds", "Time to load a model and to warm it up.", _LOAD_BUCKETS, "model"
         )
 
     def _measure_steps(self) -> None:
@@ -245,9 +245,10 @@ class Metrics:
             if delta > 0:
                 self._error.labels(model, "full" if letter == "F" else "predicted").observe(epsilon / delta)
 
-    def loaded(self, models: tuple[str, ...], seconds: float) -> None:
-        for model in models:
-            self._load.labels(model).observe(seconds)
+    def loaded(self, seconds: Mapping[str, float]) -> None:
+        """The models are loaded, each in so many seconds."""
+        for model, took in seconds.items():
+            self._load.labels(model).observe(took)
             self._cold |= {(model, kind) for kind in get_args(StepKind)}
 
     def state(self, current: WorkerState) -> None:

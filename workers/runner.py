@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import structlog
 import torch
 from PIL import Image
 
@@ -23,6 +24,9 @@ from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
 from workers.picture import write_png
 from workers.video import write_mp4
+from workers.warmup import warm_up
+
+log = structlog.get_logger()
 
 
 class Runner:
@@ -34,9 +38,25 @@ class Runner:
         self._models: dict[str, LoadedModel] = {}
 
     def load(self, names: Sequence[str]) -> None:
-        """Load models by their names in the catalogue. Raises `ModelLoadFailed`, `CoefficientsMismatch`."""
+        """Load models by their names in the catalogue and warm them up.
+
+        Raises `ModelLoadFailed`, `CoefficientsMismatch`.
+        """
         for name in names:
-            self._models[name] = load_model(self._catalogue.entry(name), self._catalogue.family(name))
+            entry = self._catalogue.entry(name)
+            model = load_model(entry, self._catalogue.family(name))
+            warm = warm_up(model, self._catalogue)
+            log.info(
+                "model loaded",
+                model=name,
+                source=entry.source,
+                revision=entry.revision,
+                switches=entry.shown(),
+                fingerprint=model.fingerprint,
+                calibrated=model.coefficients is not None,
+                warm_step_seconds=warm and round(warm.full_step_seconds, 4),
+            )
+            self._models[name] = model
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
         """Generate and store one video, or one image.

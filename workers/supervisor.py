@@ -13,7 +13,7 @@ from workers.attempt import AttemptWatch
 from workers.child import Child, ChildDied, ChildSettings, RunsJobs, runner
 from workers.housekeeping import Housekeeping
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import InvalidRequest, LeaseLost, QueueUnavailable
+from workers.jobs.errors import InvalidRequest, LeaseLost, QueueUnavailable, WorkerCrashed
 from workers.jobs.events import Failed, Ready
 from workers.jobs.job import JobError
 from workers.jobs.queue import Attempt, JobQueue
@@ -47,8 +47,9 @@ class Supervisor:
         )
         self._store = ArtifactStore(settings.artifacts)
         self._metrics = Metrics(self._models)
+        self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
         self._housekeeping = Housekeeping(
-            self._queue, self._store, self._metrics, shutdown, settings.worker, self._models
+            self._queue, self._store, self._metrics, shutdown, settings.worker, self._serves
         )
         self._child: Child | None = None
         self._ready = False
@@ -58,7 +59,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until a signal asks for the end."""
-        log.info("worker started", worker=self._settings.worker, models=self._models)
+        log.info("worker started", worker=self._settings.worker, models=self._serves)
         with ExitStack() as endings:
             endings.callback(log.info, "worker stopped", worker=self._settings.worker)
             endings.callback(self._queue.close)
@@ -79,7 +80,8 @@ class Supervisor:
             if (wait := self._load_at - time.monotonic()) > 0:
                 self._shutdown.sleep(min(wait, IDLE_SECONDS))
                 return False
-            self._housekeeping.state("loading")
+            if not self._load_failures:  # One that failed stays so while it tries again, or it would look well.
+                self._housekeeping.state("loading")
             settings = self._settings
             self._child = Child(
                 ChildSettings(
@@ -90,24 +92,26 @@ class Supervisor:
         try:
             event = self._child.receive(IDLE_SECONDS)
         except ChildDied as died:
-            self._load_failed(f"the process died: {died}")
+            self._load_failed(WorkerCrashed.code, f"the process died: {died}")
             return False
         match event:
             case Ready(models, seconds):
-                log.info("models loaded", models=models, seconds=round(seconds, 2))
-                self._metrics.loaded(models, seconds)
+                loads = dict(zip(models, seconds, strict=True))
+                log.info("models loaded", seconds={model: round(took, 2) for model, took in loads.items()})
+                self._metrics.loaded(loads)
                 self._ready, self._load_failures = True, 0
                 self._housekeeping.state("idle")
             case Failed(code, message):
-                self._load_failed(f"{code}: {message}")
+                self._load_failed(code, message)
         return self._ready
 
-    def _load_failed(self, cause: str) -> None:
+    def _load_failed(self, code: str, cause: str) -> None:
         self._drop_child()
+        self._housekeeping.state("failed", JobError(code=code, message=cause))
         delay = min(LAST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**self._load_failures)
         self._load_failures += 1
         self._load_at = time.monotonic() + delay
-        log.error("models not loaded", cause=cause, retry_in_seconds=delay)
+        log.error("models not loaded", code=code, cause=cause, retry_in_seconds=delay)
 
     def _drop_child(self) -> None:
         if self._child is not None:
@@ -131,7 +135,7 @@ class Supervisor:
             self._shutdown.sleep(REDIS_BACKOFF_SECONDS)
             return
         except ChildDied as died:
-            self._load_failed(f"the idle process died: {died}")
+            self._load_failed(WorkerCrashed.code, f"the idle process died: {died}")
             return
         self._reachable = True
         if attempt is not None:

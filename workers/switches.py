@@ -59,23 +59,6 @@ def apply(pipeline: DiffusionPipeline, transformers: Sequence[nn.Module], entry:
     _place(pipeline, entry)
 
 
-def shown(entry: ModelEntry) -> str:
-    """The switches in a few words, for logs and people: `bfloat16 on cuda, VAE tiling, compiled`."""
-    words = [f"{entry.dtype} on {entry.device}"]
-    if entry.quantization is not None:
-        words.append(entry.quantization)
-    if entry.offload is not None:
-        words.append(f"{entry.offload} offload")
-    words += [f"VAE {name}" for on, name in ((entry.vae_tiling, "tiling"), (entry.vae_slicing, "slicing")) if on]
-    if entry.attention_backend is not None:
-        words.append(f"attention {entry.attention_backend}")
-    if entry.compile:
-        words.append("compiled")
-    if entry.loras:
-        words.append(f"{len(entry.loras)} LoRA" + "s" * (len(entry.loras) > 1))
-    return ", ".join(words)
-
-
 def _place(pipeline: DiffusionPipeline, entry: ModelEntry) -> None:
     if entry.offload == "model":
         pipeline.enable_model_cpu_offload(device=entry.device)

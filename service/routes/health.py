@@ -1,14 +1,17 @@
 """What machines ask: is the process there, can it serve, what does it measure."""
 
 import tempfile
+from collections.abc import Sequence
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
+from service.gauges import TAKES_JOBS
 from service.parts import Parts, Service
 from workers.jobs.errors import QueueUnavailable
+from workers.jobs.presence import WorkerInfo
 
 router = APIRouter(tags=["health"])
 
@@ -38,10 +41,9 @@ async def healthz() -> Health:
 def readyz(parts: Service, response: Response) -> Readiness:
     """Redis answers, results can be stored, and each model has a live worker; else 503 and which of them fails."""
     checks = {"redis": _redis(parts), "storage": _storage(parts)}
-    workers = parts.serving() if checks["redis"].ok else {}
+    workers = parts.queue.workers() if checks["redis"].ok else []
     for model in parts.catalogue.entries:
-        count = workers.get(model, 0)
-        checks[f"worker:{model}"] = Check(ok=count > 0, detail=f"{count} live workers take jobs of {model}")
+        checks[f"worker:{model}"] = _workers(model, workers)
     ready = all(check.ok for check in checks.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, checks=checks)
@@ -59,6 +61,17 @@ def _redis(parts: Parts) -> Check:
     except QueueUnavailable:
         return Check(ok=False, detail="cannot be reached or takes no writes")
     return Check(ok=True, detail="answers and takes writes")
+
+
+def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
+    """What failed by its code alone: the whole message names folders, and anybody may ask here."""
+    count = sum(model in worker.models for worker in live if worker.state in TAKES_JOBS)
+    failed = [
+        f"{worker.name} could not load its models ({worker.problem.code})"
+        for worker in live
+        if worker.problem is not None and model in worker.serves
+    ]
+    return Check(ok=count > 0, detail="; ".join([f"{count} live workers take jobs of {model}", *failed]))
 
 
 def _storage(parts: Parts) -> Check:

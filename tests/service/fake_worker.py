@@ -45,6 +45,10 @@ class FakeWorker:
     def announce(self, state: WorkerState = "idle") -> None:
         self.queue.announce(self.name, [self.model], state)
 
+    def fail_to_load(self, code: str, message: str) -> None:
+        problem = JobError(code=code, message=message)
+        self.queue.announce(self.name, [], "failed", {self.model: "bfloat16 on cuda"}, problem)
+
     def claim(self) -> Attempt:
         attempt = self.queue.claim([self.model], self.name)
         assert attempt is not None, "there is no job to claim"

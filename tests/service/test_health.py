@@ -57,6 +57,17 @@ def test_a_worker_that_takes_no_jobs_is_not_enough(client: TestClient, worker: F
     assert client.get("/readyz").json()["checks"]["worker:wan-test"]["ok"] is False
 
 
+def test_a_worker_that_cannot_load_its_model_is_named_without_its_folders(
+    client: TestClient, worker: FakeWorker
+) -> None:
+    worker.fail_to_load("model_load_failed", "model wan-test from /secret/folder: no file")
+    check = client.get("/readyz").json()["checks"]["worker:wan-test"]
+    assert check["ok"] is False
+    assert check["detail"].endswith("; worker-1 could not load its models (model_load_failed)")
+    worker.announce("idle")
+    assert client.get("/readyz").json()["ready"] is True
+
+
 def test_not_ready_without_redis(without_redis: Settings) -> None:
     with TestClient(create_app(without_redis)) as client:
         response = client.get("/readyz")

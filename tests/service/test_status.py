@@ -43,6 +43,14 @@ def test_it_tells_workers_queues_progress_and_failures(queue: JobQueue, busy: Fa
     assert now.persisting is True
 
 
+def test_a_worker_that_cannot_load_its_model_says_why(queue: JobQueue, worker: FakeWorker) -> None:
+    worker.fail_to_load("model_load_failed", "no file in /models/wan")
+    now = status.read(queue, [MODEL])
+    assert (now.workers[0].models, now.workers[0].serves) == ([], {MODEL: "bfloat16 on cuda"})
+    assert now.workers[0].problem == "model_load_failed: no file in /models/wan"
+    assert "model_load_failed" in drawn(now)
+
+
 def test_an_empty_system_says_so(queue: JobQueue) -> None:
     now = status.read(queue, [MODEL])
     assert (now.workers, now.running, now.failures) == ([], [], [])
@@ -50,11 +58,14 @@ def test_an_empty_system_says_so(queue: JobQueue) -> None:
 
 
 def test_the_tables_fit_a_terminal_and_never_show_a_prompt(queue: JobQueue, busy: FakeWorker) -> None:
-    text = drawn(status.read(queue, [MODEL]))
+    now = status.read(queue, [MODEL])
+    text = drawn(now)
     for part in ("Queues", "Workers", "Running", "Last failures", "12/50", "out_of_memory: too large", busy.name):
         assert part in text
+    for job in (*now.running, *now.failures):
+        assert job.id in text, "in one piece, or it could not be copied"
     assert SECRET not in text
-    assert max(map(len, text.splitlines())) <= 120
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_failures_beyond_the_last_five_are_left_out(queue: JobQueue, worker: FakeWorker) -> None:
@@ -106,6 +117,6 @@ def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def drawn(now: status.Status) -> str:
-    console = Console(width=120, record=True, file=io.StringIO())
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(status.render(now))
     return console.export_text()

@@ -22,6 +22,13 @@ def test_a_worker_that_loads_is_not_well_yet() -> None:
         check("127.0.0.1", port)
 
 
+def test_a_worker_whose_models_could_not_be_loaded_says_where_the_reason_is() -> None:
+    metrics = Metrics()
+    metrics.state("failed")
+    with metrics.serve("127.0.0.1", 0) as port, pytest.raises(WorkerUnwell, match="could not load its models; its log"):
+        check("127.0.0.1", port)
+
+
 def test_a_worker_that_is_gone_is_not_well() -> None:
     with Metrics().serve("127.0.0.1", 0) as port:
         pass

@@ -38,7 +38,7 @@ def metrics() -> Metrics:
 @pytest.fixture
 def housekeeping(queue: JobQueue, store: ArtifactStore, metrics: Metrics) -> Iterator[Housekeeping]:
     """Not started: the test first makes something to tidy up."""
-    housekeeping = Housekeeping(queue, store, metrics, Shutdown(), "tidy", (MODEL,))
+    housekeeping = Housekeeping(queue, store, metrics, Shutdown(), "tidy", {MODEL: "float32 on cpu"})
     yield housekeeping
     housekeeping.stop()
 
@@ -82,7 +82,7 @@ def test_files_that_belong_to_no_job_are_swept(store: ArtifactStore, housekeepin
 def test_it_announces_what_the_worker_does_and_says_goodbye(
     queue: JobQueue, store: ArtifactStore, metrics: Metrics
 ) -> None:
-    housekeeping = Housekeeping(queue, store, metrics, Shutdown(), "tidy", (MODEL,))
+    housekeeping = Housekeeping(queue, store, metrics, Shutdown(), "tidy", {MODEL: "float32 on cpu"})
 
     def announced() -> list[tuple[str, tuple[str, ...]]]:
         return [(worker.state, worker.models) for worker in queue.workers()]

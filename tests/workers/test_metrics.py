@@ -51,7 +51,8 @@ def sample(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def test_the_first_step_of_each_kind_after_loading_is_warm_up(metrics: Metrics) -> None:
-    metrics.loaded((MODEL,), 3.0)
+    metrics.loaded({MODEL: 3.0, "other": 5.0})
+    assert sample(metrics, "model_load_seconds_sum") == 3.0
     for index, (kind, seconds) in enumerate([("full", 9.0), ("full", 0.2), ("predicted", 1.0), ("predicted", 0.002)]):
         metrics.stepped(MODEL, StepDone(index, kind, seconds))  # type: ignore[arg-type]
     assert sample(metrics, "warmup_step_seconds_sum", kind="full") == 9.0
@@ -138,9 +139,9 @@ def test_the_worker_is_in_one_state(metrics: Metrics) -> None:
     metrics.state("idle")
     states = {
         state: metrics.registry.get_sample_value("scalingcache_worker_state", {"state": state})
-        for state in ("loading", "idle", "busy", "draining")
+        for state in ("loading", "idle", "busy", "draining", "failed")
     }
-    assert states == {"loading": 0, "idle": 1, "busy": 0, "draining": 0}
+    assert states == {"loading": 0, "idle": 1, "busy": 0, "draining": 0, "failed": 0}
 
 
 def test_they_are_served_over_http_without_ids_or_prompts(metrics: Metrics) -> None:

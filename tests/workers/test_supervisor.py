@@ -14,7 +14,7 @@ from tests.workers.stand_in import BROKEN
 from tests.workers.worker_process import WorkerProcess
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import QueueUnavailable
-from workers.jobs.job import Job, JobState
+from workers.jobs.job import Job, JobError, JobState
 from workers.jobs.queue import JobQueue
 
 MODULE = "tests.workers.stand_in"
@@ -266,13 +266,16 @@ def test_a_model_that_cannot_be_loaded_keeps_the_worker_waiting_not_crashing(
     broken.parent.mkdir()
     broken.touch()
     with start(worker="patient") as worker:
-        wait_until(lambda: worker.logged("models not loaded"))
-        [info] = wait_until(queue.workers)
-        assert (info.models, info.state) == ((), "loading")
+        wait_until(lambda: worker.logged("models not loaded", code="model_load_failed"))
+        wait_until(lambda: queue.workers()[0].state == "failed")
+        [info] = queue.workers()
+        assert (info.models, info.serves) == ((), {MODEL: "float32 on cpu"})
+        assert info.problem == JobError(code="model_load_failed", message="broken")
 
         broken.unlink()
         assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
         wait_until(lambda: queue.workers()[0].models == (MODEL,))
+        assert queue.workers()[0].problem is None
         assert not worker.ended()
 
 

@@ -29,10 +29,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The models are loaded."""
+    """The models are loaded, each in so many seconds."""
 
     models: tuple[str, ...]
-    seconds: float
+    seconds: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,37 @@
 """Which workers live. They announce themselves every few seconds and count as gone when they stop."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from workers.jobs import keys
 from workers.jobs.connection import Connection
+from workers.jobs.job import JobError
 
 #: A worker that was silent for this long counts as gone.
 WORKER_TTL_SECONDS = 20
 
-WorkerState = Literal["loading", "idle", "busy", "draining"]
+WorkerState = Literal["loading", "idle", "busy", "draining", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """A live worker. It can take jobs of `models` unless it is loading or draining; `beat_age_seconds` says how
-    long ago it was heard."""
+    """A live worker.
+
+    models: those that it takes jobs of now.
+    beat_age_seconds: how long ago it was heard.
+    serves: the models that it is there for, whether they are loaded or not, with what each is loaded with.
+    problem: why it failed to load them.
+    """
 
     name: str
     models: tuple[str, ...]
     state: WorkerState
     beat_age_seconds: float
+    serves: Mapping[str, str]
+    problem: JobError | None
 
 
 class Presence:
@@ -31,9 +40,17 @@ class Presence:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def announce(self, name: str, models: Sequence[str], state: WorkerState) -> None:
+    def announce(
+        self,
+        name: str,
+        models: Sequence[str],
+        state: WorkerState,
+        serves: Mapping[str, str] = MappingProxyType({}),
+        problem: JobError | None = None,
+    ) -> None:
         """Say that the worker lives, and what it does. Raises `QueueUnavailable`."""
-        info = json.dumps({"name": name, "models": list(models), "state": state})
+        told = {"name": name, "models": list(models), "state": state, "serves": dict(serves)}
+        info = json.dumps(told | {"problem": problem and problem.model_dump()})
         self._connection.call("announce", *keys.WORKER_KEYS, args=[name, info, WORKER_TTL_SECONDS])
 
     def leave(self, name: str) -> None:
@@ -47,5 +64,7 @@ class Presence:
         for text, left in zip(found[::2], found[1::2], strict=True):
             info = json.loads(text)
             age = max(0.0, WORKER_TTL_SECONDS - float(left))
-            infos.append(WorkerInfo(info["name"], tuple(info["models"]), info["state"], age))
+            problem = JobError(**info["problem"]) if info.get("problem") else None
+            serves = info.get("serves", {})
+            infos.append(WorkerInfo(info["name"], tuple(info["models"]), info["state"], age, serves, problem))
         return sorted(infos, key=lambda worker: worker.name)

@@ -1,6 +1,7 @@
 import redis
 
 from tests.redis_servers import every_redis
+from workers.jobs.job import JobError
 from workers.jobs.presence import WORKER_TTL_SECONDS
 from workers.jobs.queue import JobQueue
 
@@ -30,6 +31,13 @@ def test_a_worker_that_leaves_is_gone_at_once(queue: JobQueue) -> None:
     queue.leave("a")
     queue.leave("a")
     assert queue.workers() == []
+
+
+def test_a_worker_says_what_it_is_there_for_and_why_it_cannot(queue: JobQueue) -> None:
+    problem = JobError(code="model_load_failed", message="no such folder")
+    queue.announce("a", [], "failed", {"flux": "bfloat16 on cuda"}, problem)
+    [worker] = queue.workers()
+    assert (worker.models, dict(worker.serves), worker.problem) == ((), {"flux": "bfloat16 on cuda"}, problem)
 
 
 def test_a_silent_worker_is_gone_and_its_traces_with_the_next_announcement(queue: JobQueue, raw: "redis.Redis") -> None:
