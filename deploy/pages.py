@@ -1,4 +1,4 @@
-"""`python -m deploy.pages`: write the pages that the code knows best, metrics.md and configuration.md."""
+"""`python -m deploy.pages`: write the pages that the code knows best: metrics.md, configuration.md and models.md."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from service.settings import Settings as ServiceSettings
 from workers.configuration import FROM_FILE, Configuration, is_secret, variable
 from workers.jobs.queue import JobQueue
 from workers.metrics import Metrics as WorkerMetrics
+from workers.models.base import Defaults, Limits, Lora, ModelEntry
 from workers.settings import Settings as WorkerSettings
 
 HERE = Path(__file__).parent
@@ -84,13 +85,29 @@ def configuration_page() -> str:
     return "".join(parts)
 
 
+def models_page() -> str:
+    parts = [(HERE / "models.head.md").read_text()]
+    for table, fields in (("", ModelEntry), (".defaults", Defaults), (".limits", Limits), (".loras", Lora)):
+        brackets = f"[[models.<name>{table}]]" if fields is Lora else f"[models.<name>{table}]"
+        parts.append(f"\n## `{brackets}`\n\n| field | type | default | says |\n|---|---|---|---|\n")
+        for name, field in fields.model_fields.items():
+            if name == "name":  # The table's own, not a value in it.
+                continue
+            default = "required" if field.is_required() else _default(field)
+            parts.append(f"| `{name}` | {_kind(field)} | {default} | {field.description} |\n")
+    return "".join(parts)
+
+
 def _row(name: str, field: FieldInfo) -> str:
     key = f"`{variable(name)}`"
     if is_secret(field):
         key += f" or `{variable(name)}{FROM_FILE}`"
+    return f"| {key} | {_kind(field)} | {_default(field)} | {field.description} |\n"
+
+
+def _kind(field: FieldInfo) -> str:
     limits = " ".join(_limit(rule) for rule in field.metadata if _limit(rule))
-    kind = f"{_type(field.annotation)} {limits}".strip()
-    return f"| {key} | {kind} | {_default(field)} | {field.description} |\n"
+    return f"{_type(field.annotation)} {limits}".strip()
 
 
 def _type(annotation: Any) -> str:
@@ -99,8 +116,11 @@ def _type(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
     if get_origin(annotation) is tuple:
-        return "names"
-    return {str: "text", Path: "path", int: "whole number", float: "number", SecretStr: "secret"}[annotation]
+        return "tables" if get_args(annotation)[0] is Lora else "names"
+    if annotation in (Defaults, Limits):
+        return "table"
+    words = {str: "text", Path: "path", int: "whole number", float: "number", bool: "boolean", SecretStr: "secret"}
+    return words[annotation]
 
 
 def _limit(rule: object) -> str:
@@ -113,12 +133,14 @@ def _limit(rule: object) -> str:
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         return "made at the start"
-    return "" if field.default in (None, ()) else f"`{field.default}`"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
+    return "" if field.default in (None, (), "") else f"`{field.default}`"
 
 
 def pages() -> dict[str, str]:
     """Each page's name and text."""
-    return {"metrics.md": metrics_page(), "configuration.md": configuration_page()}
+    return {"metrics.md": metrics_page(), "configuration.md": configuration_page(), "models.md": models_page()}
 
 
 def main() -> None:

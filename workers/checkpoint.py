@@ -18,7 +18,7 @@ _TORCHAO = {
 
 
 def options(entry: ModelEntry) -> dict[str, Any]:
-    """The arguments of a pipeline's `from_pretrained`. Raises `ModelLoadFailed` when torchao is asked for and absent."""
+    """The arguments of a pipeline's `from_pretrained`. Raises `ModelLoadFailed` without the torchao it asks for."""
     read: dict[str, Any] = {
         "revision": entry.revision,
         "dtype": {"default": getattr(torch, entry.dtype)},
@@ -49,5 +49,7 @@ def _quantization(name: str) -> Any:
     from torchao import quantization
 
     # One for each, for diffusers keeps a note in it.
-    experts = {part: TorchAoConfig(getattr(quantization, _TORCHAO[name])()) for part in ("transformer", "transformer_2")}
+    experts = {
+        part: TorchAoConfig(getattr(quantization, _TORCHAO[name])()) for part in ("transformer", "transformer_2")
+    }
     return PipelineQuantizationConfig(quant_mapping=experts)

@@ -115,13 +115,14 @@ def test_the_processes_read_both(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ('dtype = "int8"', r"dtype 'int8': Input should be 'float32', 'bfloat16' or 'float16'"),
         ('device = "tpu"', r"device 'tpu': String should match pattern"),
         ('revision = "main"', r"revision 'main'"),
+        ('name = "other"', r"multiple values for keyword argument 'name'"),
         ("flavour = 1", r"flavour 1: Extra inputs are not permitted"),
         ('family = "sora"', r"family 'sora' must be one of \['"),
         ("defaults.width = 0", r"defaults\.width 0: Input should be greater than 0"),
         ('offload = "group"', r"offload 'group' keeps weights away from a GPU: it needs device 'cuda'"),
         ('quantization = "int8_dynamic"', r"quantization 'int8_dynamic' needs dtype 'bfloat16', not 'float32'"),
         ('quantization = "int3"', r"quantization 'int3'"),
-        ('loras = [{ scale = 1 }]', r"loras\.0\.source: Field required"),
+        ("loras = [{ scale = 1 }]", r"loras\.0\.source: Field required"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(path: Path, changed: str, said: str) -> None:
@@ -145,8 +146,23 @@ def test_a_file_that_is_no_catalogue_is_refused_by_its_name(path: Path, text: st
         Catalogue.read(path)
 
 
+SHIPPED = Catalogue.read(Path("models.toml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED.entries)
+def test_the_defaults_of_a_shipped_model_are_what_its_family_takes(name: str) -> None:
+    reference = "0" * 64 if SHIPPED.family(name).input_reference == "required" else None
+    request = SHIPPED.request(name, "a prompt", input_reference=reference)
+    assert request.sf <= request.steps - 2
+
+
+def test_a_shipped_model_that_needs_a_gpu_is_not_served_unasked() -> None:
+    assert {entry.device for entry in SHIPPED.serving(()).entries.values()} == {"cpu"}
+    assert all(len(entry.source.split("/")) == 2 for entry in SHIPPED.entries.values() if not entry.served)
+
+
 def test_what_is_served_is_what_is_named_or_else_what_the_catalogue_says(path: Path) -> None:
-    other = over(path, ENTRY.replace(NAME, "large").replace("float32\"", "float32\"\nserved = false"))
+    other = over(path, ENTRY.replace(NAME, "large").replace('float32"', 'float32"\nserved = false'))
     catalogue = Catalogue.read(path, other)
     assert list(catalogue.serving(()).entries) == [NAME]
     assert list(catalogue.serving(("large", NAME)).entries) == ["large", NAME]

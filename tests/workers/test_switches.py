@@ -1,6 +1,7 @@
 """The catalogue's switches: each is put on, acceleration works with it, and what cannot be had is refused by name."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.loaded import LoadedModel, load_model
 from workers.models.wan import Wan
 from workers.scalingcache.coefficients import Coefficients
-from workers.switches import shown
 
 
 def calibrated(model: LoadedModel) -> LoadedModel:
@@ -78,7 +78,9 @@ def test_one_models_attention_is_not_anothers(micro_folder: Path) -> None:
     assert _AttentionBackendRegistry.get_active_backend() == before
 
 
-def test_a_compiled_block_is_observed_without_another_compilation_and_left_as_it_was(micro_folder: Path, micro: LoadedModel) -> None:
+def test_a_compiled_block_is_observed_without_another_compilation_and_left_as_it_was(
+    micro_folder: Path, micro: LoadedModel
+) -> None:
     model = loaded(micro_folder)
     # As `compile = true`, but without the C++ compiler's minute: the graph is captured in the same way.
     model.pipeline.transformer.compile_repeated_blocks(backend="eager")
@@ -116,6 +118,15 @@ def test_acceleration_works_with_model_offload(micro_folder: Path, micro: Loaded
     assert_accelerates_alike(model, micro)
 
 
+@pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is an extra")
+def test_acceleration_works_with_quantized_weights_which_have_a_fingerprint_of_their_own(micro_folder: Path) -> None:
+    plain = loaded(micro_folder, dtype="bfloat16")
+    model = loaded(micro_folder, dtype="bfloat16", quantization="int8_weight_only")
+    assert type(model.pipeline.transformer.blocks[0].attn1.to_q.weight).__name__ == "Int8Tensor"
+    assert model.fingerprint != plain.fingerprint
+    assert generate(calibrated(model), request()).report.engaged
+
+
 def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
     micro_folder: Path, micro: LoadedModel, tmp_path: Path
 ) -> None:
@@ -138,7 +149,7 @@ def test_coefficients_of_the_plain_model_are_refused_for_the_one_with_a_lora(
     assert known is not None
     known.save(tmp_path / "plain.json")
     loaded(micro_folder, coefficients=str(tmp_path / "plain.json"))
-    with pytest.raises(CoefficientsMismatch, match="measured on weights .* calibrate --model micro-wan"):
+    with pytest.raises(CoefficientsMismatch, match=r"measured on weights .* calibrate --model micro-wan"):
         loaded(micro_folder, coefficients=str(tmp_path / "plain.json"), loras=[{"source": str(lora(tmp_path))}])
 
 
@@ -158,9 +169,7 @@ def test_a_lora_of_another_model_is_refused(micro_folder: Path, tmp_path: Path) 
         ({"loras": [{"source": "nowhere.safetensors"}]}, "lora nowhere.safetensors"),
     ],
 )
-def test_a_switch_that_cannot_be_had_is_refused_by_name(
-    micro_folder: Path, changes: dict[str, Any], said: str
-) -> None:
+def test_a_switch_that_cannot_be_had_is_refused_by_name(micro_folder: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelLoadFailed, match=f"model micro-wan from .*{said}"):
         loaded(micro_folder, **changes)
 
@@ -174,5 +183,5 @@ def test_a_device_that_is_not_there_is_refused_before_the_checkpoint_is_read(cha
 
 def test_the_switches_are_shown_in_a_few_words(micro_folder: Path) -> None:
     entry = micro_entry(micro_folder, device="cuda", offload="group", vae_tiling=True, compile=True)
-    assert shown(micro_entry(micro_folder)) == "float32 on cpu"
-    assert shown(entry) == "float32 on cuda, group offload, VAE tiling, compiled"
+    assert micro_entry(micro_folder).shown() == "float32 on cpu"
+    assert entry.shown() == "float32 on cuda, group offload, VAE tiling, compiled"

@@ -29,27 +29,29 @@ class Defaults(Frozen):
     guidance_2: the guidance of the second expert, in models that have two; others have none.
     """
 
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-    frames: int = Field(gt=0)
-    fps: int = Field(gt=0)
-    steps: int = Field(gt=0)
-    sf: int = Field(ge=2)
-    guidance: float = Field(ge=0)
-    guidance_2: float | None = Field(default=None, ge=0)
-    true_cfg_scale: float = Field(default=1.0, ge=1)
-    flow_shift: float | None = Field(default=None, gt=0)
-    negative_prompt: str = ""
-    max_sequence_length: int = Field(gt=0)
+    width: int = Field(gt=0, description="Pixels.")
+    height: int = Field(gt=0, description="Pixels.")
+    frames: int = Field(gt=0, description="1 for images.")
+    fps: int = Field(gt=0, description="Frames a second; of no meaning for images.")
+    steps: int = Field(gt=0, description="Denoising steps.")
+    sf: int = Field(ge=2, description="First steps in full: smaller is faster, larger more faithful.")
+    guidance: float = Field(ge=0, description="Guidance scale, classifier-free or as an input of the transformer.")
+    guidance_2: float | None = Field(default=None, ge=0, description="The second expert's.")
+    true_cfg_scale: float = Field(
+        default=1.0, ge=1, description="Classifier-free guidance of models whose `guidance` is an input."
+    )
+    flow_shift: float | None = Field(default=None, gt=0, description="Shift of the noise schedule, where it has one.")
+    negative_prompt: str = Field(default="", description="What the result must not show.")
+    max_sequence_length: int = Field(gt=0, description="Tokens of the prompt that the text encoder reads.")
 
 
 class Limits(Frozen):
     """The most that one request may ask for."""
 
-    max_width: int = Field(gt=0)
-    max_height: int = Field(gt=0)
-    max_frames: int = Field(gt=0)
-    max_steps: int = Field(gt=0)
+    max_width: int = Field(gt=0, description="Pixels.")
+    max_height: int = Field(gt=0, description="Pixels.")
+    max_frames: int = Field(gt=0, description="Frames; 1 for images.")
+    max_steps: int = Field(gt=0, description="Denoising steps.")
 
 
 class Lora(Frozen):
@@ -67,7 +69,7 @@ class Lora(Frozen):
 class ModelEntry(Frozen):
     """One model of the catalogue."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$", description="The table's: `[models.<name>]`.")
     family: str = Field(description="How the model is built and run: a file in `workers/models`.")
     source: str = Field(description="A folder in the diffusers format, relative to the catalogue, or a hub id.")
     revision: str | None = Field(default=None, pattern=REVISION, description="Commit of the hub's repository.")
@@ -111,8 +113,8 @@ class ModelEntry(Frozen):
     evaluation: str | None = Field(
         default=None, description="The file that `evaluate` wrote: what the service says to expect of each sf."
     )
-    defaults: Defaults
-    limits: Limits
+    defaults: Defaults = Field(description="Table: what a request gets when it does not say.")
+    limits: Limits = Field(description="Table: the most that one request may ask for.")
 
     @model_validator(mode="after")
     def _switches_that_go_together(self) -> Self:
@@ -121,6 +123,22 @@ class ModelEntry(Frozen):
         if self.quantization is not None and self.dtype != "bfloat16":
             raise ValueError(f"quantization {self.quantization!r} needs dtype 'bfloat16', not {self.dtype!r}")
         return self
+
+    def shown(self) -> str:
+        """The switches in a few words, for logs and people: `bfloat16 on cuda, VAE tiling, compiled`."""
+        words = [f"{self.dtype} on {self.device}"]
+        if self.quantization is not None:
+            words.append(self.quantization)
+        if self.offload is not None:
+            words.append(f"{self.offload} offload")
+        words += [f"VAE {name}" for on, name in ((self.vae_tiling, "tiling"), (self.vae_slicing, "slicing")) if on]
+        if self.attention_backend is not None:
+            words.append(f"attention {self.attention_backend}")
+        if self.compile:
+            words.append("compiled")
+        if self.loras:
+            words.append(f"{len(self.loras)} LoRA" + "s" * (len(self.loras) > 1))
+        return ", ".join(words)
 
 
 class Family(ABC):

@@ -175,6 +175,8 @@ def _entry(path: Path, name: str, table: Mapping[str, Any]) -> ModelEntry:
         place = ".".join(map(str, ("models", name, *first["loc"])))
         given = "" if first["type"] in ("missing", "value_error") else f" {first['input']!r}"
         raise CatalogueError(f"{path}: {place}{given}: {first['msg']}") from error
+    except TypeError as error:  # the table says `name` once more
+        raise CatalogueError(f"{path}: models.{name}: {error}") from error
 
 
 def _absolute(table: Mapping[str, Any], base: Path) -> dict[str, Any]:
