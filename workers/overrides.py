@@ -47,6 +47,8 @@ def from_environment(models: Mapping[str, Any], environment: Mapping[str, str | 
         table = tables.setdefault(names[model], {})
         for field in path[:-1]:
             table = table.setdefault(field.lower(), {})
+            if not isinstance(table, dict):
+                raise CatalogueError(f"{variable}: another variable gives all of {field.lower()}")
         table[path[-1].lower()] = _value(text)
     return tables
 

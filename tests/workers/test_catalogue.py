@@ -166,7 +166,7 @@ def test_what_is_served_is_what_is_named_or_else_what_the_catalogue_says(path: P
     catalogue = Catalogue.read(path, other)
     assert list(catalogue.serving(()).entries) == [NAME]
     assert list(catalogue.serving(("large", NAME)).entries) == ["large", NAME]
-    with pytest.raises(ModelNotFound, match="allowed: wan2.1-small, large"):
+    with pytest.raises(ModelNotFound, match=r"allowed: wan2\.1-small, large"):
         catalogue.serving(("huge",))
     with pytest.raises(CatalogueError, match="no model is served: set SCALINGCACHE_MODELS"):
         Catalogue.read(path, None, {f"{VARIABLE}__SERVED": "false"}).serving(())
