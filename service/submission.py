@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import structlog
 
 from service.parts import Parts
-from service.reference import fitted
 from service.schemas import CreateVideo, resolve
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest, Job, JobState, Priority, new_job_id
+from workers.reference import fitted
 
 IDEMPOTENCY_SECONDS = 86_400
 RETRY_SECONDS = 60.0

@@ -55,23 +55,30 @@ def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, 
     """Run every prompt with every seed and reduce the recordings. progress: told (steps done, steps in all)."""
     model = load_model(catalogue.entry(what.model), catalogue.family(what.model), coefficients=False)
     steps = what.steps or model.entry.defaults.steps
-    requests = [
-        catalogue.request(what.model, prompt.text, seed=seed, steps=steps, sf=max(2, steps))
+    runs = [
+        (prompt, _request(catalogue, what.model, prompt, seed, steps))
         for seed in range(what.seeds)
         for prompt in what.prompts
     ]
     samples: list[Sample] = []
 
     def step_done(step: int) -> None:
-        progress(len(samples) * steps + step, len(requests) * steps)
+        progress(len(samples) * steps + step, len(runs) * steps)
 
-    for request in requests:
-        samples.append(_sample(model, request, what.work, step_done))
+    for prompt, request in runs:
+        samples.append(_sample(model, prompt, request, what.work, step_done))
         step_done(0)
-    return _reduce(model, requests[0], samples, what)
+    return _reduce(model, runs[0][1], samples, what)
 
 
-def _sample(model: LoadedModel, request: GenerationRequest, work: Path, step_done: Callable[[int], None]) -> Sample:
+def _request(catalogue: Catalogue, model: str, prompt: Prompt, seed: int, steps: int) -> GenerationRequest:
+    reference = prompt.reference
+    return catalogue.request(model, prompt.text, seed=seed, steps=steps, sf=max(2, steps), input_reference=reference)
+
+
+def _sample(
+    model: LoadedModel, prompt: Prompt, request: GenerationRequest, work: Path, step_done: Callable[[int], None]
+) -> Sample:
     """One generation's statistics, from an earlier, interrupted run if it got that far."""
     identity = json.dumps([asdict(model.key(request)), request.model_dump()], sort_keys=True)
     path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.npz"
@@ -81,7 +88,8 @@ def _sample(model: LoadedModel, request: GenerationRequest, work: Path, step_don
             return Sample(*(torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho")), segments)
     blocks = len(model.family.layout().blocks(model.pipeline.transformer))
     recorder = Recorder(blocks, segments=segments)
-    run_pipeline(model, request, recorder, Watcher(step=lambda index, _kind, _seconds: step_done(index + 1)))
+    watcher = Watcher(step=lambda index, _kind, _seconds: step_done(index + 1))
+    run_pipeline(model, request, recorder, watcher, prompt.picture(request))
     sample = recorder.sample()
     work.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp.npz")

@@ -43,6 +43,9 @@ def generate(
     prompts: Annotated[
         Path | None, typer.Option(help="Many prompts: one a line, VBench's .json or DrawBench's .csv.", exists=True)
     ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="First frame, with --prompt: PNG, JPEG or WebP.", exists=True, dir_okay=False)
+    ] = None,
     sf: Annotated[
         list[int] | None,
         typer.Option(help="Full steps at the start; as many as steps runs uncached. Several: side by side."),
@@ -62,13 +65,16 @@ def generate(
     """Generate one prompt or a file of them, each with one or several sf."""
     if (prompt is None) == (prompts is None):
         raise InvalidRequest("prompt", "give either --prompt or --prompts")
+    if image is not None and prompt is None:
+        raise InvalidRequest("image", "--image needs --prompt; in a file of prompts an image comes after a tab")
+    texts = [Prompt(prompt, image=image)] if prompt is not None else read_prompts(prompts or Path())
     known = read_catalogue(catalogue).changed(model, source=source)
     groups = [
         _side_by_side(
             known, model, each, sf or [None], steps=steps, seed=seed, width=width, height=height, frames=frames,
             guidance=guidance, negative_prompt=negative_prompt, allow_uncalibrated=allow_uncalibrated,
         )
-        for each in ([Prompt(prompt)] if prompt is not None else read_prompts(prompts or Path()))
+        for each in texts
     ]  # fmt: skip
     _set_threads(threads)
     from workers.generate import generate_files
@@ -78,7 +84,7 @@ def generate(
         loaded = load_model(known.entry(model), known.family(model))
     with _progress() as progress:
         task = progress.add_task("denoise", total=sum(r.steps for group in groups for r in group))
-        for done in generate_files(loaded, groups, output, lambda: progress.advance(task)):
+        for done in generate_files(loaded, texts, groups, output, lambda: progress.advance(task)):
             console.print(_report_table(done.generation.report, done.request))
             console.print(f"wrote {done.path}", soft_wrap=True)
 
@@ -87,6 +93,7 @@ def _side_by_side(
     known: Catalogue, model: str, prompt: Prompt, sf: list[int] | list[None], **given: object
 ) -> list[GenerationRequest]:
     """Requests that differ in sf alone: also a seed that is drawn is the same for all."""
+    given["input_reference"] = prompt.reference
     first = known.request(model, prompt.text, **given, sf=sf[0])
     return [known.request(model, prompt.text, **given | {"seed": first.seed}, sf=each) for each in sf]
 

@@ -61,7 +61,7 @@ def evaluate(
     first = _requests(model, catalogue, plan, 0)
     _check(model, first)
     total = len(plan.prompts) * len(first)
-    generate(model, catalogue.request(model.entry.name, plan.prompts[0].text, steps=2, sf=2, seed=0))  # is always slow
+    generate(model, first[0].model_copy(update={"steps": 2}), image=plan.prompts[0].picture(first[0]))  # is always slow
     pairs: list[Pair] = []
     sheets: list[Path] = []
     for number, prompt in enumerate(plan.prompts):
@@ -82,8 +82,9 @@ def _told(progress: Callable[[int, int], None], before: int, total: int, done: i
 
 def _requests(model: LoadedModel, catalogue: Catalogue, plan: Plan, number: int) -> list[GenerationRequest]:
     """Of one prompt: uncached first, then each sf. Another prompt has another seed."""
-    text = plan.prompts[number].text
-    plain = catalogue.request(model.entry.name, text, **plan.settings, seed=plan.seed + number)
+    prompt, seed = plan.prompts[number], plan.seed + number
+    given = plan.settings | {"seed": seed, "input_reference": prompt.reference}
+    plain = catalogue.request(model.entry.name, prompt.text, **given)
     uncached = plain.model_copy(update={"sf": max(2, plain.steps)})
     return [uncached, *(plain.model_copy(update={"sf": sf}) for sf in plan.sf)]
 
@@ -118,13 +119,14 @@ def _measure(
     done: Callable[[int], None],
 ) -> None:
     """Run one prompt and keep its pairs as JSON, and its contact sheet."""
-    uncached = generate(model, requests[0])
+    image = prompt.picture(requests[0])
+    uncached = generate(model, requests[0], image=image)
     clip_uncached = measures.clip and measures.clip(uncached.frames, prompt.text)
     sheet = {f"uncached: {prompt.text}": uncached.frames}
     pairs = []
     for number, request in enumerate(requests[1:], start=1):
         done(number)
-        run = generate(model, request)
+        run = generate(model, request, image=image)
         pairs.append(_pair(prompt, request, uncached, run, measures, clip_uncached))
         sheet[f"sf={request.sf}, {pairs[-1].speedup:.2f}x, {pairs[-1].psnr:.1f} dB"] = run.frames
     save_contact_sheet(kept.with_suffix(".png"), sheet)

@@ -10,6 +10,7 @@ from workers.generation import Generation, Watcher, generate
 from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel
 from workers.picture import write_png
+from workers.prompts import Prompt
 from workers.video import write_mp4
 
 
@@ -23,19 +24,23 @@ class Written:
 
 
 def generate_files(
-    model: LoadedModel, groups: Sequence[Sequence[GenerationRequest]], output: Path, step_done: Callable[[], None]
+    model: LoadedModel,
+    prompts: Sequence[Prompt],
+    groups: Sequence[Sequence[GenerationRequest]],
+    output: Path,
+    step_done: Callable[[], None],
 ) -> Iterator[Written]:
-    """Run groups of requests that differ in sf alone, and say what was written as it is.
+    """Run groups of requests, one for each prompt, that differ in sf alone, and say what was written as it is.
 
     output: the file, when there is one request; else a folder, which gets a file for each request and, for a group of
         several, a contact sheet with a row for each.
     """
     still = model.family.media == "image"
     several = len(groups) > 1 or len(groups[0]) > 1
-    for number, group in enumerate(groups):
+    for number, (prompt, group) in enumerate(zip(prompts, groups, strict=True)):
         shown: dict[str, Video] = {}
         for request in group:
-            generation = generate(model, request, Watcher(step=lambda *_: step_done()))
+            generation = generate(model, request, Watcher(step=lambda *_: step_done()), prompt.picture(request))
             path = output / f"{number:03d}-sf{request.sf}.{'png' if still else 'mp4'}" if several else output
             path.parent.mkdir(parents=True, exist_ok=True)
             if still:

@@ -12,7 +12,6 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.reference import MOST_PIXELS, fitted
 from service.settings import Settings
 from tests.service.conftest import CATALOGUE, settings_in
 from tests.service.fake_worker import FakeWorker
@@ -22,6 +21,7 @@ from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import JobState
 from workers.jobs.queue import JobQueue
 from workers.metrics import Metrics
+from workers.reference import MOST_PIXELS, fitted
 from workers.shutdown import Shutdown
 
 MODELS = CATALOGUE + "".join(

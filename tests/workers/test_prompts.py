@@ -1,10 +1,13 @@
 """Prompt files in the formats that people have."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from tests.workers.factories import a_request
 from workers.jobs.errors import InvalidRequest
 from workers.prompts import Prompt, read_prompts
 
@@ -56,3 +59,19 @@ def test_a_file_that_is_not_what_its_ending_says_is_refused_by_name(
     with pytest.raises(InvalidRequest, match=words) as error:
         read_prompts(path)
     assert str(path) in str(error.value)
+
+
+def test_a_line_may_name_the_image_of_its_first_frame(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "frame.png")
+    path = written(tmp_path, "p.txt", "a\tframe.png\nb\n")
+    animated, plain = read_prompts(path)
+    assert (animated, plain) == (Prompt("a", image=tmp_path / "frame.png"), Prompt("b"))
+    assert animated.reference == hashlib.sha256((tmp_path / "frame.png").read_bytes()).hexdigest()
+    picture = animated.picture(a_request())
+    assert picture is not None and (picture.size, picture.getpixel((0, 0))) == ((96, 96), (255, 0, 0))
+    assert (plain.reference, plain.picture(a_request())) == (None, None)
+
+
+def test_an_image_that_is_missing_is_refused_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"there is no image .*frame\.png"):
+        read_prompts(written(tmp_path, "p.txt", "a\tframe.png\n"))
