@@ -27,7 +27,7 @@ class Metrics:
             "From a request's headers to the last byte of its answer.",
             ["route", "method"],
             registry=self.registry,
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600),
         )
         self._submitted = Counter(
             "scalingcache_jobs_submitted_total", "Jobs accepted.", ["model", "priority"], registry=self.registry
