@@ -54,7 +54,7 @@ def resampled(model: LoadedModel, known: Coefficients, request: GenerationReques
         return [levels[part] for part in slices(model.segments(run), steps)]
 
     measured = sigmas(known.key.steps)
-    alphas = known.alpha.split([len(levels) for levels in measured])
+    alphas = torch.split(known.alpha, [len(levels) for levels in measured])
     experts = zip(alphas, measured, sigmas(request.steps), strict=True)
     return torch.cat([resample(alpha, levels, wanted) for alpha, levels, wanted in experts])
 

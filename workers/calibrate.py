@@ -85,7 +85,8 @@ def _sample(
     segments = tuple(model.segments(request))
     if path.exists():
         with np.load(path) as stored:
-            return Sample(*(torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho")), segments)
+            energy, cross, rho = (torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho"))
+            return Sample(energy, cross, rho, segments)
     blocks = len(model.family.layout().blocks(model.pipeline.transformer))
     recorder = Recorder(blocks, segments=segments)
     watcher = Watcher(step=lambda index, _kind, _seconds: step_done(index + 1))
