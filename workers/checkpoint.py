@@ -1,6 +1,7 @@
 """How a checkpoint is read: safetensors only, no code from it, in the types that the catalogue says."""
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,12 @@ _TORCHAO = {
     "float8_weight_only": "Float8WeightOnlyConfig",
     "float8_dynamic": "Float8DynamicActivationFloat8WeightConfig",
 }
+
+
+def check_folder(entry: ModelEntry) -> None:
+    """Raise `ModelLoadFailed` for a path that is no folder: diffusers would take it for a hub id, and say that."""
+    if Path(entry.source).is_absolute() and not Path(entry.source).is_dir():
+        raise ModelLoadFailed("there is no such folder")
 
 
 def options(entry: ModelEntry) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from diffusers import DiffusionPipeline
 
 from workers import switches
+from workers.checkpoint import check_folder
 from workers.fingerprint import fingerprint
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
@@ -96,6 +97,7 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
     known = None
     with _named(entry):
         switches.check_device(entry)
+        check_folder(entry)
         pipeline = family.load(entry)
         pipeline.set_progress_bar_config(disable=True)
         switches.fuse_loras(pipeline, entry)

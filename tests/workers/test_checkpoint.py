@@ -26,6 +26,11 @@ def broken(micro_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(micro_folder, tmp_path / "broken"))
 
 
+def test_a_folder_that_is_not_there_is_not_taken_for_a_hub_id(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadFailed, match=r"model micro-wan from .*/nowhere: there is no such folder"):
+        load_model(micro_entry(tmp_path / "nowhere"), Wan())
+
+
 def test_a_checkpoint_in_pickles_is_refused(broken: Path) -> None:
     torch.save(load_file(broken / WEIGHTS), broken / "transformer/diffusion_pytorch_model.bin")
     (broken / WEIGHTS).unlink()

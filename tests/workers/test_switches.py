@@ -17,6 +17,7 @@ from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.loaded import LoadedModel, load_model
 from workers.models.wan import Wan
 from workers.scalingcache.coefficients import Coefficients
+from workers.switches import apply
 
 
 def calibrated(model: LoadedModel) -> LoadedModel:
@@ -172,6 +173,13 @@ def test_a_lora_of_another_model_is_refused(micro_folder: Path, tmp_path: Path) 
 def test_a_switch_that_cannot_be_had_is_refused_by_name(micro_folder: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelLoadFailed, match=f"model micro-wan from .*{said}"):
         loaded(micro_folder, **changes)
+
+
+def test_a_switch_that_the_model_does_not_have_is_refused_by_name(micro: LoadedModel) -> None:
+    micro.pipeline.vae = torch.nn.Identity()
+    entry = micro.entry.model_copy(update={"vae_tiling": True})
+    with pytest.raises(ModelLoadFailed, match="vae_tiling: Identity has no enable_tiling"):
+        apply(micro.pipeline, [micro.pipeline.transformer], entry)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has what the test wants to be missing")
