@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 
 from workers.acceleration import accelerate
 from workers.contact_sheet import save_contact_sheet
-from workers.evaluation import Evaluation, Pair, summarise
+from workers.evaluation import Evaluation, EvaluationError, Pair, summarise
 from workers.fidelity import psnr, ssim
 from workers.figures import save_curve
 from workers.generation import Generation, generate
@@ -58,6 +59,8 @@ def evaluate(
     progress: told (generations done, generations in all). Raises `CoefficientsMismatch` before the first generation
     when the model cannot be accelerated as planned, and what a generation raises.
     """
+    if find_spec("skimage") is None:
+        raise EvaluationError("SSIM needs scikit-image: pip install 'scalingcache-serve[evaluate]'")
     first = _requests(model, catalogue, plan, 0)
     _check(model, first)
     total = len(plan.prompts) * len(first)
@@ -121,7 +124,7 @@ def _measure(
     """Run one prompt and keep its pairs as JSON, and its contact sheet."""
     image = prompt.picture(requests[0])
     uncached = generate(model, requests[0], image=image)
-    clip_uncached = measures.clip and measures.clip(uncached.frames, prompt.text)
+    clip_uncached = None if measures.clip is None else measures.clip(uncached.frames, prompt.text)
     sheet = {f"uncached: {prompt.text}": uncached.frames}
     pairs = []
     for number, request in enumerate(requests[1:], start=1):

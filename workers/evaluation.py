@@ -15,7 +15,7 @@ _RESAMPLES = 2000
 
 
 class EvaluationError(ScalingCacheError):
-    """An evaluation's result file is broken; the message names it."""
+    """An evaluation cannot be made or read; the message says why."""
 
     code = "evaluation_error"
 

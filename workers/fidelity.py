@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 Video = NDArray[np.uint8]  # [frames, height, width, 3]
 
@@ -18,5 +17,8 @@ def psnr(video: Video, reference: Video) -> float:
 
 def ssim(video: Video, reference: Video) -> float:
     """Structural similarity, the mean over frames; 1 when they are equal."""
+    # scipy and more come with it, 200 MiB that only who measures needs.
+    from skimage.metrics import structural_similarity
+
     pairs = zip(video, reference, strict=True)
     return float(np.mean([structural_similarity(a, b, channel_axis=-1, data_range=255) for a, b in pairs]))

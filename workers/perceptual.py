@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -67,13 +68,14 @@ class Lpips:
         return total
 
 
-def _picture(frame: np.ndarray) -> Tensor:
+def _picture(frame: NDArray[np.uint8]) -> Tensor:
     values = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
     return (values - torch.tensor(_SHIFT).view(1, 3, 1, 1)) / torch.tensor(_SCALE).view(1, 3, 1, 1)
 
 
 def _unit(features: Tensor) -> Tensor:
-    return features / (features.norm(dim=1, keepdim=True) + 1e-10)
+    length: Tensor = features.norm(dim=1, keepdim=True)
+    return features / (length + 1e-10)
 
 
 class ClipScore:
