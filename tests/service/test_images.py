@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from demo.embedded_redis import EmbeddedRedis
+from service.app import create_app
 from service.settings import Settings
 from tests.service.conftest import settings_in
 from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
@@ -103,6 +105,23 @@ def test_when_one_image_fails_the_call_fails_with_its_error_and_the_others_are_c
     assert "too little memory" in error["message"]
     assert response.headers["x-should-retry"] == "false"
     assert worker.queue.depth(IMAGE_MODEL).queued == 0
+
+
+def test_who_waits_for_images_does_not_notice_that_redis_was_away(
+    settings: Settings, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.waiting.POLL_SECONDS", 0.01)  # so that it asks while Redis is away
+    own = settings.model_copy(update={"redis_url": own_redis.url})
+    queue = JobQueue(own.redis_url)
+    with TestClient(create_app(own)) as client, ThreadPoolExecutor(1) as pool:
+        answer = waiting(client, pool, queue, n=1)
+        own_redis.kill()
+        for _ in range(3):
+            assert client.get("/readyz").status_code == 503
+        own_redis.start()
+        image_worker(own, queue).run_one()
+        assert answer.result(timeout=30).status_code == 200
+    queue.close()
 
 
 def test_an_image_that_was_cancelled_says_so(client: TestClient, worker: FakeWorker) -> None:
