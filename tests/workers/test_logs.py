@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: FLUX's own pipeline with a prompt longer than its tokenizer takes: in a script, then as a worker's process sets it up.
+#: FLUX's own pipeline with a prompt longer than its tokenizer takes: in a script, then as in a worker's process.
 TOO_LONG = """
 import sys
 from pathlib import Path
