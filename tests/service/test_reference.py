@@ -107,19 +107,16 @@ def test_an_image_too_many_or_none_is_refused_naming_the_model(
     assert queue.depth(model).queued == 0
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """One piece of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def bomb(width: int, height: int) -> bytes:
     """A PNG of a few hundred bytes whose header promises that many pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        + chunk(b"IEND", b"")
-    )
+    pieces = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0" * 1000)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pieces)
 
 
 UNREADABLE = {
@@ -229,9 +226,6 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
 
 
 def test_a_compressed_text_chunk_without_end_is_refused() -> None:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     png = a_file()
     swollen = png[:33] + chunk(b"zTXt", b"k\0\0" + zlib.compress(b"\0" * 50_000_000)) + png[33:]
     with pytest.raises(InvalidRequest, match="cannot be read"):

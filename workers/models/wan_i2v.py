@@ -18,8 +18,11 @@ class WanImageToVideo(Wan):
     input_reference = "required"
 
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
+        import torch
         from diffusers import WanImageToVideoPipeline
 
         from workers.checkpoint import options
 
-        return self.fitting(WanImageToVideoPipeline.from_pretrained(entry.source, **options(entry)))
+        read = options(entry)
+        read["dtype"]["image_encoder"] = torch.float32  # As its model card loads it.
+        return self.fitting(WanImageToVideoPipeline.from_pretrained(entry.source, **read))
