@@ -187,7 +187,7 @@ def _model(name: str | None, media: Media, catalogue: Catalogue) -> ModelEntry:
         if name is None or entry.name == name:
             return entry
     allowed = f"allowed: {', '.join(entry.name for entry in served)}" if served else f"no {media} model is served here"
-    if name in catalogue.entries:
+    if name is not None and name in catalogue.entries:
         made = catalogue.family(name).media
         raise InvalidRequest("model", f"model {name!r} makes {made}s, by POST {CALLS[made]}; {allowed}")
     raise ModelNotFound("model", f"model {name!r} does not exist; {allowed}" if name else allowed)

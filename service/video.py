@@ -139,7 +139,9 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
 
 
 def speedup_of(report: RunReport | None) -> Speedup | None:
-    return report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated)
+    if report is None:
+        return None
+    return Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated)
 
 
 def poll_after_ms(video: Video) -> int:
