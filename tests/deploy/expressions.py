@@ -10,7 +10,7 @@ import yaml
 from tests.deploy.tools import ROOT
 
 #: What Grafana puts in place of its variables.
-VARIABLES = {"$__rate_interval": "1m", "$__range": "10m", "$model": ".*", "$sf": ".*"}
+VARIABLES = {"$__rate_interval": "10m", "$__range": "10m", "$model": ".*", "$sf": ".*"}
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 

@@ -121,14 +121,15 @@ def observed(folder: Path, redis_url: str, catalogue: Path) -> Iterator[Promethe
     settings = Settings(redis_url=redis_url, artifacts=folder / "artifacts", catalogue=catalogue, port=0)
     with ExitStack() as undo:
         worker = WorkerProcess(
-            "workers", redis_url, folder, "run", catalogue=catalogue, metrics_port=port, torch_threads=1
-        )
+            "workers", redis_url, folder, "run", catalogue=catalogue, metrics_port=port, torch_threads=1,
+            lease_seconds=60,  # A machine with much to do must not lose a job here.
+        )  # fmt: skip
         undo.enter_context(worker)
         service = undo.enter_context(served(settings))
         targets = {"service:8000": service.address.removeprefix("http://"), "worker:9100": f"127.0.0.1:{port}"}
         watcher = undo.enter_context(prometheus(folder, targets))
         client = undo.enter_context(httpx.Client(base_url=service.address, timeout=30))
-        wait_until(lambda: worker.logged("models loaded"), seconds=120, what="models loaded")
+        wait_until(lambda: worker.logged("models loaded"), seconds=300, what="models loaded")
         wait_until(lambda: watcher.value('sum(scalingcache_worker_state{state="idle"})') == 1, what="first scrapes")
         for round_ in (1, 2):  # Prometheus sees an increase only between two scrapes of a series.
             _run_jobs(client, redis_url, catalogue)
@@ -167,7 +168,7 @@ def _wait(client: httpx.Client, made: httpx.Response | str, status: str) -> None
         assert made.status_code == 200, made.text
         made = made.json()["id"]
     url = f"/v1/videos/{made}"
-    wait_until(lambda: client.get(url).json()["status"] in ("completed", "failed"), seconds=120, what=url)
+    wait_until(lambda: client.get(url).json()["status"] in ("completed", "failed"), seconds=300, what=url)
     shown = client.get(url).json()
     assert shown["status"] == status, json.dumps(shown)
 

@@ -91,13 +91,13 @@ def test_they_run_a_job_and_stop_in_time(folder: Path, service_image: Image, wor
         service = undo.enter_context(stack.started("service", service_image))
         worker = undo.enter_context(stack.started("worker-demo", worker_image))
         for process in (redis, service, worker):
-            wait_until(process.healthy, seconds=180, what=f"{process.name} is healthy")
+            wait_until(process.healthy, seconds=300, what=f"{process.name} is healthy")
 
         with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30) as client:
             wish = {"prompt": "a red circle", "steps": 4, "frames": 5, "size": "64x64"}
             video = client.post("/v1/videos", json=wish).raise_for_status().json()
             url = f"/v1/videos/{video['id']}"
-            done = wait_until(lambda: ended(client, url), seconds=180, what=url)
+            done = wait_until(lambda: ended(client, url), seconds=300, what=url)
             assert done["status"] == "completed", done
             assert client.get(f"{url}/content").content[4:8] == b"ftyp"
 

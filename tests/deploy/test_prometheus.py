@@ -80,9 +80,9 @@ def test_the_counts_are_those_of_the_jobs_that_ran(watched: Prometheus) -> None:
     }
     assert watched.value("sum(scalingcache_queued_jobs_cancelled_total)") == 2
     assert watched.value("sum(scalingcache_jobs_submitted_total)") == 14  # The two that fail came past the service.
-    assert watched.value('scalingcache_acceleration_total{engaged="true"}') == 6
-    assert watched.value('scalingcache_acceleration_total{reason="not_requested"}') == 2
-    assert watched.value('scalingcache_acceleration_total{reason="not_calibrated"}') == 2
+    assert watched.value('sum(scalingcache_acceleration_total{engaged="true"})') == 6
+    assert watched.value('sum(scalingcache_acceleration_total{reason="not_requested"})') == 2
+    assert watched.value('sum(scalingcache_acceleration_total{reason="not_calibrated"})') == 2
 
 
 def test_time_is_saved_where_steps_were_predicted(watched: Prometheus) -> None:
