@@ -24,7 +24,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "field of a later version": ({"deadline_seconds": 5}, "deadline_seconds", ["unknown field 'deadline_seconds'"]),
     "unknown field of null": ({"sff": None}, "sff", ["unknown field 'sff'"]),
     "webhook": ({"webhook_url": "http://x"}, "webhook_url", ["unknown field 'webhook_url'"]),
-    "target speedup": ({"target_speedup": 2}, "target_speedup", ["unknown field 'target_speedup'"]),
+    "target speedup not evaluated": (
+        {"target_speedup": 2},
+        "target_speedup",
+        ["target_speedup 2", "wan-test has no evaluation"],
+    ),
     "size without x": ({"size": "96"}, "size", ["size '96'"]),
     "size zero": ({"size": "0x96"}, "size", ["size '0x96'"]),
     "size off the grid": ({"size": "97x96"}, "size", ["97x96", "multiple of 16", "128"]),
