@@ -29,6 +29,7 @@ EMPTY = {
 #: Series that alerts read and that are not there while all is well.
 QUIET = {
     "scalingcache:speedup_ratio:mean30m": "needs three jobs of one sf",
+    'scalingcache_workers{state="loading"}': "the worker has loaded its models",
 }
 
 
