@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.contact_sheet import save_contact_sheet
-from bench.fidelity import Video, psnr, ssim
 from demo.embedded_redis import RedisServerMissing
 from demo.stack import Stack, StackFailed, running_stack
+from workers.contact_sheet import save_contact_sheet
+from workers.fidelity import Video, psnr, ssim
 from workers.video import read_mp4
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 SIZE = 96
 """Side of a clip in pixels."""
-FRAMES = 45
+FRAMES = 33
 """Frames of a clip; 4k + 1, as the causal VAE wants."""
 
 COLOURS: dict[str, tuple[float, float, float]] = {
@@ -211,8 +211,9 @@ def render(spec: ClipSpec, frames: Tensor | None = None) -> Tensor:
 def _daylight(x: Tensor, y: Tensor, progress: Tensor) -> Tensor:
     """The light of every scene, [3, frames, SIZE, SIZE], to be added: from the left, warm below, cool above, rising.
 
-    A transformer with rotary positions knows how far apart two tokens are, not where they are. At high noise, where a
-    clip's motion is decided, this light is what tells it: where in the picture, and when in the clip.
+    A transformer with rotary positions is told how far apart two tokens are, not where they are, and without a reason
+    it does not find out. This light is a reason: a model trained with it places it exactly, even in pure noise, and
+    from there can tell the left of a picture, where something that moves to the right begins.
     """
     across, down = (0.5 - x / SIZE) * 0.24, (y / SIZE - 0.5) * 0.2
     rising = (progress - 0.5) * 0.16

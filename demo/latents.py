@@ -13,7 +13,7 @@ from demo.clips import render, to_model_range, training_spec
 from demo.progress import WORK, Progress, load_state, save_atomically
 from demo.train_vae import trained_vae
 
-CLIPS = 3072
+CLIPS = 4096
 SHARD = 128
 FOLDER = WORK / "latents"
 
@@ -22,7 +22,7 @@ class Latents(NamedTuple):
     """Normalised latents of all training clips: clip number = its seed."""
 
     values: Tensor
-    """float16 [CLIPS, 8, 12, 12, 12] (channels, frames, height, width): mean 0 and deviation 1 per channel."""
+    """float16 [CLIPS, 8, 9, 12, 12] (channels, frames, height, width): mean 0 and deviation 1 per channel."""
     mean: list[float]
     std: list[float]
 

@@ -18,8 +18,8 @@ STATE = WORK / "vae.pt"
 SEED = 20261123
 FRAME_STEPS, FRAME_BATCH = 800, 8
 """Batches are per process."""
-CLIP_STEPS, CLIP_BATCH = 1100, 1
-CLIP_KINDS = ((13, 64), (25, 48), (45, 32))
+CLIP_STEPS, CLIP_BATCH = 1600, 1
+CLIP_KINDS = ((13, 64), (25, 48), (33, 40))
 """(frames, side of the crop), in turn: without long clips, quality decays along a video."""
 STEPS = FRAME_STEPS + CLIP_STEPS
 MUON_RATE, ADAM_RATE = 8e-3, 1e-3
