@@ -29,8 +29,6 @@ from workers.models.catalogue import Catalogue
 from workers.perceptual import ClipScore, Lpips
 from workers.prompts import Prompt
 
-_MOST_DECIBELS = 100.0  # of a PSNR, so that equal results leave means finite
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -156,7 +154,7 @@ def _pair(
         reason=report.reason,
         speedup=uncached.report.timings["denoise"] / report.timings["denoise"],
         predicted_step_cost=(report.predicted_step_seconds or 0.0) / report.full_step_seconds,
-        psnr=min(_MOST_DECIBELS, psnr(run.frames, uncached.frames)),
+        psnr=psnr(run.frames, uncached.frames),
         ssim=ssim(run.frames, uncached.frames),
         lpips=measures.lpips and measures.lpips(run.frames, uncached.frames),
         clip=measures.clip and measures.clip(run.frames, prompt.text),

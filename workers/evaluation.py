@@ -32,7 +32,7 @@ class Pair(Frozen):
     """One prompt with one sf, against its uncached run with the same seed.
 
     speedup: uncached over accelerated denoise time. predicted_step_cost: in full steps.
-    psnr: dB, at most 100, which is also what equal results get. ssim, lpips: means over frames.
+    psnr: dB, where an equal frame counts as 100. psnr, ssim, lpips: means over frames.
     clip: 100 · cosine of prompt and frames, of the accelerated run; `clip_uncached` of the other.
     """
 

@@ -5,14 +5,16 @@ from numpy.typing import NDArray
 
 Video = NDArray[np.uint8]  # [frames, height, width, 3]
 
+MOST_DECIBELS = 100.0  # of a frame: one that is equal, as a given first frame may be, must not make the mean infinite
+
 
 def psnr(video: Video, reference: Video) -> float:
-    """Peak signal-to-noise ratio in dB, the mean over frames; infinite when they are equal."""
+    """Peak signal-to-noise ratio in dB, the mean over frames, of which one that is equal counts as 100."""
     # uint8 differences wrap around: cast before subtracting.
     squared = (video.astype(np.float64) - reference.astype(np.float64)) ** 2
     per_frame = squared.mean(axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
-        return float(np.mean(10 * np.log10(255.0**2 / per_frame)))
+        return float(np.mean(np.minimum(MOST_DECIBELS, 10 * np.log10(255.0**2 / per_frame))))
 
 
 def ssim(video: Video, reference: Video) -> float:
