@@ -115,8 +115,9 @@ def run_pipeline(
     with ExitStack() as attachments:
         attachments.callback(setattr, pipeline, "scheduler", pipeline.scheduler)
         pipeline.scheduler = scheduler
-        if pipeline is not model.pipeline:  # Only the loaded one knows what of it is offloaded.
-            attachments.callback(model.pipeline.maybe_free_model_hooks)
+        # A pipeline sends offloaded weights back at its end alone, which a cancelled run does not reach; and only the
+        # loaded one knows what of it is offloaded.
+        attachments.callback(model.pipeline.maybe_free_model_hooks)
         for transformer in family.transformers(pipeline):
             attachments.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
             if method is not None:

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from tests.workers.caching.test_transformer import request
 from tests.workers.micro_wan import BLOCKS, micro_entry
-from workers.generation import generate
-from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
+from workers.generation import Watcher, generate
+from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed
 from workers.loaded import LoadedModel, load_model
 from workers.models.wan import Wan
 from workers.scalingcache.coefficients import Coefficients
@@ -117,6 +117,18 @@ def test_acceleration_works_with_model_offload(micro_folder: Path, micro: Loaded
     model = loaded(micro_folder)
     model.pipeline.enable_model_cpu_offload(device="cpu")  # The hooks, without a device to bring anything to.
     assert_accelerates_alike(model, micro)
+
+
+def test_a_cancelled_run_leaves_no_offloaded_weights_on_the_device(micro_folder: Path) -> None:
+    def cancel(*_: object) -> None:
+        raise JobCancelled("enough")
+
+    model = loaded(micro_folder)
+    model.pipeline.enable_model_cpu_offload(device="cpu")
+    hooks = model.pipeline._all_hooks
+    with pytest.raises(JobCancelled):
+        generate(model, request(), Watcher(step=cancel))
+    assert model.pipeline._all_hooks is not hooks  # diffusers makes new ones when it has sent all weights back
 
 
 @pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is an extra")
