@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from workers.generation import Watcher, run_pipeline
+from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
@@ -52,7 +53,12 @@ class Calibration:
 
 
 def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, int], None]) -> Coefficients:
-    """Run every prompt with every seed and reduce the recordings. progress: told (steps done, steps in all)."""
+    """Run every prompt with every seed and reduce the recordings. progress: told (steps done, steps in all).
+
+    Raises `InvalidRequest` when some prompts have an image and others none: no coefficients hold for both.
+    """
+    if len({prompt.image is None for prompt in what.prompts}) > 1:
+        raise InvalidRequest("prompts", "prompts: either all have an image, or none; measure one kind at a time")
     model = load_model(catalogue.entry(what.model), catalogue.family(what.model), coefficients=False)
     steps = what.steps or model.entry.defaults.steps
     runs = [

@@ -59,14 +59,15 @@ def evaluate(
     """
     if find_spec("skimage") is None:
         raise EvaluationError("SSIM needs scikit-image: pip install 'scalingcache-serve[evaluate]'")
-    first = _requests(model, catalogue, plan, 0)
-    _check(model, first)
+    planned = [_requests(model, catalogue, plan, number) for number in range(len(plan.prompts))]
+    for requests in planned:
+        _check(model, requests)
+    first = planned[0]
     total = len(plan.prompts) * len(first)
     generate(model, first[0].model_copy(update={"steps": 2}), image=plan.prompts[0].picture(first[0]))  # is always slow
     pairs: list[Pair] = []
     sheets: list[Path] = []
-    for number, prompt in enumerate(plan.prompts):
-        requests = _requests(model, catalogue, plan, number)
+    for number, (prompt, requests) in enumerate(zip(plan.prompts, planned, strict=True)):
         kept = plan.work / _identity(model, requests, measures)
         if not kept.with_suffix(".json").exists():
             told = partial(_told, progress, number * len(first), total)
@@ -107,6 +108,8 @@ def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: M
         "requests": [r.model_dump() for r in requests],
         "coefficients": known and [known.alpha.tolist(), known.kappa, known.max_skip, known.final_full_steps],
         "measures": [measures.lpips is not None, measures.clip is not None],
+        "switches": model.entry.shown(),
+        "machine": _machine(model),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
 
@@ -176,12 +179,20 @@ def _evaluation(model: LoadedModel, request: GenerationRequest, pairs: list[Pair
         provenance={
             "command": " ".join(["python -m workers", *sys.argv[1:]]),
             "date": datetime.now(UTC).date().isoformat(),
-            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
-            "threads": str(torch.get_num_threads()),
-            "torch": torch.__version__,
-            "diffusers": diffusers.__version__,
+            **_machine(model),
         },
     )
+
+
+def _machine(model: LoadedModel) -> dict[str, str]:
+    """What the times depend on beside the model."""
+    device = model.entry.device
+    return {
+        "device": platform.machine() if device == "cpu" else torch.cuda.get_device_name(device),
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+    }
 
 
 def save_evaluation(evaluation: Evaluation, sheet: Path, destination: Path) -> list[Path]:

@@ -160,7 +160,7 @@ def test_evaluate_pairs_each_sf_with_an_uncached_run_and_the_catalogue_tells_the
     assert Catalogue.read(catalogue).evaluation("micro-wan") == found
 
 
-def test_an_interrupted_evaluation_goes_on_and_other_coefficients_start_it_anew(
+def test_an_interrupted_evaluation_goes_on_and_other_coefficients_or_switches_start_it_anew(
     catalogue: Path, tmp_path: Path
 ) -> None:
     calibrate(catalogue, tmp_path)
@@ -176,6 +176,9 @@ def test_an_interrupted_evaluation_goes_on_and_other_coefficients_start_it_anew(
     replace(other, kappa=other.kappa * 3).save(path)
     evaluate(catalogue, tmp_path)
     assert len(list((tmp_path / "evaluated").glob("*.json"))) == 4
+    catalogue.write_text(catalogue.read_text().replace('dtype = "float32"', 'dtype = "bfloat16"'))
+    evaluate(catalogue, tmp_path)  # The weights keep their fingerprint in another type, the results do not.
+    assert len(list((tmp_path / "evaluated").glob("*.json"))) == 6
 
 
 def test_an_evaluation_that_could_accelerate_nothing_ends_before_it_begins(catalogue: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.workers import micro_wan_variants as variants
 from tests.workers.test_commands import run
 from workers.evaluation import Evaluation
+from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.scalingcache.coefficients import Coefficients
 from workers.video import read_mp4
 
@@ -73,3 +74,24 @@ def test_calibrate_evaluate_and_generate(
     output = run("generate", *common, "--prompt", "red circle", "--sf", "2", "--seed", "3", *frame, "-o", str(video))
     assert read_mp4(video).shape == (5, 64, 64, 3)
     assert "other_settings" not in output
+
+
+def test_prompts_with_and_without_an_image_are_not_measured_together(tmp_path: Path) -> None:
+    variants.save_micro_ti2v(tmp_path / "checkpoint")
+    variants.a_picture(100, 70).save(tmp_path / "frame.png")
+    prompts = tmp_path / "prompts.txt"
+    catalogue = tmp_path / "models.toml"
+    checkpoint = tmp_path / "checkpoint"
+    catalogue.write_text(CATALOGUE.format(family="wan-ti2v", folder=checkpoint, steps=STEPS, more=""))
+    common = ["--model", "micro", "--catalogue", str(catalogue), "--prompts", str(prompts)]
+
+    prompts.write_text("red circle\nred circle\tframe.png\n")
+    with pytest.raises(InvalidRequest, match="all have an image, or none"):
+        run("calibrate", *common, "--seeds", "1", "--work", str(tmp_path / "calibration"))
+
+    prompts.write_text("red circle\n")
+    run("calibrate", *common, "--seeds", "1", "--work", str(tmp_path / "calibration"))
+    prompts.write_text("red circle\nred circle\tframe.png\n")
+    with pytest.raises(CoefficientsMismatch, match="input_reference: measured on False"):
+        run("evaluate", *common, "--sf", "2", "--work", str(tmp_path / "evaluation"))
+    assert not (tmp_path / "evaluation").exists()
