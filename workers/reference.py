@@ -32,6 +32,7 @@ def fitted(content: bytes, width: int, height: int) -> bytes:
         raise unreadable() from None
     if mode == "RGBA":
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    picture.info.clear()  # Pillow would write a colour profile, of any size, into the new file.
     file = BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()

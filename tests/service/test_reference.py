@@ -195,7 +195,7 @@ def test_an_image_is_turned_as_its_exif_says_and_keeps_nothing_else() -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a secret"  # orientation: to be turned clockwise
     file = io.BytesIO()
-    image.save(file, "JPEG", exif=exif, quality=95)
+    image.save(file, "JPEG", exif=exif, icc_profile=b"another secret", quality=95)
     png = fitted(file.getvalue(), 32, 64)
     assert opened(png).getpixel((16, 4))[2] > 200 and opened(png).getpixel((16, 60))[0] > 200  # type: ignore[index]
     assert b"secret" not in png

@@ -66,9 +66,9 @@ class ArtifactStore:
         Arrivals of the same request may do this at the same time, with the same content.
         """
         folder = self._attempt_folder(tenant, job_id, INPUT)
-        folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{secrets.token_hex(8)}.tmp"
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(content)
             _sync_and_hash(partial)
             partial.rename(folder / _REFERENCE)

@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,17 @@ def test_a_really_full_disk_is_storage_full(store: ArtifactStore, tmp_path: Path
     with pytest.raises(StorageFull):
         store.publish("acme", JOB, TOKEN, "video.mp4", write, "video/mp4")
     assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_an_image_that_finds_no_room_is_storage_full_and_leaves_nothing(store: ArtifactStore, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(StorageFull):
+            store.keep_reference("acme", JOB, bytes(11))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files(tmp_path) == []
 
 
 def test_another_error_of_the_writer_passes_through(store: ArtifactStore, tmp_path: Path) -> None:
