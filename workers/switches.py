@@ -29,6 +29,8 @@ def fuse_loras(pipeline: DiffusionPipeline, entry: ModelEntry) -> None:
         raise ModelLoadFailed(f"loras: {type(pipeline).__name__} takes none")
     names = [f"lora_{number}" for number in range(len(entry.loras))]
     for name, lora in zip(names, entry.loras, strict=True):
+        if getattr(pipeline, lora.transformer, None) is None:  # Some pipelines would put it into the other one.
+            raise ModelLoadFailed(f"lora {lora.source}: this model has no {lora.transformer}")
         expert = {} if lora.transformer == "transformer" else {f"load_into_{lora.transformer}": True}
         given = {"weight_name": lora.weight_name, "revision": lora.revision, "use_safetensors": True}
         try:

@@ -180,6 +180,7 @@ def test_a_lora_of_another_model_is_refused(micro_folder: Path, tmp_path: Path) 
         ({"attention_backend": "quick"}, "attention_backend quick: .*must be one of"),
         ({"attention_backend": "flash"}, "attention_backend flash: .*flash-attn"),
         ({"loras": [{"source": "nowhere.safetensors"}]}, "lora nowhere.safetensors"),
+        ({"loras": [{"source": "x.safetensors", "transformer": "transformer_2"}]}, "this model has no transformer_2"),
     ],
 )
 def test_a_switch_that_cannot_be_had_is_refused_by_name(micro_folder: Path, changes: dict[str, Any], said: str) -> None:
