@@ -41,7 +41,7 @@ def generate(
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write; a folder for several.")],
     prompt: Annotated[str | None, typer.Option(help="What the video shows.")] = None,
     prompts: Annotated[
-        Path | None, typer.Option(help="Many prompts: one a line, VBench's .json or DrawBench's .csv.", exists=True)
+        Path | None, typer.Option(help="Many prompts, as for evaluate.", exists=True, dir_okay=False)
     ] = None,
     image: Annotated[
         Path | None, typer.Option(help="First frame, with --prompt: PNG, JPEG or WebP.", exists=True, dir_okay=False)

@@ -5,7 +5,7 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
-TAKES_JOBS = ("idle", "busy", "draining")
+WELL = ("idle", "busy", "draining")
 TIMEOUT_SECONDS = 3.0
 
 
@@ -38,6 +38,6 @@ def check(host: str, port: int | None) -> str:
     )
     if state == "failed":
         raise WorkerUnwell("the worker could not load its models; its log and `python -m service status` say why")
-    if state not in TAKES_JOBS:
+    if state not in WELL:
         raise WorkerUnwell(f"the worker is {state}")
     return state

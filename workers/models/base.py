@@ -90,7 +90,9 @@ class ModelEntry(Frozen):
     vae_tiling: bool = Field(
         default=False, description="Decode in overlapping tiles: less memory, slightly other pixels."
     )
-    vae_slicing: bool = Field(default=False, description="Decode one video of a batch after the other.")
+    vae_slicing: bool = Field(
+        default=False, description="Decode one video of a batch after the other; a job is a batch of one."
+    )
     attention_backend: str | None = Field(
         default=None, description="One of diffusers' attention backends: `flash`, `sage`, `_native_cudnn` and others."
     )
