@@ -103,7 +103,7 @@ def calibrate(
     prompts: PromptsFile,
     seeds: Annotated[int, typer.Option(help="Generations for each prompt.", min=1)] = 5,
     steps: StepsOption = None,
-    max_skip: Annotated[int, typer.Option(help="Longest run of predicted steps.", min=1)] = 6,
+    max_skip: Annotated[int, typer.Option(help="Longest run of predicted steps.", min=1)] = 4,
     final_full_steps: Annotated[int, typer.Option(help="Full steps at the end.", min=0)] = 1,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The catalogue's file by default.")] = None,
     source: SourceOption = None,

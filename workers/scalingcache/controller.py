@@ -23,7 +23,7 @@ class IntervalSettings:
 
     sf: int
     kappa: float = 1.0
-    max_skip: int = 6
+    max_skip: int = 4
     final_full_steps: int = 1
 
     def __post_init__(self) -> None:
