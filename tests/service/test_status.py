@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from rich.console import Console
@@ -106,6 +107,9 @@ def test_watch_goes_on_until_ctrl_c(settings: Settings, busy: FakeWorker) -> Non
     while shown.count(b"Last failures") < 2:  # drawn, and drawn again; pytest's timeout ends the wait
         shown += os.read(screen, 65536)
     process.send_signal(signal.SIGINT)
+    with suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while os.read(screen, 65536):  # unread, its last words would keep the process from ending
+            pass
     assert process.wait(timeout=30) == 0
     os.close(screen)
     assert b"12/50" in shown
