@@ -101,7 +101,9 @@ def test_watch_goes_on_until_ctrl_c(settings: Settings, busy: FakeWorker) -> Non
     screen, terminal = pty.openpty()
     command = [sys.executable, "-m", "service", "status", "--watch"]
     variables = environment(settings) | {"TERM": "xterm", "COLUMNS": "120", "LINES": "50"}
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     process = subprocess.Popen(command, env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
+    signal.signal(signal.SIGINT, usual)
     os.close(terminal)
     shown = b""
     while shown.count(b"Last failures") < 2:  # drawn, and drawn again; pytest's timeout ends the wait
