@@ -3,11 +3,12 @@
 from collections import Counter
 from typing import Literal
 
+import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from service.parts import Parts, Service
-from workers.evaluation import Estimate, Evaluation
+from workers.evaluation import Estimate, EvaluationError
 from workers.jobs.errors import QueueUnavailable
 from workers.models.base import Defaults, Limits, ModelEntry
 
@@ -100,12 +101,17 @@ def _show(parts: Parts, entry: ModelEntry, workers: Counter[str] | None) -> Mode
         frame_multiple=family.frame_multiple,
         input_reference=family.input_reference,
         sf=SfRange(minimum=2, maximum=entry.limits.max_steps, default=entry.defaults.sf),
-        expected=_expected(parts.catalogue.evaluation(entry.name)),
+        expected=_expected(parts, entry.name),
         live_workers=None if workers is None else workers[entry.name],
     )
 
 
-def _expected(found: Evaluation | None) -> Evaluated | None:
+def _expected(parts: Parts, name: str) -> Evaluated | None:
+    try:
+        found = parts.catalogue.evaluation(name)
+    except EvaluationError as error:  # One model's broken file must not hide the other models.
+        structlog.get_logger("service").warning("evaluation unreadable", model=name, error=str(error))
+        return None
     if found is None:
         return None
     return Evaluated(

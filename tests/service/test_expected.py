@@ -51,6 +51,13 @@ def test_a_model_without_an_evaluation_promises_nothing(client: TestClient) -> N
     assert param == "target_speedup" and "wan-test has no evaluation" in message
 
 
+def test_an_evaluation_that_cannot_be_read_hides_no_model(measured: TestClient, settings: Settings) -> None:
+    (settings.catalogue.parent / "e.json").write_text('{"model": "of another version"}')
+    listed = measured.get("/v1/models")
+    assert listed.status_code == 200
+    assert [(model["id"], model["expected"]) for model in listed.json()["data"]] == [("wan-test", None)]
+
+
 @pytest.mark.parametrize(("target", "sf"), [(3, 4), (1.5, 10), ("1.2", 20)])
 def test_a_target_speedup_chooses_the_most_faithful_sf_that_reaches_it(
     measured: TestClient, target: float | str, sf: int
