@@ -1,8 +1,9 @@
-"""What `max_skip` and `final_full_steps` cost and bring: full steps and fidelity for several values of each.
+"""What `max_skip`, `final_full_steps` and κ cost and bring: full steps and fidelity for several values of each.
 
 python -m bench.interval_settings --model wan-tiny
 """
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from torch import Tensor
 
 from workers.fidelity import psnr, ssim
 from workers.generation import Watcher, run_pipeline
@@ -19,12 +21,14 @@ from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
 from workers.prompts import read_prompts
-from workers.scalingcache.coefficients import Coefficients
 from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.session import Session
+from workers.scalingcache.relay import Relay
 
-MAX_SKIP = (2, 4, 6, 8, 50)
-FINAL_FULL_STEPS = (0, 1, 2, 4)
+NO_LIMIT = 1000
+MAX_SKIP = (2, 4, 6, 8, NO_LIMIT)
+FINAL_FULL_STEPS = (0, 2, 4)
+KAPPA = (0.6, 0.4)
+"""In place of `max_skip`: tried without a limit."""
 console = Console(width=100)
 
 
@@ -47,30 +51,32 @@ def main(
         known.request(model, prompt.text, sf=sf, seed=number)
         for number, prompt in enumerate(read_prompts(prompts, limit))
     ]
-    varied = [(skip, coefficients.final_full_steps) for skip in MAX_SKIP]
-    varied += [(coefficients.max_skip, final) for final in FINAL_FULL_STEPS]
-    rows: dict[tuple[int, int], list[tuple[int, float, float]]] = {pair: [] for pair in varied}
+    own = IntervalSettings(sf, coefficients.kappa, coefficients.max_skip, coefficients.final_full_steps)
+    varied = [replace(own, max_skip=skip) for skip in MAX_SKIP]
+    varied += [replace(own, final_full_steps=final) for final in FINAL_FULL_STEPS]
+    varied += [replace(own, kappa=kappa, max_skip=NO_LIMIT) for kappa in KAPPA]
+    rows: dict[IntervalSettings, list[tuple[int, float, float]]] = {settings: [] for settings in varied}
     for request in track(requests, console=Console(stderr=True)):
-        for pair, row in compare(loaded, coefficients, request, list(rows)).items():
-            rows[pair].append(row)
-    table = Table("max_skip", "final_full_steps", "full steps", "PSNR, dB", "SSIM", title=f"{model}, sf={sf}")
-    for (skip, final), measured in rows.items():
+        for settings, row in compare(loaded, coefficients.alpha, request, varied).items():
+            rows[settings].append(row)
+    table = Table("κ", "max_skip", "final_full_steps", "full steps", "PSNR, dB", "SSIM", title=f"{model}, sf={sf}")
+    for settings, measured in rows.items():
         full, decibels, similarity = (fmean(column) for column in zip(*measured, strict=True))
-        table.add_row(str(skip), str(final), f"{full:.1f}", f"{decibels:.2f}", f"{similarity:.4f}")
+        knobs = f"{settings.kappa:g}", str(settings.max_skip), str(settings.final_full_steps)
+        table.add_row(*knobs, f"{full:.1f}", f"{decibels:.2f}", f"{similarity:.4f}")
     console.print(table)
 
 
 def compare(
-    model: LoadedModel, coefficients: Coefficients, request: GenerationRequest, varied: list[tuple[int, int]]
-) -> dict[tuple[int, int], tuple[int, float, float]]:
-    """(full steps, PSNR, SSIM) of a request for each (max_skip, final_full_steps)."""
+    model: LoadedModel, alpha: Tensor, request: GenerationRequest, varied: list[IntervalSettings]
+) -> dict[IntervalSettings, tuple[int, float, float]]:
+    """(full steps, PSNR, SSIM) of a request with each of the settings."""
     reference, _ = run_pipeline(model, request, None, Watcher())
     found = {}
-    for skip, final in varied:
-        session = Session(IntervalSettings(request.sf, coefficients.kappa, skip, final), coefficients.alpha)
+    for settings in varied:
+        session = Relay(settings, alpha, model.segments(request))
         frames, _ = run_pipeline(model, request, session, Watcher())
-        full = session.controller.decisions.count("F")
-        found[skip, final] = full, psnr(frames, reference), ssim(frames, reference)
+        found[settings] = session.decisions.count("F"), psnr(frames, reference), ssim(frames, reference)
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Annotated
 import torch
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from workers.acceleration import resampled
@@ -24,6 +25,7 @@ from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
 from workers.prompts import read_prompts
+from workers.scalingcache.coefficients import Coefficients
 
 console = Console(width=120)
 
@@ -60,7 +62,7 @@ def main(
             model, read_prompts(calibration), seeds, number, file.max_skip, file.final_full_steps,
             Path("build/calibration"),
         )  # fmt: skip
-        own = calibrate(known, what, lambda done, total: None)
+        own = measured(known, what)
         # The same rule for all, so that the coefficients alone differ.
         own = replace(own, kappa=file.kappa)
         ones = replace(own, alpha=torch.ones_like(own.alpha))
@@ -80,6 +82,13 @@ def main(
             cells = f"{row.full_steps:.1f}", f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{distance:.4f}"
             table.add_row(str(number), name, *cells)
     console.print(table)
+
+
+def measured(catalogue: Catalogue, what: Calibration) -> Coefficients:
+    """Coefficients at a number of steps, with progress."""
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"measuring with {what.steps} steps", total=None)
+        return calibrate(catalogue, what, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def compare(ways: dict[str, LoadedModel], requests: list[GenerationRequest]) -> dict[str, Row]:

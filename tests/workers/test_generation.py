@@ -7,37 +7,19 @@ import numpy as np
 import pytest
 import torch
 
+from tests.workers import micro_wan
 from tests.workers.caching.test_transformer import request
 from tests.workers.factories import a_request
-from tests.workers.micro_wan import BLOCKS
 from workers.acceleration import resampled
 from workers.generation import Watcher, _Clock, _report, generate
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed, UnsupportedPipeline
 from workers.loaded import LoadedModel, load_model
 from workers.models.wan import Wan
-from workers.scalingcache.coefficients import Coefficients
 
 
 @pytest.fixture
 def calibrated(micro: LoadedModel) -> LoadedModel:
-    steps = request().steps
-    coefficients = Coefficients(
-        key=micro.key(request()),
-        alpha=torch.full((steps, BLOCKS), 0.9, dtype=torch.float64),
-        spread=torch.zeros(steps, BLOCKS, dtype=torch.float64),
-        kappa=3.0,
-        max_skip=6,
-        final_full_steps=1,
-        estimator="pooled",
-        prompts=1,
-        seeds=1,
-        convergence=[(1, 0.0)],
-        expected_full_steps={4: 6.0},
-        expected_full_steps_literal={4: 9.0},
-        relative_change=[0.1] * steps,
-        prediction_error=[0.2] * (steps - 2),
-    )
-    return replace(micro, coefficients=coefficients)
+    return micro_wan.calibrated(micro, request())
 
 
 def test_an_accelerated_run_says_what_happened(calibrated: LoadedModel) -> None:

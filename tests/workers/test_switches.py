@@ -1,6 +1,5 @@
 """The catalogue's switches: each is put on, acceleration works with it, and what cannot be had is refused by name."""
 
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,35 +10,12 @@ import torch
 from safetensors.torch import save_file
 
 from tests.workers.caching.test_transformer import request
-from tests.workers.micro_wan import BLOCKS, micro_entry
+from tests.workers.micro_wan import BLOCKS, calibrated, micro_entry
 from workers.generation import Watcher, generate
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed
 from workers.loaded import LoadedModel, load_model
 from workers.models.wan import Wan
-from workers.scalingcache.coefficients import Coefficients
 from workers.switches import apply
-
-
-def calibrated(model: LoadedModel) -> LoadedModel:
-    """With coefficients that let it skip."""
-    steps = request().steps
-    coefficients = Coefficients(
-        key=model.key(request()),
-        alpha=torch.full((steps, BLOCKS), 0.9, dtype=torch.float64),
-        spread=torch.zeros(steps, BLOCKS, dtype=torch.float64),
-        kappa=3.0,
-        max_skip=6,
-        final_full_steps=1,
-        estimator="pooled",
-        prompts=1,
-        seeds=1,
-        convergence=[(1, 0.0)],
-        expected_full_steps={4: 6.0},
-        expected_full_steps_literal={4: 9.0},
-        relative_change=[0.1] * steps,
-        prediction_error=[0.2] * (steps - 2),
-    )
-    return replace(model, coefficients=coefficients)
 
 
 def lora(folder: Path, width: int = 24) -> Path:
@@ -58,7 +34,10 @@ def loaded(folder: Path, **changes: Any) -> LoadedModel:
 
 def assert_accelerates_alike(model: LoadedModel, plain: LoadedModel) -> None:
     """The same decisions and, up to rounding, the same frames as without the switch."""
-    generation, expected = generate(calibrated(model), request()), generate(calibrated(plain), request())
+    generation, expected = (
+        generate(calibrated(model, request()), request()),
+        generate(calibrated(plain, request()), request()),
+    )
     assert generation.report.engaged
     assert generation.report.decisions == expected.report.decisions
     assert np.abs(generation.frames.astype(int) - expected.frames.astype(int)).max() <= 1
@@ -137,7 +116,7 @@ def test_acceleration_works_with_quantized_weights_which_have_a_fingerprint_of_t
     model = loaded(micro_folder, dtype="bfloat16", quantization="int8_weight_only")
     assert type(model.pipeline.transformer.blocks[0].attn1.to_q.weight).__name__ == "Int8Tensor"
     assert model.fingerprint != plain.fingerprint
-    assert generate(calibrated(model), request()).report.engaged
+    assert generate(calibrated(model, request()), request()).report.engaged
 
 
 def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
@@ -147,7 +126,7 @@ def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
     model = loaded(micro_folder, loras=[{"source": source}])
     assert model.fingerprint != micro.fingerprint
     assert not [name for name, _ in model.pipeline.transformer.named_modules() if "lora" in name]
-    assert generate(calibrated(model), request()).report.engaged
+    assert generate(calibrated(model, request()), request()).report.engaged
     half = loaded(micro_folder, loras=[{"source": source, "scale": 0.5}])
     assert half.fingerprint not in (model.fingerprint, micro.fingerprint)
     name = "blocks.0.attn1.to_q.weight"
@@ -158,7 +137,7 @@ def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
 def test_coefficients_of_the_plain_model_are_refused_for_the_one_with_a_lora(
     micro_folder: Path, micro: LoadedModel, tmp_path: Path
 ) -> None:
-    known = calibrated(micro).coefficients
+    known = calibrated(micro, request()).coefficients
     assert known is not None
     known.save(tmp_path / "plain.json")
     loaded(micro_folder, coefficients=str(tmp_path / "plain.json"))
