@@ -44,7 +44,7 @@ def main(
     torch.set_num_threads(threads)
     known = Catalogue.read(catalogue)
     loaded = load_model(known.entry(model), known.family(model))
-    coefficients = loaded.coefficients
+    coefficients = next(iter(loaded.coefficients), None)
     if coefficients is None:
         raise SystemExit(f"model {model} is not calibrated")
     requests = [

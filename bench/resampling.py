@@ -54,7 +54,7 @@ def main(
     torch.set_num_threads(threads)
     known = Catalogue.read(catalogue)
     loaded = load_model(known.entry(model), known.family(model))
-    if (file := loaded.coefficients) is None:
+    if (file := next(iter(loaded.coefficients), None)) is None:
         raise SystemExit(f"model {model} is not calibrated")
     table = Table("steps", "coefficients", "full steps", "PSNR, dB", "SSIM", "mean |α − measured α|", title=model)
     for number in steps:
@@ -67,9 +67,9 @@ def main(
         own = replace(own, kappa=file.kappa)
         ones = replace(own, alpha=torch.ones_like(own.alpha))
         ways = {
-            "measured": replace(loaded, coefficients=own),
+            "measured": replace(loaded, coefficients=(own,)),
             "resampled": loaded,
-            "none": replace(loaded, coefficients=ones),
+            "none": replace(loaded, coefficients=(ones,)),
         }
         wanted = max(2, round(sf * number / file.key.steps))
         requests = [

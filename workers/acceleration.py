@@ -1,5 +1,6 @@
 """Which session a request gets: with measured coefficients, with resampled ones, or none, and why."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -27,15 +28,14 @@ def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Relay | 
             None,
             f"too_few_steps: sf {request.sf} needs at least {request.sf + 2} steps, this run has {request.steps}",
         )
-    known, unfit = model.coefficients, _unfit(model, request)
-    if unfit is not None:
+    known, unfit = fitting(model, request)
+    if known is None:
         if not request.allow_uncalibrated:
             return None, unfit
         blocks = len(model.family.layout().blocks(model.pipeline.transformer))
         ones = torch.ones(request.steps, blocks, dtype=torch.float64)
         relay = Relay(IntervalSettings(request.sf), ones, model.segments(request))
         return relay, f"uncalibrated: alpha is 1 throughout ({unfit})"
-    assert known is not None
     settings = IntervalSettings(request.sf, known.kappa, known.max_skip, known.final_full_steps)
     segments = model.segments(request)
     if known.key.steps == request.steps:
@@ -59,16 +59,21 @@ def resampled(model: LoadedModel, known: Coefficients, request: GenerationReques
     return torch.cat([resample(alpha, levels, wanted) for alpha, levels, wanted in experts])
 
 
-def _unfit(model: LoadedModel, request: GenerationRequest) -> str | None:
-    """Why the model's coefficients cannot be used for a request, or None."""
-    known = model.coefficients
-    if known is None:
-        return f"not_calibrated: model {model.entry.name} has no coefficient file"
+def fitting(model: LoadedModel, request: GenerationRequest) -> tuple[Coefficients | None, str | None]:
+    """Those of the model's coefficients that were measured on what a request asks for, or None and why none was.
+
+    Where several differ from it in the number of steps alone, those with the nearest number.
+    """
+    if not model.coefficients:
+        return None, f"not_calibrated: model {model.entry.name} has no coefficient file"
     key = model.key(request)
-    if difference := replace(known.key, steps=request.steps).difference(key):
-        return f"other_settings: {difference}"
-    reach = step_range(known.key.steps)
+    differences = [replace(each.key, steps=request.steps).difference(key) for each in model.coefficients]
+    alike = [each for each, different in zip(model.coefficients, differences, strict=True) if different is None]
+    if not alike:
+        return None, f"other_settings: {'; '.join(dict.fromkeys(filter(None, differences)))}"
+    nearest = min(alike, key=lambda each: abs(math.log(each.key.steps / request.steps)))
+    reach = step_range(nearest.key.steps)
     if request.steps not in reach:
-        difference = known.key.difference(key)
-        return f"other_settings: {difference}; coefficients are resampled to {reach[0]} to {reach[-1]} steps"
-    return None
+        difference = nearest.key.difference(key)
+        return None, f"other_settings: {difference}; coefficients are resampled to {reach[0]} to {reach[-1]} steps"
+    return nearest, None

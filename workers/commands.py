@@ -113,7 +113,7 @@ def calibrate(
 ) -> None:
     """Measure a model's coefficients and write them with their figures. About 20 prompts of many kinds do."""
     known = read_catalogue(catalogue).changed(model, source=source)
-    destination = output or Path(known.entry(model).coefficients or f"alphas/{model}.json")
+    destination = output or _coefficients_file(known, model)
     _set_threads(threads)
     from workers.calibrate import Calibration
     from workers.calibrate import calibrate as measure
@@ -152,7 +152,7 @@ def evaluate(
     threads: ThreadsOption = None,
 ) -> None:
     """Measure speed and fidelity of each sf against uncached runs of the same prompts and seeds."""
-    known = read_catalogue(catalogue).changed(model, source=source, coefficients=coefficients and str(coefficients))
+    known = read_catalogue(catalogue).changed(model, source=source, coefficients=coefficients and (str(coefficients),))
     destination = output or Path(known.entry(model).evaluation or f"alphas/{model}.evaluation.json")
     texts = read_prompts(prompts, limit)
     _set_threads(threads)
@@ -172,6 +172,14 @@ def evaluate(
     _print_evaluation(evaluation)
     written = save_evaluation(evaluation, sheet, destination)
     console.print(f"wrote {', '.join(str(path) for path in written)}", soft_wrap=True)
+
+
+def _coefficients_file(known: Catalogue, model: str) -> Path:
+    """Where a model's coefficients belong. Raises `InvalidRequest` where the catalogue names several files."""
+    named = known.entry(model).coefficients
+    if len(named) > 1:
+        raise InvalidRequest("output", f"--output: {model} has several files, say which: {', '.join(named)}")
+    return Path(named[0] if named else f"alphas/{model}.json")
 
 
 def _print_calibration(coefficients: "Coefficients") -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import diffusers
 import torch
 
-from workers.acceleration import accelerate
+from workers.acceleration import accelerate, fitting
 from workers.contact_sheet import save_contact_sheet
 from workers.evaluation import Evaluation, EvaluationError, Pair, summarise
 from workers.fidelity import psnr, ssim
@@ -102,7 +102,7 @@ def _check(model: LoadedModel, requests: list[GenerationRequest]) -> None:
 
 def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: Measures) -> str:
     """The same for two evaluations exactly when a prompt's result is."""
-    known = model.coefficients
+    known, _ = fitting(model, requests[1])
     what = {
         "key": asdict(model.key(requests[0])),
         "requests": [r.model_dump() for r in requests],

@@ -26,13 +26,13 @@ _SCHEDULER_SETTINGS = (
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """Everything that outlives a job. `coefficients` is None for a model that was not calibrated."""
+    """Everything that outlives a job. `coefficients` is empty for a model that was not calibrated."""
 
     entry: ModelEntry
     family: Family
     pipeline: DiffusionPipeline
     fingerprint: str
-    coefficients: Coefficients | None
+    coefficients: tuple[Coefficients, ...]
 
     def scheduler(self, request: GenerationRequest) -> Any:
         """A fresh scheduler for one run.
@@ -94,7 +94,7 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
     Raises `ModelLoadFailed` when the checkpoint cannot be read or a switch of the entry cannot be had here,
     `CoefficientsMismatch` when the coefficient file is broken or was measured on other weights.
     """
-    known = None
+    known: tuple[Coefficients, ...] = ()
     with _named(entry):
         switches.check_device(entry)
         check_folder(entry)
@@ -103,8 +103,8 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
         switches.fuse_loras(pipeline, entry)
         transformers = family.transformers(pipeline)
         weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
-    if coefficients and entry.coefficients is not None:
-        known = _coefficients(Path(entry.coefficients), entry.name, weights)
+    if coefficients:
+        known = tuple(_coefficients(Path(path), entry.name, weights) for path in entry.coefficients)
     with _named(entry):
         switches.apply(pipeline, transformers, entry)
     return LoadedModel(entry, family, pipeline, weights, known)

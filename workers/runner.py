@@ -53,7 +53,7 @@ class Runner:
                 revision=entry.revision,
                 switches=entry.shown(),
                 fingerprint=model.fingerprint,
-                calibrated=model.coefficients is not None,
+                coefficients=[Path(path).name for path in entry.coefficients],
                 warm_step_seconds=warm and round(warm.full_step_seconds, 4),
             )
             self._models[name] = model

@@ -94,4 +94,4 @@ def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
         relative_change=[0.1] * steps,
         prediction_error=[0.2] * (steps - 2),
     )
-    return replace(model, coefficients=coefficients)
+    return replace(model, coefficients=(coefficients,))

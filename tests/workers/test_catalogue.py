@@ -64,7 +64,13 @@ def test_a_file_may_bring_models_and_take_values_away(path: Path) -> None:
     other = over(path, ENTRY.replace(NAME, "another") + f'[models."{NAME}"]\ncoefficients = ""\n')
     catalogue = Catalogue.read(path, other)
     assert list(catalogue.entries) == [NAME, "another"]
-    assert catalogue.entry(NAME).coefficients is None
+    assert catalogue.entry(NAME).coefficients == ()
+
+
+def test_coefficients_may_be_in_several_files(path: Path) -> None:
+    other = over(path, f'[models."{NAME}"]\ncoefficients = ["a.json", "b.json"]\n')
+    files = tuple(str(other.parent / name) for name in ("a.json", "b.json"))
+    assert Catalogue.read(path, other).entry(NAME).coefficients == files
 
 
 def test_paths_belong_to_the_file_that_has_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +78,7 @@ def test_paths_belong_to_the_file_that_has_them(path: Path, monkeypatch: pytest.
     for name in ("mine", "style"):
         (other.parent / name).mkdir()
     entry = Catalogue.read(path, other).entry(NAME)
-    assert entry.coefficients == str(path.parent / "small.json")
+    assert entry.coefficients == (str(path.parent / "small.json"),)
     assert (entry.source, entry.loras[0].source) == (str(other.parent / "mine"), str(other.parent / "style"))
     monkeypatch.chdir(other.parent)
     assert Catalogue.read(path, None, {f"{VARIABLE}__SOURCE": "mine"}).entry(NAME).source == entry.source
@@ -98,7 +104,7 @@ def test_variables_go_over_the_files_with_the_types_that_toml_has(path: Path) ->
     assert (entry.defaults.sf, entry.defaults.negative_prompt) == (8, "blurry, dull")
     assert (entry.device, entry.compile, entry.dtype, entry.served) == ("cuda:1", True, "float32", False)
     assert (entry.loras[0].source, entry.loras[0].scale) == ("someone/style", 0.8)
-    assert entry.coefficients is None
+    assert entry.coefficients == ()
 
 
 def test_the_processes_read_both(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +164,7 @@ def test_the_defaults_of_a_shipped_model_are_what_its_family_takes(name: str) ->
 
 def test_a_shipped_model_that_needs_a_gpu_is_not_served_unasked() -> None:
     assert {entry.device for entry in SHIPPED.serving(()).entries.values()} == {"cpu"}
-    assert all(len(entry.source.split("/")) == 2 for entry in SHIPPED.entries.values() if not entry.served)
+    assert all(len(entry.source.split("/")) == 2 for entry in SHIPPED.entries.values() if entry.device != "cpu")
 
 
 def test_what_is_served_is_what_is_named_or_else_what_the_catalogue_says(path: Path) -> None:

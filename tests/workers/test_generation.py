@@ -10,7 +10,7 @@ import torch
 from tests.workers import micro_wan
 from tests.workers.caching.test_transformer import request
 from tests.workers.factories import a_request
-from workers.acceleration import resampled
+from workers.acceleration import fitting, resampled
 from workers.generation import Watcher, _Clock, _report, generate
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed, UnsupportedPipeline
 from workers.loaded import LoadedModel, load_model
@@ -95,8 +95,8 @@ def test_another_number_of_steps_within_reach_runs_on_resampled_coefficients_and
 
 
 def test_resampling_follows_the_noise_levels_of_the_models_own_scheduler(calibrated: LoadedModel) -> None:
-    assert calibrated.coefficients is not None
-    half = resampled(calibrated, calibrated.coefficients, request(steps=6))
+    [known] = calibrated.coefficients
+    half = resampled(calibrated, known, request(steps=6))
     # Without a shift all steps are equally wide: half as many, twice as wide, so the decay of 0.9 is squared.
     assert torch.allclose(half[2:], torch.tensor(0.81, dtype=torch.float64), atol=0.01)
 
@@ -111,6 +111,21 @@ def test_who_allows_it_is_accelerated_without_fitting_coefficients_and_told_so(
     report = generate(calibrated, request(allow_uncalibrated=True, **changes)).report
     assert report.reason is not None and report.reason.startswith(f"uncalibrated: alpha is 1 throughout ({why}")
     assert report.decisions.startswith("FFFF") and report.decisions.endswith("F")
+
+
+def test_of_several_coefficient_files_a_request_gets_the_one_measured_on_its_settings(
+    micro: LoadedModel,
+) -> None:
+    usual, shifted, short = request(), request(flow_shift=3.0), request(steps=8)
+    several = tuple(micro_wan.calibrated(micro, each).coefficients[0] for each in (usual, shifted, short))
+    model = replace(micro, coefficients=several)
+    for wanted, known in zip((usual, shifted, short), several, strict=True):
+        assert fitting(model, wanted) == (known, None)
+    assert fitting(model, request(steps=7))[0] is several[2], "the nearest number of steps"
+    assert fitting(model, request(steps=11))[0] is several[0]
+    assert fitting(model, request(guidance=1.0))[0] is None
+    _, why = fitting(model, request(flow_shift=5.0))
+    assert why is not None and why.startswith("other_settings: scheduler") and why.count("; scheduler") == 1
 
 
 def test_allowing_uncalibrated_changes_nothing_where_coefficients_fit(calibrated: LoadedModel) -> None:
@@ -147,12 +162,12 @@ def test_coefficients_of_other_weights_are_refused_when_the_model_is_loaded(
     calibrated: LoadedModel, tmp_path: Any
 ) -> None:
     path = tmp_path / "micro.json"
-    assert calibrated.coefficients is not None
-    calibrated.coefficients.save(path)
-    entry = calibrated.entry.model_copy(update={"coefficients": str(path)})
-    assert load_model(entry, Wan()).coefficients is not None
+    [known] = calibrated.coefficients
+    known.save(path)
+    entry = calibrated.entry.model_copy(update={"coefficients": (str(path),)})
+    assert [each.key for each in load_model(entry, Wan()).coefficients] == [known.key]
 
-    foreign = replace(calibrated.coefficients, key=replace(calibrated.coefficients.key, fingerprint="f" * 32))
+    foreign = replace(known, key=replace(known.key, fingerprint="f" * 32))
     foreign.save(path)
     with pytest.raises(CoefficientsMismatch, match=r"measured on weights ffff.*calibrate --model micro-wan"):
         load_model(entry, Wan())

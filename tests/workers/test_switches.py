@@ -137,12 +137,11 @@ def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
 def test_coefficients_of_the_plain_model_are_refused_for_the_one_with_a_lora(
     micro_folder: Path, micro: LoadedModel, tmp_path: Path
 ) -> None:
-    known = calibrated(micro, request()).coefficients
-    assert known is not None
+    [known] = calibrated(micro, request()).coefficients
     known.save(tmp_path / "plain.json")
-    loaded(micro_folder, coefficients=str(tmp_path / "plain.json"))
+    loaded(micro_folder, coefficients=(str(tmp_path / "plain.json"),))
     with pytest.raises(CoefficientsMismatch, match=r"measured on weights .* calibrate --model micro-wan"):
-        loaded(micro_folder, coefficients=str(tmp_path / "plain.json"), loras=[{"source": str(lora(tmp_path))}])
+        loaded(micro_folder, coefficients=(str(tmp_path / "plain.json"),), loras=[{"source": str(lora(tmp_path))}])
 
 
 def test_a_lora_of_another_model_is_refused(micro_folder: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import Frozen, GenerationRequest
@@ -109,14 +109,21 @@ class ModelEntry(Frozen):
     warmup_steps: int = Field(
         default=0, ge=0, description="Denoising steps of a generation after loading, so that the first job is not slow."
     )
-    coefficients: str | None = Field(
-        default=None, description="The file that `calibrate` wrote, relative to the catalogue; without it, uncached."
+    coefficients: tuple[str, ...] = Field(
+        default=(),
+        description="The files that `calibrate` wrote, relative to the catalogue. A request runs with the one that was "
+        "measured on its settings, without one uncached.",
     )
     evaluation: str | None = Field(
         default=None, description="The file that `evaluate` wrote: what the service says to expect of each sf."
     )
     defaults: Defaults = Field(description="Table: what a request gets when it does not say.")
     limits: Limits = Field(description="Table: the most that one request may ask for.")
+
+    @field_validator("coefficients", mode="before")
+    @classmethod
+    def _one_file_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _switches_that_go_together(self) -> Self:

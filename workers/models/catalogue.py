@@ -138,22 +138,23 @@ class Catalogue:
     def _check_reach(self, request: GenerationRequest) -> None:
         if request.steps < request.sf + 2 or request.allow_uncalibrated:
             return  # It runs uncached, or as it comes.
-        measured = _measured_steps(self.entry(request.model))
-        if measured is not None and request.steps not in (reach := step_range(measured)):
+        ranges = [step_range(steps) for steps in _measured_steps(self.entry(request.model))]
+        if ranges and not any(request.steps in reach for reach in ranges):
+            reaches = " or ".join(f"{reach[0]} to {reach[-1]}" for reach in ranges)
             raise InvalidRequest(
                 "steps",
-                f"steps {request.steps}: {request.model} is accelerated with {reach[0]} to {reach[-1]} steps; "
+                f"steps {request.steps}: {request.model} is accelerated with {reaches} steps; "
                 f"without acceleration give sf {request.steps}, without fitting coefficients allow_uncalibrated",
             )
 
 
-def _measured_steps(entry: ModelEntry) -> int | None:
-    """Of the entry's coefficient file; None when it cannot be read: loading the model says why."""
+def _measured_steps(entry: ModelEntry) -> list[int]:
+    """Of the entry's coefficient files, each number once; none when one cannot be read: loading the model says why."""
     try:
-        table = json.loads(Path(entry.coefficients or "").read_bytes())
-        return int(table["key"]["steps"])
+        tables = [json.loads(Path(path).read_bytes()) for path in entry.coefficients]
+        return sorted({int(table["key"]["steps"]) for table in tables})
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return []
 
 
 def _tables(path: Path) -> dict[str, Any]:
@@ -187,6 +188,8 @@ def _absolute(table: Mapping[str, Any], base: Path) -> dict[str, Any]:
     for name in ("coefficients", "evaluation"):
         if (path := table.get(name)) and isinstance(path, str):
             resolved[name] = str((base / path).resolve())
+        elif isinstance(path, list):
+            resolved[name] = [str((base / each).resolve()) for each in path]
     if isinstance(loras := table.get("loras"), list):
         resolved["loras"] = [_absolute(lora, base) for lora in loras]
     return resolved
