@@ -23,6 +23,8 @@ class Wan(Family):
     media = "video"
     size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches
     frame_multiple = 4
+    #: Whether every token has a timestep of its own.
+    expand_timesteps = False
 
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
         from diffusers import WanPipeline
@@ -32,11 +34,16 @@ class Wan(Family):
         return self.fitting(WanPipeline.from_pretrained(entry.source, **options(entry)))
 
     def fitting(self, pipeline: "DiffusionPipeline") -> "DiffusionPipeline":
-        """The pipeline itself. Raises `ValueError` for one of another family: it would round sizes without a word."""
+        """The pipeline itself. Raises `ValueError` for one of another family."""
         multiple = pipeline.vae_scale_factor_spatial * pipeline.transformer.config.patch_size[1]
-        if multiple != self.size_multiple:
+        if self.size_multiple % multiple:  # The pipeline would round sizes without a word.
             raise ValueError(
                 f"the checkpoint makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
+            )
+        if pipeline.config.expand_timesteps != self.expand_timesteps:
+            raise ValueError(
+                f"the checkpoint has expand_timesteps {pipeline.config.expand_timesteps}, family {self.name} needs "
+                f"{self.expand_timesteps}"
             )
         return pipeline
 

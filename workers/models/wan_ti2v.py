@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class WanTextImageToVideo(Wan):
     name = "wan-ti2v"
     size_multiple = 32  # 16 from the VAE, 2 from the transformer's patches
+    expand_timesteps = True
     input_reference = "optional"
 
     def pipeline(self, loaded: "DiffusionPipeline", request: GenerationRequest) -> "DiffusionPipeline":
