@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Semaphore
 from typing import Annotated, Self
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from service.gauges import TAKES_JOBS
@@ -17,14 +17,14 @@ from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.queue import JobQueue
 from workers.models.catalogue import Catalogue
 
-DECODERS = 2  # at a time: every request has a thread, and the memory for all of them is not there
+DECODERS = 2  # at a time: the memory for more is not there
 
 
 @dataclass(frozen=True)
 class Parts:
     """`served_since` is when the catalogue was last written, in Unix seconds; `clock` tells Unix seconds.
 
-    decoding: held while an image is decoded, which may take some hundred MB.
+    uploads: limits the requests whose image is decoded, which may take some hundred MB.
     """
 
     catalogue: Catalogue
@@ -34,7 +34,7 @@ class Parts:
     artifacts_root: Path
     metrics: Metrics
     clock: Callable[[], float] = time.time
-    decoding: Semaphore = field(default_factory=lambda: Semaphore(DECODERS))
+    uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

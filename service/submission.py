@@ -29,7 +29,8 @@ def submit(parts: Parts, attempt: Attempt) -> Job:
     """The job of this request, new or the one that an earlier arrival made. Raises `InvalidRequest`."""
     body, tenant = attempt.body, attempt.tenant
     request, priority = resolve(body, parts.catalogue), Priority(body.priority)
-    image = _image(parts, body, request)
+    given = body.input_reference
+    image = None if given is None else fitted(given, request.width, request.height)
     fresh = job_id = new_job_id(request.model)
     if attempt.idempotency_key is not None:
         job_id = parts.queue.reserve(tenant, attempt.idempotency_key, body.fingerprint(), fresh, IDEMPOTENCY_SECONDS)
@@ -41,13 +42,6 @@ def submit(parts: Parts, attempt: Attempt) -> Job:
     if job_id == fresh:
         note_submitted(parts, job)
     return job
-
-
-def _image(parts: Parts, body: CreateVideo, request: GenerationRequest) -> bytes | None:
-    if body.input_reference is None:
-        return None
-    with parts.decoding:
-        return fitted(body.input_reference, request.width, request.height)
 
 
 def note_submitted(parts: Parts, job: Job) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import structlog
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.bodies import read_fields
@@ -53,7 +54,7 @@ def _find(parts: Parts, tenant: str, video_id: str) -> Job:
 
 
 @router.post("/v1/videos", openapi_extra=_CREATE_DOCS)
-def create(
+async def create(
     parts: Service,
     tenant: Tenant,
     response: Response,
@@ -63,7 +64,10 @@ def create(
 ) -> Video:
     """Put a video on the queue. With an `Idempotency-Key`, repeating the same body gives the same video for a day."""
     retry = x_stainless_retry_count.isdecimal() and x_stainless_retry_count.strip("0") != ""
-    video = _show(parts, submit(parts, Attempt(tenant, body, idempotency_key, retry)))
+    attempt = Attempt(tenant, body, idempotency_key, retry)
+    # An image waits for its turn without a thread of those that all other calls share.
+    limiter = None if body.input_reference is None else parts.uploads
+    video = await to_thread.run_sync(lambda: _show(parts, submit(parts, attempt)), limiter=limiter)
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video
 
