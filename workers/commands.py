@@ -27,7 +27,7 @@ SourceOption = Annotated[
     str | None, typer.Option("--source", help="Another checkpoint for the model's entry: a folder, or a hub id.")
 ]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads of torch.", min=1)]
-StepsOption = Annotated[int | None, typer.Option("--steps", help="Denoising steps.")]
+StepsOption = Annotated[int | None, typer.Option("--steps", help="Denoising steps.", min=1)]
 PromptsFile = Annotated[
     Path, typer.Option(help="One prompt a line, VBench's .json or DrawBench's .csv.", exists=True, dir_okay=False)
 ]

@@ -33,9 +33,11 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def from_environment(models: Mapping[str, Any], environment: Mapping[str, str | None]) -> dict[str, Any]:
     """The tables that variables make: `SCALINGCACHE_MODELS__WAN_TINY__DEFAULTS__SF=8` for one of the `models`.
 
-    Empty variables do not count, as with settings. Raises `CatalogueError` for one that names no model.
+    Empty variables do not count, as with settings. Raises `CatalogueError` for one that names no model, or several.
     """
-    names = {variable_part(name): name for name in models}
+    names: dict[str, list[str]] = {}
+    for name in models:
+        names.setdefault(variable_part(name), []).append(name)
     tables: dict[str, Any] = {}
     for variable, text in environment.items():
         if not variable.startswith(PREFIX) or not text:
@@ -44,7 +46,9 @@ def from_environment(models: Mapping[str, Any], environment: Mapping[str, str | 
         if model not in names or not path:
             known = ", ".join(f"{PREFIX}{name}{_BETWEEN}…" for name in names)
             raise CatalogueError(f"{variable} is no field of a model; allowed: {known}")
-        table = tables.setdefault(names[model], {})
+        if len(names[model]) > 1:
+            raise CatalogueError(f"{variable} could mean any of {', '.join(names[model])}; set it in a file instead")
+        table = tables.setdefault(names[model][0], {})
         for field in path[:-1]:
             table = table.setdefault(field.lower(), {})
             if not isinstance(table, dict):

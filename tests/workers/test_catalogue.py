@@ -107,6 +107,12 @@ def test_variables_go_over_the_files_with_the_types_that_toml_has(path: Path) ->
     assert entry.coefficients == ()
 
 
+def test_a_variable_that_could_mean_two_models_is_refused(path: Path) -> None:
+    twin = over(path, ENTRY.replace(NAME, "wan2-1-small"))
+    with pytest.raises(CatalogueError, match=r"could mean any of wan2\.1-small, wan2-1-small"):
+        Catalogue.read(path, twin, {f"{VARIABLE}__DTYPE": "bfloat16"})
+
+
 def test_the_processes_read_both(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = over(path, f'[models."{NAME}"]\ndefaults.sf = 6\n')
     monkeypatch.setenv("SCALINGCACHE_CATALOGUE_OVERRIDES", str(other))
