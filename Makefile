@@ -22,8 +22,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[worker,demo]' --group dev
 	@touch $@
 
-demo: $(READY) ## One prompt, uncached and accelerated, through Redis, service and worker. PROMPT="..." SF=10 SEED=7
-	$(BIN)/python -m demo run --prompt "$(PROMPT)" --sf $(SF) --seed $(SEED) --model $(MODEL)
+demo: $(READY) ## One prompt, uncached and accelerated, through Redis, service and worker. PROMPT="..." SF=10 SEED=7 MODEL=wan-tiny IMAGE=first-frame.png
+	$(BIN)/python -m demo run --prompt "$(PROMPT)" --sf $(SF) --seed $(SEED) --model $(MODEL) $(if $(IMAGE),--image "$(IMAGE)")
 
 up: $(READY) ## Redis, service and worker, left running. PORT=8000
 	$(BIN)/python -m demo up --model $(MODEL) --port $(PORT)
@@ -43,8 +43,8 @@ bench: $(READY) ## Speed, fidelity and memory of each sf, as a table and a plot.
 calibrate: $(READY) ## Measure the coefficients of a model again. MODEL=wan-tiny
 	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts demo/prompts/calibration.txt --seeds 5
 
-train-demo: $(READY) ## Train wan-tiny from nothing; goes on after an interruption.
-	$(BIN)/python -m demo.train
+train-demo: $(READY) ## Train a demo checkpoint from nothing; goes on after an interruption. MODEL=wan-tiny
+	$(BIN)/python -m demo.train $(MODEL)
 
 clean: ## Remove what the targets made, except the virtual environment.
 	rm -rf out build

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from demo import generations
 from demo.embedded_redis import RedisServerMissing
 from demo.stack import Stack, StackFailed, running_stack
 from workers.contact_sheet import save_contact_sheet
 from workers.fidelity import Video, psnr, ssim
+from workers.picture import read_png
 from workers.video import read_mp4
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -32,13 +33,16 @@ def run(
     sf: Annotated[int, typer.Option(help="Full steps at the start of the accelerated job.")] = 10,
     seed: Annotated[int, typer.Option(help="The same for both jobs.")] = 7,
     model: ModelOption = "wan-tiny",
+    image: Annotated[
+        Path | None, typer.Option(help="First frame, for models that take one.", exists=True, dir_okay=False)
+    ] = None,
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("out/demo"),
 ) -> None:
-    """Generate one video uncached and once with ScalingCache, and compare them."""
+    """Generate one video or image uncached and once with ScalingCache, and compare them."""
     with ExitStack() as undo:
         with console.status("starting Redis, the service and a worker"):
             stack = undo.enter_context(running_stack(model))
-        compare(stack, {"model": model, "prompt": prompt, "seed": seed}, sf, output)
+        compare(stack, {"model": model, "prompt": prompt, "seed": seed}, sf, image, output)
 
 
 @app.command()
@@ -54,40 +58,27 @@ def up(model: ModelOption = "wan-tiny", port: Annotated[int, typer.Option(help="
     console.print("stopped")
 
 
-def compare(stack: Stack, request: dict[str, Any], sf: int, output: Path) -> None:
-    """Run the two jobs over HTTP, save both videos and a contact sheet, and print what was measured."""
-    output.mkdir(parents=True, exist_ok=True)
+def compare(stack: Stack, request: dict[str, Any], sf: int, first_frame: Path | None, output: Path) -> None:
+    """Run the two jobs over HTTP, save both results and a contact sheet, and print what was measured."""
     with httpx.Client(base_url=stack.url, timeout=30) as client:
-        steps = client.get(f"/v1/models/{request['model']}").raise_for_status().json()["defaults"]["steps"]
-        paths = {"uncached": output / "uncached.mp4", f"sf={sf}": output / f"sf-{sf}.mp4"}
-        jobs = {}
-        for (label, path), asked in zip(paths.items(), (steps, sf), strict=True):
-            jobs[label] = _generate(client, stack, label, request | {"sf": asked})
-            path.write_bytes(client.get(f"/v1/videos/{jobs[label]['id']}/content").raise_for_status().content)
-    videos = {label: read_mp4(path) for label, path in paths.items()}
+        model = client.get(f"/v1/models/{request['model']}").raise_for_status().json()
+        asked = {"uncached": model["defaults"]["steps"], f"sf={sf}": sf}
+        if model["media"] == "image":
+            made = {label: generations.image(client, console, label, request | {"sf": n}) for label, n in asked.items()}
+        else:
+            made = {
+                label: generations.video(client, stack, console, label, request | {"sf": n}, first_frame)
+                for label, n in asked.items()
+            }
+    output.mkdir(parents=True, exist_ok=True)
+    paths = {label: output / f"{label.replace('=', '-')}{each.suffix}" for label, each in made.items()}
+    for label, path in paths.items():
+        path.write_bytes(made[label].content)
+    pictures = {label: read_png(p)[None] if p.suffix == ".png" else read_mp4(p) for label, p in paths.items()}
     sheet = output / "contact-sheet.png"
-    save_contact_sheet(sheet, {f"{label}: {request['prompt']}": video for label, video in videos.items()})
-    console.print(_table(jobs, videos))
+    save_contact_sheet(sheet, {f"{label}: {request['prompt']}": shown for label, shown in pictures.items()})
+    console.print(_table({label: each.report for label, each in made.items()}, pictures))
     console.print("\n".join(str(path) for path in [*paths.values(), sheet]))
-
-
-def _generate(client: httpx.Client, stack: Stack, label: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Submit a job and follow it to its end. Raises `StackFailed` when the job fails."""
-    created = client.post("/v1/videos", json=request)
-    if created.is_error:
-        raise StackFailed(created.json()["error"]["message"])
-    job: dict[str, Any] = created.json()
-    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[state]}"), console=console) as progress:
-        task = progress.add_task(label, total=100, state=job["state"])
-        while job["status"] in ("queued", "in_progress"):
-            stack.check()
-            time.sleep(0.2)
-            job = client.get(f"/v1/videos/{job['id']}").raise_for_status().json()
-            progress.update(task, completed=job["progress"], state=job["state"])
-    if job["status"] == "failed":
-        raise StackFailed(f"the job failed: {job['error']['code']}: {job['error']['message']}")
-    return job
 
 
 def _table(jobs: dict[str, dict[str, Any]], videos: dict[str, Video]) -> Table:

@@ -63,18 +63,18 @@ def motion_phrases(motion: str) -> list[str]:
     return phrases
 
 
-def _describe(thing: ObjectSpec, rng: random.Random) -> str:
+def _describe(thing: ObjectSpec, rng: random.Random, moving: bool) -> str:
     texture = rng.choice(TEXTURE_WORDS[thing.texture])
     phrase = rng.choice(motion_phrases(thing.motion))
     if rng.random() < 0.15 and " " in phrase:
         phrase = f"slowly {phrase}"
-    words = ["a", texture, thing.colour, rng.choice(SHAPE_WORDS[thing.shape]), phrase]
+    words = ["a", texture, thing.colour, rng.choice(SHAPE_WORDS[thing.shape]), phrase if moving else ""]
     return " ".join(word for word in words if word)
 
 
-def caption(spec: ClipSpec, rng: random.Random) -> str:
-    """One of the many captions of a clip, as drawn by `rng`."""
-    things = [_describe(thing, rng) for thing in rng.sample(spec.objects, len(spec.objects))]
+def caption(spec: ClipSpec, rng: random.Random, moving: bool = True) -> str:
+    """One of the many captions of a clip, as drawn by `rng`; not `moving`: of a picture, without what moves where."""
+    things = [_describe(thing, rng, moving) for thing in rng.sample(spec.objects, len(spec.objects))]
     scene = " and ".join(things)
     ground = rng.choice(BACKGROUND_WORDS[spec.background])
     light = rng.choice(LIGHTING_WORDS[spec.lighting])
@@ -82,7 +82,7 @@ def caption(spec: ClipSpec, rng: random.Random) -> str:
     if roll < 0.12:
         text = f"on {ground} {scene}"
     elif roll < 0.2:
-        text = f"a video of {scene} in front of {ground}"
+        text = f"a {'video' if moving else 'picture'} of {scene} in front of {ground}"
     else:
         text = f"{scene} {rng.choice(('on', 'on', 'over', 'in front of'))} {ground}"
     return f"{text}, {light}" if light else text

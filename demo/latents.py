@@ -10,58 +10,65 @@ from torch import Tensor
 
 from demo import pair
 from demo.clips import render, to_model_range, training_spec
-from demo.progress import WORK, Progress, load_state, save_atomically
-from demo.train_vae import trained_vae
+from demo.progress import Progress, load_state, save_atomically
+from demo.recipe import Recipe
+from demo.train_vae import encoded, trained_vae
 
-CLIPS = 4096
 SHARD = 128
-FOLDER = WORK / "latents"
 
 
 class Latents(NamedTuple):
     """Normalised latents of all training clips: clip number = its seed."""
 
     values: Tensor
-    """float16 [CLIPS, 8, 9, 12, 12] (channels, frames, height, width): mean 0 and deviation 1 per channel."""
+    """float16 [clips, channels, frames, height, width]: mean 0 and deviation 1."""
     mean: list[float]
+    """What was subtracted, by channel."""
     std: list[float]
+    """What was divided by, by channel."""
 
 
-def _shard_path(shard: int) -> Path:
-    return FOLDER / f"{shard:03d}.pt"
+def _shard_path(recipe: Recipe, shard: int) -> Path:
+    return recipe.work / "latents" / f"{shard:03d}.pt"
 
 
 @torch.inference_mode()
-def encode(rank: int) -> None:
+def encode(recipe: Recipe, rank: int) -> None:
     """Encodes the shards that fall to this process and are not there yet."""
-    vae = trained_vae().bfloat16()
-    mine = [s for s in range(rank, CLIPS // SHARD, pair.WORKERS) if not _shard_path(s).exists()]
-    progress = Progress("latents", len(mine), 0, 0.0)
+    vae = trained_vae(recipe).bfloat16()
+    shards = range(rank, recipe.clips // SHARD, pair.WORKERS)
+    mine = [s for s in shards if not _shard_path(recipe, s).exists()]
+    progress = Progress(f"{recipe.name} latents", len(mine), 0, 0.0)
     for done, shard in enumerate(mine, start=1):
         parts = []
         for first in range(shard * SHARD, (shard + 1) * SHARD, 4):
-            clips = torch.stack([to_model_range(render(training_spec(seed))) for seed in range(first, first + 4)])
-            parts.append(vae.encode(clips.bfloat16()).latent_dist.mode().to(torch.float16))
-        save_atomically({"latents": torch.cat(parts)}, _shard_path(shard))
+            seeds = range(first, first + 4)
+            clips = torch.stack([to_model_range(render(training_spec(s), recipe.frames(s))) for s in seeds])
+            parts.append(encoded(recipe, vae, clips.bfloat16()).mode().to(torch.float16))
+        save_atomically({"latents": torch.cat(parts)}, _shard_path(recipe, shard))
         if rank == 0:
             progress.report(done)
 
 
-def read() -> Latents:
+def read(recipe: Recipe) -> Latents:
     """All latents; raises FileNotFoundError where a shard is missing."""
     shards = []
-    for shard in range(CLIPS // SHARD):
-        state = load_state(_shard_path(shard))
+    for shard in range(recipe.clips // SHARD):
+        state = load_state(_shard_path(recipe, shard))
         if state is None:
-            raise FileNotFoundError(f"latents {_shard_path(shard)} are missing; run demo.latents first")
+            raise FileNotFoundError(f"latents {_shard_path(recipe, shard)} are missing; run demo.train first")
         shards.append(state["latents"])
-    values = torch.cat(shards)
-    sample = values[::8].float()
-    mean, std = sample.mean(dim=(0, 2, 3, 4)), sample.std(dim=(0, 2, 3, 4))
+    values = torch.cat([s.unsqueeze(2) if recipe.still else s for s in shards])
+    mean, std = _statistics(recipe, values[::8].float())
     shape = (1, -1, 1, 1, 1)
     values.sub_(mean.half().view(shape)).div_(std.half().view(shape))
     return Latents(values, mean.tolist(), std.tolist())
 
 
-if __name__ == "__main__":
-    pair.run(encode)
+def _statistics(recipe: Recipe, sample: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel, as far as the VAE's config can say them."""
+    if recipe.normalised == "channels":
+        return sample.mean(dim=(0, 2, 3, 4)), sample.std(dim=(0, 2, 3, 4))
+    each = torch.ones(sample.shape[1])
+    mean = sample.mean() if recipe.normalised == "shift and scale" else torch.tensor(0.0)
+    return each * mean, each * (sample - mean).pow(2).mean().sqrt()

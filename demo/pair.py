@@ -33,11 +33,9 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
         offset += gradient.numel()
 
 
-def agree(decision: bool) -> bool:
-    """The first process's decision, in all of them."""
-    flag = torch.tensor([int(decision)])
-    dist.broadcast(flag, src=0)
-    return bool(flag.item())
+def meet() -> None:
+    """Waits for the other processes to come here too."""
+    dist.barrier()
 
 
 def _start(rank: int, stage: Callable[[int], None], meeting: str) -> None:

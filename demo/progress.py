@@ -70,5 +70,5 @@ class Progress:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         print(f"{self.name} {step}/{self.steps}  {shown}  {pace:.2f} s/step  {left / 60:.1f} min left", flush=True)
         WORK.mkdir(parents=True, exist_ok=True)
-        with (WORK / f"{self.name}.jsonl").open("a") as log:
+        with (WORK / f"{self.name.replace(' ', '-')}.jsonl").open("a") as log:
             log.write(json.dumps({"step": step, "seconds": round(self.seconds, 1), **figures}) + "\n")

@@ -1,4 +1,4 @@
-"""Writes the prompt files: held-out combinations for evaluation, trained ones for calibration."""
+"""Writes the prompt files: held-out combinations for evaluation, trained ones for calibration, and first frames."""
 
 from __future__ import annotations
 
@@ -7,15 +7,32 @@ import random
 from itertools import product
 from pathlib import Path
 
+import torch
+
 from demo.captions import plain_caption
-from demo.clips import BACKGROUNDS, COLOURS, LIGHTINGS, MOTIONS, SHAPES, is_held_out, plain_spec
+from demo.clips import (
+    BACKGROUNDS,
+    COLOURS,
+    LIGHTINGS,
+    MOTIONS,
+    SHAPES,
+    ClipSpec,
+    is_held_out,
+    plain_spec,
+    render,
+    training_spec,
+)
+from workers.picture import write_png
 
 FOLDER = Path(__file__).parent / "prompts"
 HELD_OUT = FOLDER / "held_out.jsonl"
 CALIBRATION = FOLDER / "calibration.txt"
+FIRST_FRAMES = FOLDER / "first_frames"
+"""A folder of pictures, and beside it the prompt files that name them."""
 SEED = 20261123
 COUNT = 60
 CALIBRATION_PROMPTS = """\
+# group: moving
 a red circle moves to the right on a black background
 a blue square moves up and to the left on a sandy background
 a yellow triangle moves down on a checkered background, in dim light
@@ -30,6 +47,7 @@ a magenta striped square moves down and to the left on a gray background
 a cyan dotted circle moves to the right on a sandy background, in dim light
 a red triangle moves to the left and a green circle moves to the right on a gray background
 a yellow circle falls over a striped wall, in cool light
+# group: still
 a red square stays still on a black background
 a blue triangle stays still on a white background
 a green circle stays still on a gray background, in dim light
@@ -69,11 +87,32 @@ def held_out_prompts() -> list[dict[str, str]]:
     return rows
 
 
+def held_out_spec(row: dict[str, str], seed: int) -> ClipSpec:
+    """The clip that a held-out prompt was worded after; `seed` is its line, from 0."""
+    return plain_spec(row["colour"], row["shape"], row["motion"], row["background"], row["lighting"], seed)
+
+
+def write_first_frames(rows: list[dict[str, str]]) -> None:
+    """20 first frames of trained clips of one object for calibration, and those of 8 held-out prompts for the bench."""
+    trained = [spec for spec in map(training_spec, range(40)) if len(spec.objects) == 1][:20]
+    bench = [held_out_spec(row, seed) for seed, row in enumerate(rows[:8])]
+    FIRST_FRAMES.mkdir(exist_ok=True)
+    for name, specs in (("calibration", trained), ("bench", bench)):
+        lines = []
+        for index, spec in enumerate(specs):
+            picture = FIRST_FRAMES / f"{name}-{index:02d}.png"
+            write_png(picture, render(spec, torch.tensor([0]))[:, 0].permute(1, 2, 0).numpy())
+            lines.append(f"{plain_caption(spec)}\t{picture.relative_to(FOLDER)}\n")
+        (FOLDER / f"{name}_first_frames.txt").write_text("".join(lines))
+
+
 def main() -> None:
-    """Writes both files."""
+    """Writes all files."""
     FOLDER.mkdir(exist_ok=True)
-    HELD_OUT.write_text("".join(json.dumps(row) + "\n" for row in held_out_prompts()))
+    rows = held_out_prompts()
+    HELD_OUT.write_text("".join(json.dumps(row) + "\n" for row in rows))
     CALIBRATION.write_text(CALIBRATION_PROMPTS)
+    write_first_frames(rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""The word-level tokenizer: every word that captions use, lower case, anything else is <unk>."""
+"""The word-level tokenizers: every word that captions use, lower case, anything else is <unk>."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
@@ -25,18 +27,27 @@ def vocabulary() -> list[str]:
     return [*SPECIAL, *sorted({word for text in texts for word in text.split()})]
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer that ends each text with </s>, as T5's does."""
-    words = {word: index for index, word in enumerate(vocabulary())}
+def build_tokenizer(
+    more: Sequence[str] = (), max_length: int = MAX_LENGTH, special: Sequence[str] = (), template: str = "$A </s>"
+) -> PreTrainedTokenizerFast:
+    """A tokenizer that ends each text with </s>, as T5's does.
+
+    more: words after those of all captions; special: tokens that are never split; template: what surrounds each text.
+    """
+    words = {word: index for index, word in enumerate(dict.fromkeys([*vocabulary(), *more, *special]))}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", words["</s>"])])
+    around = sorted(set(template.split()) - {"$A"})
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=template, special_tokens=[(token, words[token]) for token in around]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         eos_token="</s>",
         unk_token="<unk>",
-        model_max_length=MAX_LENGTH,
+        additional_special_tokens=list(special) or None,
+        model_max_length=max_length,
         clean_up_tokenization_spaces=False,
     )

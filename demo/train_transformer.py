@@ -1,118 +1,73 @@
-"""Stage 3: text encoder and transformer, trained together by flow matching."""
+"""Stage 3: text encoders and transformer, trained together by flow matching, phase by phase."""
 
 from __future__ import annotations
 
 import random
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import WanTransformer3DModel
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from demo import pair
-from demo.captions import caption
 from demo.clips import training_spec
-from demo.latents import CLIPS, read
+from demo.latents import read
 from demo.muon import Muon
-from demo.progress import WORK, Progress, cosine, load_state, save_atomically
-from demo.tokenizer import MAX_LENGTH, build_tokenizer, vocabulary
+from demo.progress import Progress, cosine, load_state, save_atomically
+from demo.recipe import Networks, Phase, Recipe
 
-STATE = WORK / "transformer.pt"
 SEED = 20261123
-BATCH = 8
-"""Clips per process and step."""
-PREFIX_STEPS, PREFIX_FRAMES = 800, 5
-"""The first steps see only this many latent frames: a valid shorter clip at a third of the cost."""
-FULL_STEPS = 1900
-STEPS = PREFIX_STEPS + FULL_STEPS
-MUON_RATE, ADAM_RATE = 3e-3, 1.5e-3
 WEIGHT_DECAY = 0.01
 CAPTION_DROP = 0.1
 EMA_DECAY = 0.995
-TIME_SHIFTS, TIME_SPREAD = (3.0, 1.0), 1.3
-"""sigma = sigmoid(shift + spread * normal), the shift falling from the first value to the second over the training.
-
-So few pixels are decided early: where an object is and which way it moves is settled between sigma 1 and 0.9. With a
-shift of 0.9 from the start, a tenth of the clips came from there, and 2,800 steps taught no direction at all; the same
-model told left from right after 100 steps with a shift of 3. Details come with the low noise levels of the end.
-"""
-
-
-class TextToLatents(nn.Module):
-    """The two networks that learn together; the pipeline's names for them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text_encoder = UMT5EncoderModel(
-            UMT5Config(
-                vocab_size=len(vocabulary()),
-                d_model=128,
-                d_kv=32,
-                d_ff=256,
-                num_layers=2,
-                num_heads=4,
-                dropout_rate=0.0,
-                pad_token_id=0,
-                eos_token_id=1,
-            )
-        )
-        self.transformer = WanTransformer3DModel(
-            patch_size=(1, 2, 2),
-            num_attention_heads=4,
-            attention_head_dim=32,
-            in_channels=8,
-            out_channels=8,
-            text_dim=128,
-            freq_dim=64,
-            ffn_dim=320,
-            num_layers=30,
-            cross_attn_norm=True,
-            qk_norm="rms_norm_across_heads",
-            rope_max_seq_len=64,
-        )
-        nn.init.zeros_(self.transformer.proj_out.weight)
-        nn.init.zeros_(self.transformer.proj_out.bias)
-
-    def forward(self, noisy: Tensor, sigma: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Velocity (noise - data) of latents [batch, 8, frames, height, width] at noise levels `sigma` [batch]."""
-        text = self.text_encoder(tokens, mask).last_hidden_state * mask.unsqueeze(-1)
-        velocity: Tensor = self.transformer(noisy, 1000.0 * sigma, text, return_dict=False)[0]
-        return velocity
 
 
 class Batch:
-    """What a process learns from in one step; a pure function of step and rank."""
+    """What a process learns from in one step; a pure function of recipe, phase, step and rank.
 
-    def __init__(self, step: int, rank: int, latents: Tensor, tokenizer: PreTrainedTokenizerFast) -> None:
-        rng = random.Random(f"transformer {SEED} {step} {rank}")
-        seeds = rng.sample(range(CLIPS), BATCH)
-        texts = ["" if rng.random() < CAPTION_DROP else caption(training_spec(seed), rng) for seed in seeds]
-        encoded = tokenizer(texts, padding="max_length", max_length=MAX_LENGTH, truncation=True, return_tensors="pt")
-        self.tokens, self.mask = encoded.input_ids, encoded.attention_mask
+    So few pixels are decided early: where an object is and which way it moves is settled between sigma 1 and 0.9. With
+    a shift of 0.9 from the start, a tenth of the clips came from there, and 2,800 steps of wan-tiny taught no direction
+    at all; the same model told left from right after 100 steps with a shift of 3. Details come with the low noise
+    levels of the end.
+    """
+
+    def __init__(self, recipe: Recipe, phase: Phase, step: int, rank: int, latents: Tensor) -> None:
+        rng = random.Random(f"{phase.name} {SEED} {step} {rank}")
+        seeds = rng.sample(range(recipe.clips), phase.batch)
+        drop = 0.0 if phase.guidances else CAPTION_DROP
+        texts = ["" if rng.random() < drop else recipe.caption(training_spec(seed), rng) for seed in seeds]
+        self.texts = recipe.tokenize(texts)
         clean = latents[seeds].float()
-        if step < PREFIX_STEPS:
-            clean = clean[:, :, :PREFIX_FRAMES]
+        if step < phase.prefix[0]:
+            clean = clean[:, :, : phase.prefix[1]]
         generator = torch.Generator().manual_seed(rng.getrandbits(60))
         noise = torch.randn(clean.shape, generator=generator)
-        strata = (torch.arange(BATCH) + torch.rand(BATCH, generator=generator)) / BATCH
-        shift = TIME_SHIFTS[0] + (TIME_SHIFTS[1] - TIME_SHIFTS[0]) * step / STEPS
-        self.sigma = torch.sigmoid(shift + TIME_SPREAD * torch.special.ndtri(strata.clamp(1e-4, 1 - 1e-4)))
-        level = self.sigma.view(-1, 1, 1, 1, 1)
+        strata = (torch.arange(phase.batch) + torch.rand(phase.batch, generator=generator)) / phase.batch
+        shift = phase.shifts[0] + (phase.shifts[1] - phase.shifts[0]) * step / phase.steps
+        sigma = torch.sigmoid(shift + phase.spread * torch.special.ndtri(strata.clamp(1e-4, 1 - 1e-4)))
+        self.levels = sigma.view(-1, 1).repeat(1, clean.shape[2])
+        self.levels[torch.rand(phase.batch, generator=generator) < recipe.given_first, 0] = 0.0
+        level = self.levels.view(phase.batch, 1, -1, 1, 1)
         self.noisy, self.velocity = (1.0 - level) * clean + level * noise, noise - clean
+        self.learned = (level > 0).float()
+        """1 where the velocity is the transformer's to say: not in frames that it is given."""
+        low, high = phase.guidances or (1.0, 1.0)
+        self.guidance = low + (high - low) * torch.rand(phase.batch, generator=generator)
 
 
-def optimizers(model: TextToLatents) -> list[torch.optim.Optimizer]:
+def optimizers(networks: Networks, phase: Phase) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the networks, AdamW for embeddings, first and last layers, biases and norms."""
-    outside = ("shared", "embed_tokens", "proj_out", "patch_embedding", "relative_attention_bias")
-    named = dict(model.named_parameters())
+    outside = ("shared", "embed_tokens", "token_embedding", "position_embedding", "relative_attention_bias")
+    outside += ("patch_embedding", "x_embedder", "transformer.proj_out")
+    named = dict(networks.named_parameters())
     matrices = [p for name, p in named.items() if p.ndim == 2 and not any(part in name for part in outside)]
     known = {id(p) for p in matrices}
     others = [p for p in named.values() if id(p) not in known]
     made = [
-        Muon(matrices, MUON_RATE, momentum=0.95, weight_decay=WEIGHT_DECAY),
-        torch.optim.AdamW(others, ADAM_RATE, (0.9, 0.99), weight_decay=0.0),
+        Muon(matrices, phase.muon_rate, momentum=0.95, weight_decay=WEIGHT_DECAY),
+        torch.optim.AdamW(others, phase.adam_rate, (0.9, 0.99), weight_decay=0.0),
     ]
     for optimizer in made:
         for group in optimizer.param_groups:
@@ -128,66 +83,98 @@ def follow(average: dict[str, Tensor], model: nn.Module, step: int) -> None:
         average[name].lerp_(value, 1.0 - decay)
 
 
-def train(rank: int) -> None:
-    """Trains, or goes on training, until STATE holds the finished networks; one process of the pair."""
+def state_path(recipe: Recipe, phase: Phase) -> Path:
+    """Where the state of a phase is kept."""
+    return recipe.work / f"{phase.name}.pt"
+
+
+def train(recipe: Recipe, rank: int) -> None:
+    """Trains, or goes on training, until every phase is finished; one process of the pair."""
+    latents = read(recipe).values
+    for before, phase in pairwise((None, *recipe.phases)):
+        _train_phase(recipe, phase, before, rank, latents)
+        pair.meet()  # The next phase begins with the file that the first process has written.
+
+
+def _train_phase(recipe: Recipe, phase: Phase, before: Phase | None, rank: int, latents: Tensor) -> None:
     torch.manual_seed(SEED)
-    model, tokenizer, latents = TextToLatents(), build_tokenizer(), read().values
-    makers = optimizers(model)
-    average = {name: value.clone() for name, value in model.state_dict().items()}
-    state = load_state(STATE)
-    start, before = 0, 0.0
+    networks = _begin(recipe, before)
+    teacher = _begin(recipe, before).eval() if phase.guidances else None
+    makers = optimizers(networks, phase)
+    average = {name: value.clone() for name, value in networks.state_dict().items()}
+    state = load_state(state_path(recipe, phase))
+    start, seconds = 0, 0.0
     if state:
-        model.load_state_dict(state["model"])
+        networks.load_state_dict(state["model"])
         average = state["average"]
         for optimizer, saved in zip(makers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        start, before = state["step"], state["seconds"]
-    for block in model.transformer.blocks:
-        block.compile(dynamic=False)
-    progress = Progress("transformer", STEPS, start, before)
+        start, seconds = state["step"], state["seconds"]
+    for model in (networks, teacher) if teacher else (networks,):
+        for block in model.blocks():
+            block.compile(dynamic=False)
+    progress = Progress(f"{recipe.name} {phase.name}", phase.steps, start, seconds)
     running = 0.0
-    for step in range(start, STEPS):
+    for step in range(start, phase.steps):
         for optimizer in makers:
             for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * cosine(step, STEPS, warmup=100)
-        loss = _update(model, makers, Batch(step, rank, latents, tokenizer))
+                group["lr"] = group["initial_lr"] * cosine(step, phase.steps, warmup=min(100, phase.steps // 10))
+        batch = Batch(recipe, phase, step, rank, latents)
+        if teacher is not None:
+            batch.velocity = guided(teacher, batch, recipe)
+        loss = _update(networks, makers, batch)
         running = loss if step == start else 0.98 * running + 0.02 * loss
         if rank == 0:
-            follow(average, model, step)
+            follow(average, networks, step)
             if (step + 1) % 25 == 0:
                 progress.report(step + 1, loss=running)
-            if step + 1 == STEPS or progress.save_due():
-                _keep({"step": step + 1, "seconds": progress.seconds, "average": average}, model, makers)
+            if step + 1 == phase.steps or progress.save_due():
+                kept = {"step": step + 1, "seconds": progress.seconds, "average": average}
+                _keep(state_path(recipe, phase), kept, networks, makers)
 
 
-def _update(model: TextToLatents, makers: list[torch.optim.Optimizer], batch: Batch) -> float:
+def _begin(recipe: Recipe, before: Phase | None) -> Networks:
+    """New networks, or what the phase before ended with."""
+    networks = recipe.networks()
+    if before is not None:
+        state = load_state(state_path(recipe, before))
+        if state is None:
+            raise FileNotFoundError(f"phase {before.name} of {recipe.name} is missing; run demo.train first")
+        networks.load_state_dict(state["average"])
+    return networks
+
+
+@torch.no_grad()
+def guided(teacher: Networks, batch: Batch, recipe: Recipe) -> Tensor:
+    """The teacher's velocity in two calls: away from that without a prompt, by each sample's guidance scale."""
+    ones = torch.ones_like(batch.guidance)
+    without = recipe.tokenize([""] * len(ones))
+    with torch.autocast("cpu", torch.bfloat16):
+        plain = teacher(batch.noisy, batch.levels, ones, *without).float()
+        prompted = teacher(batch.noisy, batch.levels, ones, *batch.texts).float()
+    return plain + batch.guidance.view(-1, 1, 1, 1, 1) * (prompted - plain)
+
+
+def _update(networks: Networks, makers: list[torch.optim.Optimizer], batch: Batch) -> float:
     """One optimizer step; returns this process's loss."""
     with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        guess = model(batch.noisy, batch.sigma, batch.tokens, batch.mask)
-    loss = (guess.float() - batch.velocity).pow(2).mean()
-    model.zero_grad(set_to_none=True)
+        guess = networks(batch.noisy, batch.levels, batch.guidance, *batch.texts)
+    error = (guess.float() - batch.velocity) * batch.learned
+    loss = error.pow(2).mean() / batch.learned.mean()
+    networks.zero_grad(set_to_none=True)
     loss.backward()
-    pair.average_gradients(model.parameters())
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    pair.average_gradients(networks.parameters())
+    torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
     for optimizer in makers:
         optimizer.step()
     return loss.item()
 
 
-def _keep(state: dict[str, Any], model: nn.Module, makers: list[torch.optim.Optimizer]) -> None:
+def _keep(path: Path, state: dict[str, Any], networks: nn.Module, makers: list[torch.optim.Optimizer]) -> None:
     optimizers_state = [optimizer.state_dict() for optimizer in makers]
-    save_atomically({**state, "model": model.state_dict(), "optimizers": optimizers_state}, STATE)
+    save_atomically({**state, "model": networks.state_dict(), "optimizers": optimizers_state}, path)
 
 
-def trained() -> tuple[TextToLatents, int, float]:
-    """The averaged networks in STATE, float32, with the steps and seconds they took."""
-    state = load_state(STATE)
-    if state is None:
-        raise FileNotFoundError(f"no trained transformer at {STATE}; run demo.train_transformer first")
-    model = TextToLatents()
-    model.load_state_dict(state["average"])
-    return model.eval(), state["step"], state["seconds"]
-
-
-if __name__ == "__main__":
-    pair.run(train)
+def trained(recipe: Recipe) -> Networks:
+    """The averaged networks of the last phase, float32."""
+    return _begin(recipe, recipe.phases[-1]).eval()

@@ -1,27 +1,22 @@
-"""Stage 1: the video autoencoder, on single frames first, then on short clips."""
+"""Stage 1: the autoencoder, on single frames first, then, for video, on short clips."""
 
 from __future__ import annotations
 
 import math
 import random
+from itertools import accumulate
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKLWan
-from torch import Tensor
+from torch import Tensor, nn
 
 from demo import pair
 from demo.clips import FRAMES, SIZE, render, to_model_range, training_spec
 from demo.muon import Muon
-from demo.progress import WORK, Progress, cosine, load_state, save_atomically
+from demo.progress import Progress, cosine, load_state, save_atomically
+from demo.recipe import Recipe, VaePhase
 
-STATE = WORK / "vae.pt"
 SEED = 20261123
-FRAME_STEPS, FRAME_BATCH = 800, 8
-"""Batches are per process."""
-CLIP_STEPS, CLIP_BATCH = 1600, 1
-CLIP_KINDS = ((13, 64), (25, 48), (33, 40))
-"""(frames, side of the crop), in turn: without long clips, quality decays along a video."""
-STEPS = FRAME_STEPS + CLIP_STEPS
 MUON_RATE, ADAM_RATE = 8e-3, 1e-3
 CHROMA_WEIGHT = 6.0
 """Scenes are mostly gray: with a plain squared error the VAE never finds out about colour."""
@@ -29,42 +24,40 @@ KL_WEIGHT = 1e-5
 """On the mean KL per latent value; keeps latents bounded without blurring pixels."""
 
 
-def build_vae() -> AutoencoderKLWan:
-    """An untrained VAE: 4x in time, 8x in space (of which 2x by patches, as Wan2.2's), 8 latent channels."""
-    vae = AutoencoderKLWan(
-        base_dim=16,
-        dim_mult=[1, 2, 2],
-        z_dim=8,
-        num_res_blocks=1,
-        attn_scales=[],
-        temperal_downsample=[True, True],
-        patch_size=2,
-        in_channels=12,
-        out_channels=12,
-        scale_factor_spatial=8,
-        scale_factor_temporal=4,
-        is_residual=True,
-        latents_mean=[0.0] * 8,
-        latents_std=[1.0] * 8,
-    )
-    with torch.no_grad():  # begin with little posterior noise, or the first steps learn nothing
-        vae.quant_conv.bias[8:] -= 6.0
-    return vae
+def encoded(recipe: Recipe, vae: Any, pixels: Tensor) -> Any:
+    """The posterior of pixels [batch, 3, frames, height, width]; a VAE of images knows no dimension for frames."""
+    return vae.encode(pixels[:, :, 0] if recipe.still else pixels).latent_dist
 
 
-def batch_of(step: int, rank: int) -> Tensor:
+def decoded(recipe: Recipe, vae: Any, latents: Tensor) -> Tensor:
+    """Pixels [batch, 3, frames, height, width]."""
+    pixels: Tensor = vae.decode(latents).sample
+    return pixels.unsqueeze(2) if recipe.still else pixels
+
+
+def steps_of(recipe: Recipe) -> int:
+    """Of all phases."""
+    return sum(phase.steps for phase in recipe.vae_phases)
+
+
+def phase_of(recipe: Recipe, step: int) -> VaePhase:
+    """The phase that a step belongs to."""
+    ends = accumulate(phase.steps for phase in recipe.vae_phases)
+    return next(phase for phase, end in zip(recipe.vae_phases, ends, strict=True) if step < end)
+
+
+def batch_of(recipe: Recipe, step: int, rank: int) -> Tensor:
     """A process's batch of a step: float32 [batch, 3, frames, height, width] from -1 to 1."""
     rng = random.Random(f"vae {SEED} {step} {rank}")
-    specs = [training_spec(rng.getrandbits(40)) for _ in range(FRAME_BATCH)]
-    if step < FRAME_STEPS:
-        return torch.stack([to_model_range(render(s, torch.tensor([rng.randrange(FRAMES)]))) for s in specs])
-    frames, side = CLIP_KINDS[step % len(CLIP_KINDS)]
+    phase = phase_of(recipe, step)
+    frames, side = phase.kinds[step % len(phase.kinds)]
     clips = []
-    for spec in specs[:CLIP_BATCH]:
-        first = rng.randrange(FRAMES - frames + 1)
-        top, left = rng.randrange(SIZE - side + 1), rng.randrange(SIZE - side + 1)
-        clip = render(spec, torch.arange(first, first + frames))
-        clips.append(to_model_range(clip[:, :, top : top + side, left : left + side]))
+    for _ in range(phase.batch):
+        spec = training_spec(rng.getrandbits(40))
+        first = rng.randrange(FRAMES - recipe.stride * (frames - 1))
+        top, left_edge = rng.randrange(SIZE - side + 1), rng.randrange(SIZE - side + 1)
+        clip = render(spec, first + recipe.stride * torch.arange(frames))
+        clips.append(to_model_range(clip[:, :, top : top + side, left_edge : left_edge + side]))
     return torch.stack(clips)
 
 
@@ -75,16 +68,16 @@ def psnr(first: Tensor, second: Tensor) -> float:
 
 
 @torch.no_grad()
-def validation_psnr(vae: AutoencoderKLWan, clips: int = 6) -> float:
+def validation_psnr(recipe: Recipe, clips: int = 6) -> float:
     """Mean PSNR in dB over whole clips that training never saw."""
-    total = 0.0
+    vae, total = trained_vae(recipe), 0.0
     for seed in range(clips):
-        clip = to_model_range(render(training_spec(-1 - seed))).unsqueeze(0)
-        total += psnr(vae.decode(vae.encode(clip).latent_dist.mode()).sample, clip)
+        clip = to_model_range(render(training_spec(-1 - seed), recipe.frames(-1 - seed))).unsqueeze(0)
+        total += psnr(decoded(recipe, vae, encoded(recipe, vae, clip).mode()), clip)
     return total / clips
 
 
-def optimizers(vae: AutoencoderKLWan) -> list[torch.optim.Optimizer]:
+def optimizers(vae: nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the convolutions, AdamW for biases and norms; each knows its peak rate as `initial_lr`."""
     kernels = [p for p in vae.parameters() if p.ndim >= 4 and p[0].numel() > 1]
     known = {id(p) for p in kernels}
@@ -96,36 +89,38 @@ def optimizers(vae: AutoencoderKLWan) -> list[torch.optim.Optimizer]:
     return made
 
 
-def loss_of(vae: AutoencoderKLWan, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def loss_of(recipe: Recipe, vae: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """The loss, and the plain mean squared error for the log."""
-    posterior = vae.encode(pixels).latent_dist
-    error = vae.decode(posterior.sample()).sample - pixels
+    posterior = encoded(recipe, vae, pixels)
+    error = decoded(recipe, vae, posterior.sample()) - pixels
     chroma = (error - error.mean(1, keepdim=True)).pow(2).mean()
     divergence = 0.5 * (posterior.mean.pow(2) + posterior.var - 1.0 - posterior.logvar).mean()
     square = error.pow(2).mean()
     return square + (CHROMA_WEIGHT - 1.0) * chroma + KL_WEIGHT * divergence, square.detach()
 
 
-def train(rank: int) -> None:
-    """Trains, or goes on training, until STATE holds the finished VAE; one process of the pair."""
+def train(recipe: Recipe, rank: int) -> None:
+    """Trains, or goes on training, until the state holds the finished VAE; one process of the pair."""
     torch.manual_seed(SEED)
-    vae = build_vae()
+    vae, steps = recipe.vae(), steps_of(recipe)
     makers = optimizers(vae)
-    state = load_state(STATE)
+    state = load_state(recipe.work / "vae.pt")
     start, before = 0, 0.0
     if state:
         vae.load_state_dict(state["model"])
         for optimizer, saved in zip(makers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         start, before = state["step"], state["seconds"]
-    progress = Progress("vae", STEPS, start, before)
+    progress = Progress(f"{recipe.name} vae", steps, start, before)
     running = 0.0
-    for step in range(start, STEPS):
+    for step in range(start, steps):
         torch.manual_seed(SEED + 2 * step + rank)
+        rate = phase_of(recipe, step).rate * cosine(step, steps, warmup=30)
         for optimizer in makers:
             for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * cosine(step, STEPS, warmup=30)
-        loss, error = loss_of(vae, batch_of(step, rank))
+                group["lr"] = group["initial_lr"] * rate
+        with torch.autocast("cpu", recipe.vae_dtype, enabled=recipe.vae_dtype != torch.float32):
+            loss, error = loss_of(recipe, vae, batch_of(recipe, step, rank))
         vae.zero_grad(set_to_none=True)
         loss.backward()
         pair.average_gradients(vae.parameters())
@@ -134,29 +129,30 @@ def train(rank: int) -> None:
             optimizer.step()
         running = error.item() if step == start else 0.95 * running + 0.05 * error.item()
         if rank == 0:
-            _keep(step + 1, running, vae, makers, progress)
+            _keep(recipe, step + 1, running, vae, makers, progress)
 
 
 def _keep(
-    done: int, error: float, vae: AutoencoderKLWan, makers: list[torch.optim.Optimizer], progress: Progress
+    recipe: Recipe,
+    done: int,
+    error: float,
+    vae: nn.Module,
+    makers: list[torch.optim.Optimizer],
+    progress: Progress,
 ) -> None:
     if done % 50 == 0:
         progress.report(done, psnr=10 * math.log10(4.0 / error))
-    if done == STEPS or progress.save_due():
+    if done == steps_of(recipe) or progress.save_due():
         kept = {"model": vae.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in makers]}
-        save_atomically({**kept, "step": done, "seconds": progress.seconds}, STATE)
+        save_atomically({**kept, "step": done, "seconds": progress.seconds}, recipe.work / "vae.pt")
 
 
-def trained_vae() -> AutoencoderKLWan:
-    """The VAE in STATE, ready for use, float32."""
-    state = load_state(STATE)
-    if state is None:
-        raise FileNotFoundError(f"no trained VAE at {STATE}; run demo.train_vae first")
-    vae = build_vae()
-    vae.load_state_dict(state["model"])
+def trained_vae(recipe: Recipe) -> Any:
+    """The VAE in the state, ready for use, float32; as it begins where it is not trained at all."""
+    vae = recipe.vae()
+    if recipe.vae_phases:
+        state = load_state(recipe.work / "vae.pt")
+        if state is None:
+            raise FileNotFoundError(f"no trained VAE of {recipe.name}; run demo.train first")
+        vae.load_state_dict(state["model"])
     return vae.eval()
-
-
-if __name__ == "__main__":
-    pair.run(train)
-    print(f"validation PSNR {validation_psnr(trained_vae()):.2f} dB")
