@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.video import Speedup, speedup_of
+from service.video import Speedup, Timings, speedup_of, timings_of
 from workers.jobs.job import Job
 
 
@@ -23,6 +23,7 @@ class Image(BaseModel):
     engaged: bool | None = Field(description="Whether the cache was in force.")
     reason: str | None = Field(description="Why it was not, or on what else than measured coefficients it stands.")
     speedup: Speedup | None
+    timings: Timings
 
 
 class Images(BaseModel):
@@ -57,6 +58,7 @@ def image_of(job: Job, *, b64_json: str | None = None, url: str | None = None) -
         engaged=report and report.engaged,
         reason=report and report.reason,
         speedup=speedup_of(report),
+        timings=timings_of(job),
     )
 
 

@@ -132,7 +132,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         speedup=speedup_of(report),
         queue_position=queue_position,
         eta_seconds=_eta(job, now),
-        timings=_timings(job),
+        timings=timings_of(job),
         attempts=job.attempts,
         worker=job.worker,
     )
@@ -178,7 +178,7 @@ def _eta(job: Job, now: float) -> float | None:
     return max(0.0, now - job.started_at) / job.step * (steps - job.step)
 
 
-def _timings(job: Job) -> Timings:
+def timings_of(job: Job) -> Timings:
     stages = job.report.timings if job.report else {}
     return Timings(
         queued=None if job.started_at is None else job.started_at - job.created_at,
