@@ -24,7 +24,7 @@ DECODERS = 2  # at a time: the memory for more is not there
 class Parts:
     """`served_since` is when the catalogue was last written, in Unix seconds; `clock` tells Unix seconds.
 
-    uploads: limits the requests whose image is decoded, which may take some hundred MB.
+    decoders: limits the images that are decoded at a time, which may take some hundred MB each.
     """
 
     catalogue: Catalogue
@@ -34,7 +34,7 @@ class Parts:
     artifacts_root: Path
     metrics: Metrics
     clock: Callable[[], float] = time.time
-    uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
+    decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

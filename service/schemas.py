@@ -234,6 +234,11 @@ def _sf_for(body: Create, speedup: float, steps: int, entry: ModelEntry, catalog
             "target_speedup",
             f"target_speedup {speedup:g}: {entry.name} was evaluated with {found.steps} steps, not {steps}; give sf",
         )
+    if found.input_reference != (getattr(body, "input_reference", None) is not None):
+        kind = "with" if found.input_reference else "without"
+        raise InvalidRequest(
+            "target_speedup", f"target_speedup {speedup:g}: {entry.name} was evaluated {kind} input_reference; give sf"
+        )
     return found.sf_for(speedup)
 
 

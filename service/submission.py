@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import structlog
+from anyio import to_thread
+from starlette.concurrency import run_in_threadpool
 
 from service.parts import Parts
 from service.schemas import CreateVideo, resolve
@@ -25,12 +27,17 @@ class Attempt:
     retry: bool
 
 
-def submit(parts: Parts, attempt: Attempt) -> Job:
+async def submit(parts: Parts, attempt: Attempt) -> Job:
     """The job of this request, new or the one that an earlier arrival made. Raises `InvalidRequest`."""
-    body, tenant = attempt.body, attempt.tenant
-    request, priority = resolve(body, parts.catalogue), Priority(body.priority)
-    given = body.input_reference
-    image = None if given is None else fitted(given, request.width, request.height)
+    request = await run_in_threadpool(resolve, attempt.body, parts.catalogue)
+    image = attempt.body.input_reference
+    if image is not None:  # It waits for its turn without one of the threads that all calls share.
+        image = await to_thread.run_sync(fitted, image, request.width, request.height, limiter=parts.decoders)
+    return await run_in_threadpool(_submit, parts, attempt, request, image)
+
+
+def _submit(parts: Parts, attempt: Attempt, request: GenerationRequest, image: bytes | None) -> Job:
+    body, tenant, priority = attempt.body, attempt.tenant, Priority(attempt.body.priority)
     fresh = job_id = new_job_id(request.model)
     if attempt.idempotency_key is not None:
         job_id = parts.queue.reserve(tenant, attempt.idempotency_key, body.fingerprint(), fresh, IDEMPOTENCY_SECONDS)

@@ -179,6 +179,7 @@ def _eta(job: Job, now: float) -> float | None:
 
 
 def timings_of(job: Job) -> Timings:
+    """How long each stage of a job took, as far as it has come."""
     stages = job.report.timings if job.report else {}
     return Timings(
         queued=None if job.started_at is None else job.started_at - job.created_at,

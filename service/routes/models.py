@@ -38,6 +38,7 @@ class Evaluated(BaseModel):
     steps: int
     size: str
     frames: int
+    input_reference: bool = Field(description="Whether the videos went on from given first frames.")
     prompts: int
     date: str
     sf: list[Expected]
@@ -118,6 +119,7 @@ def _expected(parts: Parts, name: str) -> Evaluated | None:
         steps=found.steps,
         size=found.size,
         frames=found.frames,
+        input_reference=found.input_reference,
         prompts=len({(pair.prompt, pair.seed) for pair in found.pairs}),
         date=found.provenance.get("date", ""),
         sf=[Expected(**row.model_dump(include=set(Expected.model_fields))) for row in found.rows],

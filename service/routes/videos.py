@@ -3,8 +3,8 @@
 from typing import Annotated, Any, Literal
 
 import structlog
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.content import ArtifactResponse, open_artifact
@@ -64,10 +64,8 @@ async def create(
 ) -> Video:
     """Put a video on the queue. With an `Idempotency-Key`, repeating the same body gives the same video for a day."""
     retry = x_stainless_retry_count.isdecimal() and x_stainless_retry_count.strip("0") != ""
-    attempt = Attempt(tenant, body, idempotency_key, retry)
-    # An image waits for its turn without a thread of those that all other calls share.
-    limiter = None if body.input_reference is None else parts.uploads
-    video = await to_thread.run_sync(lambda: _show(parts, submit(parts, attempt)), limiter=limiter)
+    job = await submit(parts, Attempt(tenant, body, idempotency_key, retry))
+    video = await run_in_threadpool(_show, parts, job)
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video
 

@@ -50,6 +50,7 @@ def test_it_waits_and_answers_with_the_files_themselves(client: TestClient, live
         assert b64decode(image["b64_json"]) == VIDEO
         assert (image["url"], image["revised_prompt"]) == (None, None)
         assert (image["full_steps"], image["decisions"]) == (REPORT.full_steps, REPORT.decisions)
+        assert (image["timings"]["denoise"], image["timings"]["encode"]) == (4.0, 0.1)
 
 
 def test_a_url_leads_to_the_file_with_its_type_and_name(client: TestClient, live_worker: None) -> None:

@@ -46,4 +46,4 @@ def test_uploads_that_wait_to_be_decoded_hold_up_no_other_call(
 
 
 def _waiting(client: TestClient) -> int:
-    return client.app.state.parts.uploads.statistics().tasks_waiting  # type: ignore[attr-defined, no-any-return]
+    return client.app.state.parts.decoders.statistics().tasks_waiting  # type: ignore[attr-defined, no-any-return]
