@@ -37,11 +37,11 @@ check: $(READY) ## Style, types, import rules.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Speed, fidelity and memory of each sf, as a table and a plot. MODEL=wan-tiny
-	$(BIN)/python -m workers evaluate --model $(MODEL) --prompts demo/prompts/bench.txt
+bench: $(READY) ## Speed, fidelity and memory of each sf, as a table and a plot. MODEL=wan-tiny PROMPTS=... OUTPUT=...
+	$(BIN)/python -m workers evaluate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/bench.txt) $(if $(OUTPUT),-o $(OUTPUT))
 
-calibrate: $(READY) ## Measure the coefficients of a model again. MODEL=wan-tiny
-	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts demo/prompts/calibration.txt --seeds 5
+calibrate: $(READY) ## Measure the coefficients of a model again. MODEL=wan-tiny PROMPTS=... OUTPUT=...
+	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --seeds 5 $(if $(OUTPUT),-o $(OUTPUT))
 
 train-demo: $(READY) ## Train a demo checkpoint from nothing; goes on after an interruption. MODEL=wan-tiny
 	$(BIN)/python -m demo.train $(MODEL)

@@ -15,6 +15,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
+from workers.acceleration import fitting
 from workers.fidelity import psnr, ssim
 from workers.generation import Watcher, run_pipeline
 from workers.jobs.job import GenerationRequest
@@ -44,9 +45,9 @@ def main(
     torch.set_num_threads(threads)
     known = Catalogue.read(catalogue)
     loaded = load_model(known.entry(model), known.family(model))
-    coefficients = next(iter(loaded.coefficients), None)
+    coefficients, why = fitting(loaded, known.request(model, "any"))
     if coefficients is None:
-        raise SystemExit(f"model {model} is not calibrated")
+        raise SystemExit(why)
     requests = [
         known.request(model, prompt.text, sf=sf, seed=number)
         for number, prompt in enumerate(read_prompts(prompts, limit))

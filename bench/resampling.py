@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from workers.acceleration import resampled
+from workers.acceleration import fitting, resampled
 from workers.calibrate import Calibration, calibrate
 from workers.fidelity import psnr, ssim
 from workers.generation import generate
@@ -54,8 +54,9 @@ def main(
     torch.set_num_threads(threads)
     known = Catalogue.read(catalogue)
     loaded = load_model(known.entry(model), known.family(model))
-    if (file := next(iter(loaded.coefficients), None)) is None:
-        raise SystemExit(f"model {model} is not calibrated")
+    file, why = fitting(loaded, known.request(model, "any"))
+    if file is None:
+        raise SystemExit(why)
     table = Table("steps", "coefficients", "full steps", "PSNR, dB", "SSIM", "mean |α − measured α|", title=model)
     for number in steps:
         what = Calibration(
@@ -68,7 +69,7 @@ def main(
         ones = replace(own, alpha=torch.ones_like(own.alpha))
         ways = {
             "measured": replace(loaded, coefficients=(own,)),
-            "resampled": loaded,
+            "resampled": replace(loaded, coefficients=(file,)),
             "none": replace(loaded, coefficients=(ones,)),
         }
         wanted = max(2, round(sf * number / file.key.steps))

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from workers.acceleration import fitting
 from workers.generation import Watcher, run_pipeline
 from workers.loaded import load_model
 from workers.models.catalogue import Catalogue
@@ -35,9 +36,9 @@ def main(
     torch.set_num_threads(threads)
     known = Catalogue.read(catalogue)
     loaded = load_model(known.entry(model), known.family(model))
-    coefficients = next(iter(loaded.coefficients), None)
+    coefficients, why = fitting(loaded, known.request(model, "any"))
     if coefficients is None:
-        raise SystemExit(f"model {model} is not calibrated")
+        raise SystemExit(why)
     settings = IntervalSettings(sf, coefficients.kappa, coefficients.max_skip, coefficients.final_full_steps)
     table = Table("prompt", "tokens", "decisions", "differs at", "largest error of ē", title=f"{model}, sf={sf}")
     for number, prompt in enumerate(read_prompts(prompts, limit)):

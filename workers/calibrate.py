@@ -13,11 +13,10 @@ import numpy as np
 import torch
 
 from workers.generation import Watcher, run_pipeline
-from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue
-from workers.prompts import Prompt
+from workers.prompts import Prompt, same_kind
 from workers.scalingcache.calibration import (
     ESTIMATORS,
     Recorder,
@@ -57,8 +56,7 @@ def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, 
 
     Raises `InvalidRequest` when some prompts have an image and others none: no coefficients hold for both.
     """
-    if len({prompt.image is None for prompt in what.prompts}) > 1:
-        raise InvalidRequest("prompts", "prompts: either all have an image, or none; measure one kind at a time")
+    same_kind(what.prompts)
     model = load_model(catalogue.entry(what.model), catalogue.family(what.model), coefficients=False)
     steps = what.steps or model.entry.defaults.steps
     runs = [

@@ -153,8 +153,8 @@ def evaluate(
 ) -> None:
     """Measure speed and fidelity of each sf against uncached runs of the same prompts and seeds."""
     known = read_catalogue(catalogue).changed(model, source=source, coefficients=coefficients and (str(coefficients),))
-    destination = output or Path(known.entry(model).evaluation or f"alphas/{model}.evaluation.json")
     texts = read_prompts(prompts, limit)
+    destination = output or _evaluation_file(known, model, images=texts[0].image is not None)
     _set_threads(threads)
     from workers.evaluate import Measures, Plan, save_evaluation
     from workers.evaluate import evaluate as measure
@@ -180,6 +180,15 @@ def _coefficients_file(known: Catalogue, model: str) -> Path:
     if len(named) > 1:
         raise InvalidRequest("output", f"--output: {model} has several files, say which: {', '.join(named)}")
     return Path(named[0] if named else f"alphas/{model}.json")
+
+
+def _evaluation_file(known: Catalogue, model: str, images: bool) -> Path:
+    """Where a model's evaluation belongs. Raises `InvalidRequest` where that would replace one of the other kind."""
+    earlier = known.evaluation(model)
+    if earlier is not None and earlier.input_reference != images:
+        kind = "with first frames" if earlier.input_reference else "without first frames"
+        raise InvalidRequest("output", f"--output: {known.entry(model).evaluation} was measured {kind}; say where else")
+    return Path(known.entry(model).evaluation or f"alphas/{model}.evaluation.json")
 
 
 def _print_calibration(coefficients: "Coefficients") -> None:

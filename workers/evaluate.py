@@ -27,7 +27,7 @@ from workers.jobs.job import GenerationRequest
 from workers.loaded import LoadedModel
 from workers.models.catalogue import Catalogue
 from workers.perceptual import ClipScore, Lpips
-from workers.prompts import Prompt
+from workers.prompts import Prompt, same_kind
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def evaluate(
     """
     if find_spec("skimage") is None:
         raise EvaluationError("SSIM needs scikit-image: pip install 'scalingcache-serve[evaluate]'")
+    same_kind(plan.prompts)
     planned = [_requests(model, catalogue, plan, number) for number in range(len(plan.prompts))]
     for requests in planned:
         _check(model, requests)
@@ -174,6 +175,7 @@ def _evaluation(model: LoadedModel, request: GenerationRequest, pairs: list[Pair
         size=f"{request.width}x{request.height}",
         frames=request.frames,
         guidance=request.guidance,
+        input_reference=request.input_reference is not None,
         rows=summarise(pairs),
         pairs=pairs,
         provenance={

@@ -72,7 +72,10 @@ class SfResult(Frozen):
 
 
 class Evaluation(Frozen):
-    """One result file. Holds for the steps and size it was measured with; `fingerprint` is of the weights."""
+    """One result file. Holds for the steps and size it was measured with; `fingerprint` is of the weights.
+
+    input_reference: whether the videos went on from given first frames.
+    """
 
     model: str
     fingerprint: str
@@ -80,6 +83,7 @@ class Evaluation(Frozen):
     size: str
     frames: int
     guidance: float
+    input_reference: bool = False
     rows: list[SfResult]
     pairs: list[Pair]
     provenance: dict[str, str]

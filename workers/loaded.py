@@ -128,6 +128,6 @@ def _coefficients(path: Path, model: str, weights: str) -> Coefficients:
         if measured != current:
             raise CoefficientsMismatch(
                 f"coefficient file {path} was measured on {what} {measured}, but {model} has {current}; "
-                f"measure again with: python -m workers calibrate --model {model}"
+                f"measure again with: python -m workers calibrate --model {model} -o {path}"
             )
     return loaded

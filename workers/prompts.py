@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -56,6 +56,12 @@ def read_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
     if not found:
         raise InvalidRequest("prompts", f"{path} has no prompts")
     return [replace(prompt, image=_beside(path, prompt.image)) if prompt.image else prompt for prompt in found]
+
+
+def same_kind(prompts: Sequence[Prompt]) -> None:
+    """Raise `InvalidRequest` when some prompts have an image and others none: nothing measured holds for both."""
+    if len({prompt.image is None for prompt in prompts}) > 1:
+        raise InvalidRequest("prompts", "prompts: either all have an image, or none; measure one kind at a time")
 
 
 def _beside(path: Path, image: Path) -> Path:

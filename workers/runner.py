@@ -53,7 +53,7 @@ class Runner:
                 revision=entry.revision,
                 switches=entry.shown(),
                 fingerprint=model.fingerprint,
-                coefficients=[Path(path).name for path in entry.coefficients],
+                coefficients=[known.key.shown() for known in model.coefficients],
                 warm_step_seconds=warm and round(warm.full_step_seconds, 4),
             )
             self._models[name] = model

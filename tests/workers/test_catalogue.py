@@ -168,6 +168,14 @@ def test_the_defaults_of_a_shipped_model_are_what_its_family_takes(name: str) ->
     assert request.sf <= request.steps - 2
 
 
+def test_every_file_that_a_shipped_model_names_is_there() -> None:
+    for entry in SHIPPED.entries.values():
+        named = [*entry.coefficients, *([entry.evaluation] if entry.evaluation else [])]
+        assert [path for path in named if not Path(path).is_file()] == []
+        if entry.device == "cpu":
+            assert SHIPPED.evaluation(entry.name) is not None and entry.coefficients
+
+
 def test_a_shipped_model_that_needs_a_gpu_is_not_served_unasked() -> None:
     assert {entry.device for entry in SHIPPED.serving(()).entries.values()} == {"cpu"}
     assert all(len(entry.source.split("/")) == 2 for entry in SHIPPED.entries.values() if entry.device != "cpu")

@@ -138,7 +138,7 @@ class Catalogue:
     def _check_reach(self, request: GenerationRequest) -> None:
         if request.steps < request.sf + 2 or request.allow_uncalibrated:
             return  # It runs uncached, or as it comes.
-        ranges = [step_range(steps) for steps in _measured_steps(self.entry(request.model))]
+        ranges = [step_range(steps) for steps in _measured_steps(self.entry(request.model), request)]
         if ranges and not any(request.steps in reach for reach in ranges):
             reaches = " or ".join(f"{reach[0]} to {reach[-1]}" for reach in ranges)
             raise InvalidRequest(
@@ -148,12 +148,16 @@ class Catalogue:
             )
 
 
-def _measured_steps(entry: ModelEntry) -> list[int]:
-    """Of the entry's coefficient files, each number once; none when one cannot be read: loading the model says why."""
+def _measured_steps(entry: ModelEntry, request: GenerationRequest) -> list[int]:
+    """Of those of the entry's coefficient files that are for such requests, with an image or without.
+
+    None when a file cannot be read: loading the model says why.
+    """
     try:
-        tables = [json.loads(Path(path).read_bytes()) for path in entry.coefficients]
-        return sorted({int(table["key"]["steps"]) for table in tables})
-    except (OSError, ValueError, KeyError, TypeError):
+        keys = [json.loads(Path(path).read_bytes())["key"] for path in entry.coefficients]
+        given = request.input_reference is not None
+        return sorted({int(key["steps"]) for key in keys if key.get("input_reference", False) == given})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
 
 
@@ -189,7 +193,7 @@ def _absolute(table: Mapping[str, Any], base: Path) -> dict[str, Any]:
         if (path := table.get(name)) and isinstance(path, str):
             resolved[name] = str((base / path).resolve())
         elif isinstance(path, list):
-            resolved[name] = [str((base / each).resolve()) for each in path]
+            resolved[name] = [str((base / each).resolve()) if isinstance(each, str) else each for each in path]
     if isinstance(loras := table.get("loras"), list):
         resolved["loras"] = [_absolute(lora, base) for lora in loras]
     return resolved

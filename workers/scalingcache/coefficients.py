@@ -30,6 +30,11 @@ class CoefficientKey:
     guidance: bool
     input_reference: bool = False
 
+    def shown(self) -> str:
+        """In a few words, for logs: `50 steps, size class 18, with guidance, from an image`."""
+        words = [f"{self.steps} steps", f"size class {self.size_class}", "with guidance" if self.guidance else None]
+        return ", ".join(filter(None, [*words, "from an image" if self.input_reference else None]))
+
     def difference(self, other: "CoefficientKey") -> str | None:
         """The first field that differs, with both values, or None."""
         for item in fields(self):
