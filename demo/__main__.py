@@ -63,13 +63,10 @@ def compare(stack: Stack, request: dict[str, Any], sf: int, first_frame: Path | 
     with httpx.Client(base_url=stack.url, timeout=30) as client:
         model = client.get(f"/v1/models/{request['model']}").raise_for_status().json()
         asked = {"uncached": model["defaults"]["steps"], f"sf={sf}": sf}
-        if model["media"] == "image":
-            made = {label: generations.image(client, console, label, request | {"sf": n}) for label, n in asked.items()}
-        else:
-            made = {
-                label: generations.video(client, stack, console, label, request | {"sf": n}, first_frame)
-                for label, n in asked.items()
-            }
+        make = generations.image if model["media"] == "image" else generations.video
+        made = {
+            label: make(client, stack, console, label, request | {"sf": n}, first_frame) for label, n in asked.items()
+        }
     output.mkdir(parents=True, exist_ok=True)
     paths = {label: output / f"{label.replace('=', '-')}{each.suffix}" for label, each in made.items()}
     for label, path in paths.items():

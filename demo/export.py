@@ -32,6 +32,8 @@ def export(recipe: Recipe) -> None:
         config = json.loads(config_path.read_text())
         config["dtype"] = "float32"  # transformers would otherwise compute in the precision of the disk
         config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)  # They are written for their owner alone; containers run as another user.
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if size > MAX_BYTES:
         raise RuntimeError(f"{folder} has {size} bytes, more than {MAX_BYTES}")

@@ -46,10 +46,18 @@ def video(
     return Generation(job, client.get(f"/v1/videos/{job['id']}/content").raise_for_status().content, ".mp4")
 
 
-def image(client: httpx.Client, console: Console, label: str, request: dict[str, Any]) -> Generation:
-    """Ask for an image and wait for it. Raises `StackFailed` when it fails."""
+def image(
+    client: httpx.Client, stack: Stack, console: Console, label: str, request: dict[str, Any], first_frame: Path | None
+) -> Generation:
+    """Ask for an image and wait for it. Raises `StackFailed` when it fails, or when a first frame is given."""
+    if first_frame is not None:
+        raise StackFailed(f"model {request['model']} makes images and takes no first frame")
     with console.status(label):
-        answer = _answer(client.post("/v1/images/generations", json=request, timeout=IMAGE_SECONDS))
+        try:
+            answer = _answer(client.post("/v1/images/generations", json=request, timeout=IMAGE_SECONDS))
+        except httpx.TransportError as error:
+            stack.check()
+            raise StackFailed(f"no image came: {error}") from error
     [made] = answer["data"]
     return Generation(made, b64decode(made["b64_json"]), ".png")
 

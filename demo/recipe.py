@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+import demo.recipes
 from demo.captions import caption
 from demo.clips import FRAMES, ClipSpec
 from demo.progress import WORK
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from demo.latents import Latents
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
-NAMES = ("wan-tiny", "wan-ti2v-tiny", "hunyuan-tiny", "flux-tiny")
+NAMES = sorted(module.name.replace("_", "-") for module in iter_modules(demo.recipes.__path__))
+"""Every checkpoint that has a file in `demo/recipes`."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 python -m demo.train flux-tiny
 
 Each stage saves its state every few minutes under `demo/work/`, so an interrupted run goes
-on where it stopped. To begin anew, delete that folder.
+on where it stopped. To begin anew, delete the model's folder there.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
 """Training sees what the pipelines will give: the same tokens, the same text, latents in the same scale."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 
-from demo.latents import Latents
+from demo.latents import Latents, _statistics
 from demo.recipe import NAMES, Recipe, recipe
-from demo.train_transformer import Batch
+from demo.recipes.hunyuan_tiny import llama_tokenizer
+from demo.train_transformer import Batch, guided
 from demo.train_vae import batch_of, decoded, encoded, phase_of
 from workers.models.catalogue import Catalogue
 
@@ -63,6 +66,49 @@ def test_the_text_that_training_sees_is_the_pipelines(made: Recipe, pipeline: An
     assert pooled is None or torch.allclose(seen["pooled_projections"], pooled, atol=1e-5)
 
 
+def test_the_instruction_before_hunyuans_prompts_has_as_many_tokens_as_the_pipeline_cuts_off() -> None:
+    tokens, mask, _clip = recipe("hunyuan-tiny").tokenize(["magenta pyramid"])
+    kept = llama_tokenizer().convert_ids_to_tokens(tokens[0, DEFAULT_PROMPT_TEMPLATE["crop_start"] :])
+    assert kept[:3] == ["magenta", "pyramid", "<|eot_id|>"] and mask[0].sum() == len(tokens[0]) - kept.count("<pad>")
+
+
+def test_latents_leave_the_pipeline_in_the_scale_of_the_vae(made: Recipe, pipeline: Any) -> None:
+    """By the formulas of the pipelines: what training divided by, decoding multiplies with."""
+    config = pipeline.vae.config
+    if made.normalised == "channels":
+        shift, scale = config.latents_mean[0], config.latents_std[0]
+    else:
+        shift, scale = config.get("shift_factor") or 0.0, 1.0 / config.scaling_factor
+    assert (shift, scale) == (0.0 if made.normalised == "scale" else 0.25, 2.0)
+
+
+def test_latents_are_normalised_as_far_as_the_vae_can_say(made: Recipe) -> None:
+    channels = torch.tensor([1.0, 3.0]).view(1, 2, 1, 1, 1)
+    sample = channels + channels * torch.randn(64, 2, 1, 12, 12, generator=torch.Generator().manual_seed(1))
+    mean, std = _statistics(made, sample)
+    expected = {
+        "channels": ([1.0, 3.0], [1.0, 3.0]),
+        "shift and scale": ([2.0, 2.0], [6.0**0.5] * 2),
+        "scale": ([0.0, 0.0], [10.0**0.5] * 2),
+    }[made.normalised]
+    assert torch.allclose(torch.stack([mean, std]), torch.tensor(expected), atol=0.1)
+
+
+def test_a_teacher_is_asked_with_and_without_the_prompt_and_taken_further_by_the_guidance(made: Recipe) -> None:
+    batch = SimpleNamespace(
+        noisy=torch.zeros(2, 8, 1, 2, 2), levels=torch.ones(2, 1), guidance=torch.tensor([1.0, 3.0]),
+        texts=made.tokenize(["red circle", "blue circle"]),
+    )  # fmt: skip
+
+    def teacher(noisy: Any, _levels: Any, guidance: Any, *texts: Any) -> Any:
+        assert torch.equal(guidance, torch.ones(2))
+        prompted = not torch.equal(texts[0], made.tokenize(["", ""])[0])
+        return torch.full_like(noisy, 5.0 if prompted else 1.0)
+
+    velocity = guided(teacher, batch, made)  # type: ignore[arg-type]
+    assert velocity[0].unique().tolist() == [5.0] and velocity[1].unique().tolist() == [13.0]
+
+
 def test_a_step_of_every_phase_gives_a_velocity_for_each_latent(made: Recipe, latents: Latents) -> None:
     made_small = type("Small", (type(made),), {"clips": len(latents.values)})()
     for phase in made.phases:
@@ -97,5 +143,5 @@ def test_every_step_of_the_vae_has_its_excerpts(made: Recipe) -> None:
 
 
 def test_a_checkpoint_without_a_recipe_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="no recipe for 'wan-large'; there are wan-tiny"):
+    with pytest.raises(ValueError, match="no recipe for 'wan-large'; there are flux-tiny, hunyuan-tiny"):
         recipe("wan-large")

@@ -95,7 +95,7 @@ class HunyuanTiny(Recipe):
     vae_phases = (VaePhase(600, 8, ((1, 64),)), VaePhase(2000, 1, ((9, 64), (17, 48), (17, 64)), rate=0.4))
     phases = (
         Phase("transformer", steps=1800, batch=8, prefix=(500, 2)),
-        Phase("guidance", steps=300, batch=8, muon_rate=1e-3, adam_rate=5e-4, guidances=(1.0, 6.0)),
+        Phase("guidance", steps=150, batch=8, muon_rate=1e-3, adam_rate=5e-4, guidances=(1.0, 6.0)),
     )
 
     def vae(self) -> AutoencoderKLHunyuanVideo:
