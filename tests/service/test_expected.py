@@ -51,6 +51,15 @@ def test_a_model_without_an_evaluation_promises_nothing(client: TestClient) -> N
     assert param == "target_speedup" and "wan-test has no evaluation" in message
 
 
+def test_a_speedup_is_not_chosen_by_an_evaluation_of_videos_from_images(
+    measured: TestClient, settings: Settings, evaluation: Evaluation
+) -> None:
+    evaluation.model_copy(update={"input_reference": True}).save(settings.catalogue.parent / "e.json")
+    assert measured.get("/v1/models/wan-test").json()["expected"]["input_reference"] is True
+    param, message = refusal(measured, target_speedup=2)
+    assert param == "target_speedup" and "evaluated with input_reference" in message
+
+
 def test_an_evaluation_that_cannot_be_read_hides_no_model(measured: TestClient, settings: Settings) -> None:
     (settings.catalogue.parent / "e.json").write_text('{"model": "of another version"}')
     listed = measured.get("/v1/models")

@@ -91,7 +91,44 @@ def test_prompts_with_and_without_an_image_are_not_measured_together(tmp_path: P
 
     prompts.write_text("red circle\n")
     run("calibrate", *common, "--seeds", "1", "--work", str(tmp_path / "calibration"))
+    evaluate = ["evaluate", *common, "--sf", "2", "--work", str(tmp_path / "evaluation")]
     prompts.write_text("red circle\nred circle\tframe.png\n")
+    with pytest.raises(InvalidRequest, match="all have an image, or none"):
+        run(*evaluate)
+    prompts.write_text("red circle\tframe.png\n")
     with pytest.raises(CoefficientsMismatch, match="input_reference: measured on False"):
-        run("evaluate", *common, "--sf", "2", "--work", str(tmp_path / "evaluation"))
+        run(*evaluate)
     assert not (tmp_path / "evaluation").exists()
+
+
+def test_a_model_of_text_and_of_images_has_a_file_for_each_and_neither_replaces_the_other(tmp_path: Path) -> None:
+    variants.save_micro_ti2v(tmp_path / "checkpoint")
+    variants.a_picture(100, 70).save(tmp_path / "frame.png")
+    (tmp_path / "text.txt").write_text("red circle\n")
+    (tmp_path / "images.txt").write_text("red circle\tframe.png\n")
+    table = CATALOGUE.format(family="wan-ti2v", folder=tmp_path / "checkpoint", steps=STEPS, more="")
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text(table.replace('"micro.json"', '["text.json", "images.json"]'))
+    common = ["--model", "micro", "--catalogue", str(catalogue)]
+
+    def calibrate(kind: str, *more: str) -> None:
+        prompts = ["--prompts", str(tmp_path / f"{kind}.txt"), "--seeds", "1"]
+        run("calibrate", *common, *prompts, "--work", str(tmp_path / "calibration"), *more)
+
+    def evaluate(kind: str, *more: str) -> None:
+        prompts = ["--prompts", str(tmp_path / f"{kind}.txt"), "--sf", "2"]
+        run("evaluate", *common, *prompts, "--work", str(tmp_path / "evaluation"), *more)
+
+    with pytest.raises(InvalidRequest, match="micro has several files, say which"):
+        calibrate("text")
+    for kind in ("text", "images"):
+        calibrate(kind, "-o", str(tmp_path / f"{kind}.json"))
+    evaluate("text")
+    with pytest.raises(InvalidRequest, match="was measured without first frames; say where else"):
+        evaluate("images")
+    evaluate("images", "-o", str(tmp_path / "images.evaluation.json"))
+    found = {path.name: Evaluation.load(path) for path in tmp_path.glob("*.evaluation.json")}
+    assert {name: each.input_reference for name, each in found.items()} == {
+        "micro.evaluation.json": False, "images.evaluation.json": True,
+    }  # fmt: skip
+    assert all(pair.reason is None for each in found.values() for pair in each.pairs)
