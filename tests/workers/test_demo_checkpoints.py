@@ -128,7 +128,7 @@ def test_a_run_between_others_and_after_a_cancelled_one_gives_the_bytes_of_a_fre
 
 def test_the_cache_of_wan_tiny_is_the_last_block_and_a_few_watched_tokens() -> None:
     wan_tiny = load_model(CATALOGUE.entry("wan-tiny"), CATALOGUE.family("wan-tiny"))
-    report = generate(wan_tiny, CATALOGUE.request("wan-tiny", PROMPT, sf=2, steps=10, seed=7)).report
+    report = generate(wan_tiny, CATALOGUE.request("wan-tiny", PROMPT, sf=2, steps=25, seed=7)).report
     token = 128 * 4  # channels, float32
     last_block = 2 * 2 * 9 * 6 * 6 * token  # two streams, y and delta
     watched = 2 * 30 * 32 * token  # two streams, blocks, tokens
