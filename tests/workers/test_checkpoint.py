@@ -71,7 +71,7 @@ def test_a_loaded_model_is_warmed_up_and_told_with_its_switches(micro_folder: Pa
     with capture_logs() as lines:
         runner(micro_folder, tmp_path, warmup_steps=2, vae_tiling=True).load(["micro-wan"])
     [line] = [line for line in lines if line["event"] == "model loaded"]
-    assert (line["switches"], line["calibrated"]) == ("float32 on cpu, VAE tiling", False)
+    assert (line["switches"], line["coefficients"]) == ("float32 on cpu, VAE tiling", [])
     assert line["warm_step_seconds"] > 0
     with capture_logs() as lines:
         runner(micro_folder, tmp_path).load(["micro-wan"])
