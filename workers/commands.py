@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from workers.configuration import read_catalogue
-from workers.evaluation import Estimate, Evaluation
+from workers.evaluation import Estimate, Evaluation, EvaluationError
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest, RunReport
 from workers.models.catalogue import Catalogue
@@ -184,7 +184,10 @@ def _coefficients_file(known: Catalogue, model: str) -> Path:
 
 def _evaluation_file(known: Catalogue, model: str, images: bool) -> Path:
     """Where a model's evaluation belongs. Raises `InvalidRequest` where that would replace one of the other kind."""
-    earlier = known.evaluation(model)
+    try:
+        earlier = known.evaluation(model)
+    except EvaluationError:
+        earlier = None  # One that cannot be read may be replaced.
     if earlier is not None and earlier.input_reference != images:
         kind = "with first frames" if earlier.input_reference else "without first frames"
         raise InvalidRequest("output", f"--output: {known.entry(model).evaluation} was measured {kind}; say where else")
