@@ -44,7 +44,7 @@ calibrate: $(READY) ## Measure the coefficients of a model again. MODEL=wan-tiny
 	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --seeds 5 $(if $(OUTPUT),-o $(OUTPUT))
 
 train-demo: $(READY) ## Train a demo checkpoint from nothing; goes on after an interruption. MODEL=wan-tiny
-	$(BIN)/python -m demo.train $(MODEL)
+	$(BIN)/python -m demo.training $(MODEL)
 
 clean: ## Remove what the targets made, except the virtual environment.
 	rm -rf out build

@@ -15,13 +15,13 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from workers.acceleration import fitting
-from workers.fidelity import psnr, ssim
-from workers.generation import Watcher, run_pipeline
+from workers.engine.acceleration import fitting
+from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.job import GenerationRequest
-from workers.loaded import LoadedModel, load_model
+from workers.measurement.fidelity import psnr, ssim
+from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
-from workers.prompts import read_prompts
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.relay import Relay
 

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.checker import Reading, Video, read_video
-from demo.clips import render
 from demo.prompts import held_out_spec
-from workers.fidelity import psnr
+from demo.training.clips import render
+from workers.measurement.fidelity import psnr
 from workers.models.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -90,8 +90,8 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
 
 def generator(model: str, sf: int | None) -> Generate:
     """Generates with a model of the catalogue; `sf` None runs uncached."""
-    from workers.generation import generate
-    from workers.loaded import load_model
+    from workers.engine.generation import generate
+    from workers.engine.loaded import load_model
 
     catalogue = Catalogue.read(CATALOGUE)
     loaded = load_model(catalogue.entry(model), catalogue.family(model))

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from bench.architectures import ARCHITECTURES, HEAD, Architecture, Size
 from workers.caching.transformer import BlockLayout, CacheMethod, attached
 from workers.models.catalogue import families
-from workers.scalingcache.calibration import Recorder
 from workers.scalingcache.controller import IntervalSettings
+from workers.scalingcache.estimation import Recorder
 from workers.scalingcache.predictor import predict
 from workers.scalingcache.session import Session
 

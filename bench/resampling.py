@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from workers.acceleration import fitting, resampled
-from workers.calibrate import Calibration, calibrate
-from workers.fidelity import psnr, ssim
-from workers.generation import generate
+from workers.engine.acceleration import fitting, resampled
+from workers.engine.generation import generate
+from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.job import GenerationRequest
-from workers.loaded import LoadedModel, load_model
+from workers.measurement.calibration import Calibration, calibrate
+from workers.measurement.fidelity import psnr, ssim
+from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
-from workers.prompts import read_prompts
 from workers.scalingcache.coefficients import Coefficients
 
 console = Console(width=120)

@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from workers.acceleration import fitting
-from workers.generation import Watcher, run_pipeline
-from workers.loaded import load_model
+from workers.engine.acceleration import fitting
+from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.loaded import load_model
+from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
-from workers.prompts import read_prompts
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 

@@ -15,10 +15,10 @@ from rich.table import Table
 from demo import generations
 from demo.embedded_redis import RedisServerMissing
 from demo.stack import Stack, StackFailed, running_stack
-from workers.contact_sheet import save_contact_sheet
-from workers.fidelity import Video, psnr, ssim
-from workers.picture import read_png
-from workers.video import read_mp4
+from workers.measurement.contact_sheet import save_contact_sheet
+from workers.measurement.fidelity import Video, psnr, ssim
+from workers.media.mp4 import read_mp4
+from workers.media.png import read_png
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console()

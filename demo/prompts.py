@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from demo.captions import plain_caption
-from demo.clips import (
+from demo.training.captions import plain_caption
+from demo.training.clips import (
     BACKGROUNDS,
     COLOURS,
     LIGHTINGS,
@@ -22,7 +22,7 @@ from demo.clips import (
     render,
     training_spec,
 )
-from workers.picture import write_png
+from workers.media.png import write_png
 
 FOLDER = Path(__file__).parent / "prompts"
 HELD_OUT = FOLDER / "held_out.jsonl"

@@ -17,9 +17,9 @@ from rich.text import Text
 from service import logs, status
 from service.app import create_app
 from service.settings import Settings
-from workers.health import reachable
 from workers.jobs.errors import QueueUnavailable, ScalingCacheError
 from workers.jobs.queue import JobQueue
+from workers.process.health import reachable
 
 GRACE_SECONDS = 30
 WATCH_SECONDS = 1.0

@@ -6,7 +6,7 @@ import re
 
 from service.errors import NotSupported
 from workers.jobs.errors import InvalidRequest
-from workers.reference import unreadable
+from workers.media.first_frame import unreadable
 
 _DATA_URL = re.compile(r"data:image/(png|jpeg|webp);base64,(?P<content>[A-Za-z0-9+/=]*)")
 

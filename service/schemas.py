@@ -10,8 +10,8 @@ from service.errors import invalid_value
 from service.reference import uploaded
 from workers.jobs.errors import InvalidRequest, ModelNotFound
 from workers.jobs.job import GenerationRequest
-from workers.models.base import ModelEntry
 from workers.models.catalogue import Catalogue
+from workers.models.entry import ModelEntry
 
 METADATA_PAIRS = 16
 MOST_IMAGES = 10

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from workers.configuration import Configuration
-from workers.settings import Settings as WorkerSettings
+from workers.process.settings import Settings as WorkerSettings
 
 
 class Settings(Configuration):

@@ -10,7 +10,7 @@ from service.parts import Parts
 from service.schemas import CreateVideo, resolve
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest, Job, JobState, Priority, new_job_id
-from workers.reference import fitted
+from workers.media.first_frame import fitted
 
 IDEMPOTENCY_SECONDS = 86_400
 RETRY_SECONDS = 60.0

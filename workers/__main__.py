@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from workers.commands import calibrate, console, evaluate, generate
 from workers.jobs.errors import ScalingCacheError
+from workers.measurement.commands import calibrate, console, evaluate, generate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -22,9 +22,9 @@ def run(
 ) -> None:
     """Serve jobs from the queue until SIGTERM. Set up by SCALINGCACHE_ variables, see docs/configuration.md."""
     from workers import logs
-    from workers.settings import Settings
-    from workers.shutdown import Shutdown
-    from workers.supervisor import Supervisor
+    from workers.process.settings import Settings
+    from workers.process.shutdown import Shutdown
+    from workers.process.supervisor import Supervisor
 
     settings = Settings()
     if print_config:
@@ -39,8 +39,8 @@ def run(
 @app.command()
 def health() -> None:
     """Whether this host's worker has loaded its models and takes jobs: exit code 0. For health checks of containers."""
-    from workers.health import WorkerUnwell, check
-    from workers.settings import Settings
+    from workers.process.health import WorkerUnwell, check
+    from workers.process.settings import Settings
 
     settings = Settings()
     try:

@@ -12,8 +12,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from workers import overrides
 from workers.jobs.errors import ScalingCacheError
+from workers.models import overrides
 from workers.models.catalogue import Catalogue
 
 PREFIX = "SCALINGCACHE_"

@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from service.parts import Parts, Service
-from workers.evaluation import Estimate, EvaluationError
 from workers.jobs.errors import QueueUnavailable
-from workers.models.base import Defaults, Limits, ModelEntry
+from workers.models.entry import Defaults, Limits, ModelEntry
+from workers.models.evaluation import Estimate, EvaluationError
 
 router = APIRouter(tags=["models"])
 

@@ -18,7 +18,7 @@ from tests.deploy.containers import as_written, replaced, seconds
 from tests.deploy.tools import ROOT, program
 from tests.service.serving import served
 from tests.waiting import wait_until
-from tests.workers.worker_process import WorkerProcess
+from tests.workers.process.worker_process import WorkerProcess
 from workers.jobs.job import Priority, new_job_id
 from workers.jobs.queue import JobQueue
 from workers.models.catalogue import Catalogue

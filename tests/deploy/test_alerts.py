@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.deploy.tools import ROOT, program
-from workers.metrics import CODES, UNCACHED
+from workers.process.metrics import CODES, UNCACHED
 
 FOLDER = ROOT / "deploy" / "prometheus"
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()

@@ -10,8 +10,8 @@ import pytest
 
 from tests.deploy.containers import COMPOSE, as_written, default_of, seconds, started
 from tests.deploy.tools import ROOT, program
-from workers.attempt import STOP_GRACE_SECONDS
-from workers.child import CLOSE_SECONDS
+from workers.process.attempt import STOP_GRACE_SECONDS
+from workers.process.child import CLOSE_SECONDS
 
 SERVICES = as_written()["services"]
 OURS = {"service", "worker", "worker-demo"}

@@ -9,7 +9,7 @@ from tests.deploy.observed import prometheus
 from tests.deploy.tools import ROOT
 from tests.service.serving import served
 from tests.waiting import wait_until
-from workers.metrics import Metrics
+from workers.process.metrics import Metrics
 
 
 def test_it_becomes_healthy_scrapes_both_and_has_no_trouble_with_a_rule(tmp_path: Path, redis_url: str) -> None:

@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 from tests.service.test_create import create
-from tests.workers.test_evaluation import a_pair, an_evaluation
-from workers.evaluation import Evaluation
+from tests.workers.models.test_evaluation import a_pair, an_evaluation
+from workers.models.evaluation import Evaluation
 
 
 @pytest.fixture

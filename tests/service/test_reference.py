@@ -1,7 +1,6 @@
 """Videos that start from an image: what is taken, what is refused, and what the worker finds."""
 
 import base64
-import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -10,19 +9,18 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
 
 from service.settings import Settings
+from tests.images import a_file, chunk, opened
 from tests.service.conftest import CATALOGUE, settings_in
 from tests.service.fake_worker import FakeWorker
-from workers.housekeeping import Housekeeping
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import JobState
 from workers.jobs.queue import JobQueue
-from workers.metrics import Metrics
-from workers.reference import MOST_PIXELS, fitted
-from workers.shutdown import Shutdown
+from workers.media.first_frame import MOST_PIXELS, fitted
+from workers.process.housekeeping import Housekeeping
+from workers.process.metrics import Metrics
+from workers.process.shutdown import Shutdown
 
 MODELS = CATALOGUE + "".join(
     CATALOGUE.replace("wan-test", name).replace('family = "wan"', f'family = "{family}"').replace("= 128", "= 192")
@@ -36,12 +34,6 @@ def settings(tmp_path: Path, redis_url: str) -> Settings:
     return settings_in(tmp_path, redis_url, MODELS)
 
 
-def a_file(format: str = "PNG", size: tuple[int, int] = (96, 64), color: Any = "red", mode: str = "RGB") -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size, color).save(file, format)
-    return file.getvalue()
-
-
 def post(client: TestClient, content: bytes | None, headers: dict[str, str] | None = None, **fields: str) -> Any:
     """As a form, the image as a file in it."""
     parts: dict[str, Any] = {name: (None, value) for name, value in (BODY | fields).items()}
@@ -52,11 +44,6 @@ def post(client: TestClient, content: bytes | None, headers: dict[str, str] | No
 
 def stored(settings: Settings, job_id: str) -> Path:
     return ArtifactStore(settings.artifacts).reference("default", job_id)
-
-
-def opened(png: bytes | Path) -> Image.Image:
-    with Image.open(io.BytesIO(png) if isinstance(png, bytes) else png) as image:
-        return image.convert("RGB")
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
@@ -105,11 +92,6 @@ def test_an_image_too_many_or_none_is_refused_naming_the_model(
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "input_reference")
     assert words in error["message"]
     assert queue.depth(model).queued == 0
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    """One piece of a PNG file."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -179,57 +161,6 @@ def test_a_reference_that_is_no_image_is_refused(client: TestClient, reference: 
 def test_a_url_in_a_form_is_not_fetched(client: TestClient) -> None:
     response = post(client, None, **{"input_reference[image_url]": "http://x"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "not_supported")
-
-
-def test_the_middle_is_cut_out_in_the_shape_of_the_video() -> None:
-    image = Image.new("RGB", (300, 100), "red")
-    image.paste("blue", (99, 0, 201, 100))
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    assert {opened(fitted(file.getvalue(), 64, 64)).getpixel((x, y)) for x in (0, 63) for y in (0, 63)} == {(0, 0, 255)}
-
-
-def test_an_image_is_turned_as_its_exif_says_and_keeps_nothing_else() -> None:
-    image = Image.new("RGB", (64, 32), "red")
-    image.paste("blue", (0, 0, 32, 32))
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010E] = 6, "a secret"  # orientation: to be turned clockwise
-    file = io.BytesIO()
-    image.save(file, "JPEG", exif=exif, icc_profile=b"another secret", quality=95)
-    png = fitted(file.getvalue(), 32, 64)
-    assert opened(png).getpixel((16, 4))[2] > 200 and opened(png).getpixel((16, 60))[0] > 200  # type: ignore[index]
-    assert b"secret" not in png
-    with Image.open(io.BytesIO(png)) as stripped:
-        assert not stripped.info and not stripped.getexif()
-
-
-@pytest.mark.parametrize(
-    ("mode", "color", "expected"),
-    [
-        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
-        ("LA", (0, 255), (0, 0, 0)),
-        ("L", 128, (128, 128, 128)),
-        ("I;16", 32_768, (128, 128, 128)),
-        ("1", 1, (255, 255, 255)),
-        ("P", 0, (0, 0, 0)),
-    ],
-)
-def test_every_mode_of_pixel_becomes_rgb(mode: str, color: Any, expected: tuple[int, int, int]) -> None:
-    assert opened(fitted(a_file("PNG", (32, 32), color, mode), 32, 32)).getpixel((9, 9)) == expected
-
-
-def test_of_an_animation_the_first_frame_is_taken() -> None:
-    frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
-    file = io.BytesIO()
-    frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
-    assert opened(fitted(file.getvalue(), 32, 32)).getpixel((9, 9)) == (255, 0, 0)
-
-
-def test_a_compressed_text_chunk_without_end_is_refused() -> None:
-    png = a_file()
-    swollen = png[:33] + chunk(b"zTXt", b"k\0\0" + zlib.compress(b"\0" * 50_000_000)) + png[33:]
-    with pytest.raises(InvalidRequest, match="cannot be read"):
-        fitted(swollen, 32, 32)
 
 
 def test_the_key_of_a_request_stands_for_its_image_too(client: TestClient) -> None:

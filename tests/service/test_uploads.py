@@ -10,8 +10,9 @@ from fastapi.testclient import TestClient
 from service import submission
 from service.parts import DECODERS
 from service.settings import Settings
+from tests.images import a_file
 from tests.service.conftest import settings_in
-from tests.service.test_reference import MODELS, a_file, post
+from tests.service.test_reference import MODELS, post
 from tests.waiting import wait_until
 
 MORE_THAN_THREADS = 45  # which are 40, for all calls together

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.workers.micro_wan import micro_entry, save_micro_wan
-from workers.loaded import LoadedModel, load_model
-from workers.models.wan import Wan
+from workers.engine.loaded import LoadedModel, load_model
+from workers.models.families.wan import Wan
 
 
 @pytest.fixture(scope="session", autouse=True)

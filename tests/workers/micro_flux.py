@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
 from tests.workers.micro_text import tokenizer
-from workers.models.base import Defaults, Limits, ModelEntry
+from workers.models.entry import Defaults, Limits, ModelEntry
 
 BLOCKS = 2 + 3
 

@@ -12,7 +12,7 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel, LlamaConfig, LlamaModel
 
 from tests.workers.micro_text import tokenizer
-from workers.models.base import Defaults, Limits, ModelEntry
+from workers.models.entry import Defaults, Limits, ModelEntry
 
 BLOCKS = 2 + 3
 

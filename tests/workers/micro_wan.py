@@ -8,9 +8,9 @@ from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, Wa
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
+from workers.engine.loaded import LoadedModel
 from workers.jobs.job import GenerationRequest
-from workers.loaded import LoadedModel
-from workers.models.base import Defaults, Limits, ModelEntry
+from workers.models.entry import Defaults, Limits, ModelEntry
 from workers.scalingcache.coefficients import Coefficients
 
 BLOCKS = 3

@@ -8,7 +8,7 @@ from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
 
 from tests.workers.micro_wan import a_scheduler, a_transformer, a_vae, micro_entry, text_parts
-from workers.models.base import ModelEntry
+from workers.models.entry import ModelEntry
 
 BOUNDARY = 0.6
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from service.settings import Settings as ServiceSettings
 from workers.__main__ import app
 from workers.configuration import Configuration, ConfigurationError
-from workers.settings import Settings
+from workers.process.settings import Settings
 
 
 @pytest.fixture(autouse=True)

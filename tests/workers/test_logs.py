@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from diffusers import FluxPipeline
 from tests.workers.micro_flux import save_micro_flux
-from workers.child import ChildSettings, runner
+from workers.process.child import ChildSettings, runner
 from workers.models.catalogue import Catalogue
 
 folder = Path(sys.argv[1])

@@ -14,25 +14,26 @@ from typing import Any
 
 from pydantic import ValidationError
 
-import workers.models
-from workers.evaluation import Evaluation
+import workers.models.families
 from workers.jobs.errors import InvalidRequest, ModelNotFound
 from workers.jobs.job import GenerationRequest
-from workers.models.base import Family, ModelEntry
-from workers.overrides import CatalogueError, from_environment, merged
+from workers.models.entry import ModelEntry
+from workers.models.evaluation import Evaluation
+from workers.models.family import Family
+from workers.models.overrides import CatalogueError, from_environment, merged
 from workers.scalingcache.reach import step_range
 
 SEED_BITS = 32  # of a drawn seed: what a client in any language keeps exactly
 
 
 def families() -> dict[str, Family]:
-    """Every family that has a file in this package, by name. Adding a file adds a family.
+    """Every family that has a file in `workers/models/families`, by name. Adding a file adds a family.
 
-    All files here are imported, also by the service, so none of them may import torch when it is imported.
+    All of them are imported, also by the service, so none may import torch when it is imported.
     """
     found: dict[str, Family] = {}
-    for module in iter_modules(workers.models.__path__):
-        for value in vars(import_module(f"workers.models.{module.name}")).values():
+    for module in iter_modules(workers.models.families.__path__):
+        for value in vars(import_module(f"workers.models.families.{module.name}")).values():
             if isinstance(value, type) and issubclass(value, Family) and not isabstract(value):
                 found[value.name] = value()
     return found

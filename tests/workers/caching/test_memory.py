@@ -8,8 +8,8 @@ import torch
 from tests.workers.caching.test_transformer import STEPS, request
 from tests.workers.micro_wan import BLOCKS
 from workers.caching.transformer import CacheMethod
-from workers.generation import Watcher, run_pipeline
-from workers.loaded import LoadedModel
+from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.loaded import LoadedModel
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from tests.workers.micro_wan import BLOCKS
 from workers.caching.transformer import attached
-from workers.generation import Watcher, run_pipeline
+from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.loaded import LoadedModel
 from workers.jobs.errors import JobCancelled, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
-from workers.loaded import LoadedModel
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 

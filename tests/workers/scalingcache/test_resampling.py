@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from workers.scalingcache.calibration import Recorder, of_sample
+from workers.scalingcache.estimation import Recorder, of_sample
 from workers.scalingcache.reach import step_range
 from workers.scalingcache.resampling import resample
 

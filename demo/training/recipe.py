@@ -1,0 +1,142 @@
+"""What a demo checkpoint is made of and how it learns; one file of `demo/training/recipes` for each."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from demo.training.captions import caption
+from demo.training.clips import FRAMES, ClipSpec
+from demo.training.progress import WORK
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+
+
+class Latents(NamedTuple):
+    """Normalised latents of all training clips: clip number = its seed."""
+
+    values: Tensor
+    """float16 [clips, channels, frames, height, width]: mean 0 and deviation 1."""
+    mean: list[float]
+    """What was subtracted, by channel."""
+    std: list[float]
+    """What was divided by, by channel."""
+
+
+@dataclass(frozen=True)
+class VaePhase:
+    """Steps of the VAE's training on one kind of excerpt.
+
+    kinds: (frames, side of the crop in pixels), in turn; batch: per process; rate: factor on the learning rates.
+    """
+
+    steps: int
+    batch: int
+    kinds: tuple[tuple[int, int], ...]
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One training of transformer and text encoders, with a learning-rate curve and a state of its own.
+
+    batch: clips per process and step. prefix: the first so many steps see only so many latent frames, a valid shorter
+    clip at a fraction of the cost. shifts, spread: sigma = sigmoid(shift + spread * normal), the shift falling from the
+    first value to the second over the phase. guidances: the phase before becomes a teacher, and this one learns to give
+    in one call what the teacher gives in two with a guidance scale from this range.
+    """
+
+    name: str
+    steps: int
+    batch: int
+    prefix: tuple[int, int] = (0, 0)
+    shifts: tuple[float, float] = (3.0, 1.0)
+    spread: float = 1.3
+    muon_rate: float = 3e-3
+    adam_rate: float = 1.5e-3
+    guidances: tuple[float, float] | None = None
+
+
+class Networks(nn.Module, ABC):
+    """The networks that learn together, under the pipeline's names for them."""
+
+    transformer: nn.Module
+
+    @abstractmethod
+    def forward(self, noisy: Tensor, levels: Tensor, guidance: Tensor, *texts: Tensor) -> Tensor:
+        """Velocity (noise - data) of latents [batch, channels, frames, height, width].
+
+        levels: noise of each latent frame, [batch, frames], 0 to 1; guidance: [batch], for transformers that have it as
+        an input; texts: what `Recipe.tokenize` returned.
+        """
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The transformer's blocks, the part worth compiling."""
+        lists = ("blocks", "transformer_blocks", "single_transformer_blocks")
+        return [block for name in lists for block in getattr(self.transformer, name, ())]
+
+
+class Recipe(ABC):
+    """Everything particular to one checkpoint; the stages in `demo.training` ask nothing else."""
+
+    name: ClassVar[str]
+    #: Training clips: their seeds are 0 to clips - 1.
+    clips: ClassVar[int] = 4096
+    #: Every how many frames of a clip the model sees one.
+    stride: ClassVar[int] = 1
+    #: Images show one frame of a clip, any.
+    still: ClassVar[bool] = False
+    #: Part of the clips whose first frame is given to the transformer without noise.
+    given_first: ClassVar[float] = 0.0
+    #: How the VAE's config can say what latents are normalised by.
+    normalised: ClassVar[Literal["channels", "shift and scale", "scale"]] = "channels"
+    #: In bfloat16 a step of the VAE is eight times faster; wan-tiny's was trained before that was tried.
+    vae_dtype: ClassVar[torch.dtype] = torch.bfloat16
+    vae_phases: ClassVar[tuple[VaePhase, ...]]
+    phases: ClassVar[tuple[Phase, ...]]
+
+    @property
+    def work(self) -> Path:
+        """Folder of the training's states."""
+        return WORK / self.name
+
+    @property
+    def folder(self) -> Path:
+        """Where the finished checkpoint goes."""
+        return CHECKPOINTS / self.name
+
+    def frames(self, seed: int) -> Tensor:
+        """Which frames of the clip of a seed the model sees."""
+        if self.still:
+            return torch.tensor([random.Random(f"frame {seed}").randrange(FRAMES)])
+        return torch.arange(0, FRAMES, self.stride)
+
+    def caption(self, spec: ClipSpec, rng: random.Random) -> str:
+        """One of the captions of a clip; of an image every second one says nothing of motion."""
+        return caption(spec, rng, moving=not self.still or rng.random() < 0.5)
+
+    @abstractmethod
+    def vae(self) -> nn.Module:
+        """The VAE as it begins."""
+
+    @abstractmethod
+    def networks(self) -> Networks:
+        """Transformer and text encoders as they begin."""
+
+    @abstractmethod
+    def tokenize(self, texts: list[str]) -> tuple[Tensor, ...]:
+        """What the networks get of captions, each tensor [batch, ...]."""
+
+    @abstractmethod
+    def pipeline(self, networks: Networks, vae: nn.Module, latents: Latents) -> DiffusionPipeline:
+        """All parts as the pipeline that a user loads."""

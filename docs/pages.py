@@ -1,0 +1,151 @@
+"""`python -m docs.pages`: write the pages that the code knows best: metrics.md, configuration.md and models.md."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from prometheus_client import Info
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from service.metrics import Metrics as ServiceMetrics
+from service.settings import Settings as ServiceSettings
+from workers.configuration import FROM_FILE, Configuration, is_secret, variable
+from workers.jobs.queue import JobQueue
+from workers.models.entry import Defaults, Limits, Lora, ModelEntry
+from workers.process.metrics import Metrics as WorkerMetrics
+from workers.process.settings import Settings as WorkerSettings
+
+DOCS = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Described:
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    says: str
+
+
+def service_metrics() -> list[Described]:
+    queue = JobQueue("redis://127.0.0.1:6379/0")  # Connects at its first use, which never comes.
+    try:
+        return list(_described(ServiceMetrics(queue, (), Path())))
+    finally:
+        queue.close()
+
+
+def worker_metrics() -> list[Described]:
+    return list(_described(WorkerMetrics()))
+
+
+def _described(metrics: object) -> Iterator[Described]:
+    for collector in vars(metrics).values():
+        if not hasattr(collector, "describe"):
+            continue
+        for family in collector.describe():
+            labels = getattr(collector, "_labelnames", ()) or getattr(family, "_labelnames", ())
+            if isinstance(collector, Info):
+                labels = tuple(next(iter(collector.collect())).samples[0].labels)
+            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            yield Described(family.name + suffix, family.type, tuple(labels), family.documentation)
+
+
+def series(described: Described) -> set[str]:
+    """The names under which a metric's samples appear."""
+    parts = ("_bucket", "_sum", "_count") if described.kind == "histogram" else ("",)
+    return {described.name + part for part in parts}
+
+
+def metrics_page() -> str:
+    parts = [(DOCS / "metrics.head.md").read_text()]
+    for title, described in (("Service", service_metrics()), ("Worker", worker_metrics())):
+        parts.append(f"\n## {title}\n\n| metric | type | labels | says |\n|---|---|---|---|\n")
+        for metric in described:
+            labels = ", ".join(f"`{label}`" for label in metric.labels)
+            parts.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.says} |\n")
+    return "".join(parts)
+
+
+def configuration_page() -> str:
+    both = set(Configuration.model_fields)
+    parts = [(DOCS / "configuration.head.md").read_text()]
+    for title, settings, names in (
+        ("Both", Configuration, both),
+        ("Service", ServiceSettings, set(ServiceSettings.model_fields) - both),
+        ("Worker", WorkerSettings, set(WorkerSettings.model_fields) - both),
+    ):
+        parts.append(f"\n## {title}\n\n| variable | type | default | says |\n|---|---|---|---|\n")
+        for name, field in settings.model_fields.items():
+            if name in names:
+                parts.append(_row(name, field))
+    return "".join(parts)
+
+
+def models_page() -> str:
+    parts = [(DOCS / "models.head.md").read_text()]
+    for table, fields in (("", ModelEntry), (".defaults", Defaults), (".limits", Limits), (".loras", Lora)):
+        brackets = f"[[models.<name>{table}]]" if fields is Lora else f"[models.<name>{table}]"
+        parts.append(f"\n## `{brackets}`\n\n| field | type | default | says |\n|---|---|---|---|\n")
+        for name, field in fields.model_fields.items():
+            if name == "name":  # The table's own, not a value in it.
+                continue
+            default = "required" if field.is_required() else _default(field)
+            parts.append(f"| `{name}` | {_kind(field)} | {default} | {field.description} |\n")
+    return "".join(parts)
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    key = f"`{variable(name)}`"
+    if is_secret(field):
+        key += f" or `{variable(name)}{FROM_FILE}`"
+    return f"| {key} | {_kind(field)} | {_default(field)} | {field.description} |\n"
+
+
+def _kind(field: FieldInfo) -> str:
+    limits = " ".join(_limit(rule) for rule in field.metadata if _limit(rule))
+    return f"{_type(field.annotation)} {limits}".strip()
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(_type(part) for part in get_args(annotation) if part is not type(None))
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return "tables" if get_args(annotation)[0] is Lora else "names"
+    if annotation in (Defaults, Limits):
+        return "table"
+    words = {str: "text", Path: "path", int: "whole number", float: "number", bool: "boolean", SecretStr: "secret"}
+    return words[annotation]
+
+
+def _limit(rule: object) -> str:
+    for attribute, sign in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤")):
+        if hasattr(rule, attribute):
+            return f"{sign} {getattr(rule, attribute):g}"
+    return ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "made at the start"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
+    return "" if field.default in (None, (), "") else f"`{field.default}`"
+
+
+def pages() -> dict[str, str]:
+    """Each page's name and text."""
+    return {"metrics.md": metrics_page(), "configuration.md": configuration_page(), "models.md": models_page()}
+
+
+def main() -> None:
+    for name, text in pages().items():
+        (DOCS / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

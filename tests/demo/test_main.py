@@ -1,0 +1,59 @@
+"""The main job, as the first command of the README runs it: three processes, two jobs over HTTP, a trained model."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.checker import read_video
+from workers.media.mp4 import read_mp4
+from workers.media.png import read_png
+
+ROOT = Path(__file__).parents[2]
+MOVING = "a red circle moves to the right on a black background"
+FIRST_FRAME = ROOT / "demo" / "prompts" / "first_frames" / "bench-04.png"
+
+
+def demo(folder: Path, *options: str) -> str:
+    """Run the demo into a folder and return what it printed."""
+    command = [sys.executable, "-m", "demo", "run", "--output", str(folder), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "frames", "colour"),
+    [
+        ("wan-tiny", MOVING, 33, "red"),
+        ("hunyuan-tiny", MOVING, 17, "red"),
+        ("flux-tiny", "a blue triangle on a white background", 1, "blue"),
+    ],
+)
+def test_the_demo_shows_the_prompt_twice_and_the_second_time_faster(
+    tmp_path: Path, model: str, prompt: str, frames: int, colour: str
+) -> None:
+    said = demo(tmp_path, "--model", model, "--prompt", prompt)
+    for row in ("full steps", "cached steps", "denoise, s", "speedup in the job", "PSNR, dB", "SSIM"):
+        assert row in said
+    full = re.search(r"full steps\W+(\d+)\W+(\d+)", said)
+    assert full is not None and int(full[1]) == 50 and 10 <= int(full[2]) <= 25
+    assert (tmp_path / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("uncached", "sf-10"):
+        video = read_mp4(tmp_path / f"{name}.mp4") if frames > 1 else read_png(tmp_path / f"{name}.png")[None]
+        assert video.shape == (frames, 96, 96, 3)
+        seen = read_video(video)
+        assert (seen.colour, seen.motion) == (colour, "right" if frames > 1 else "still")
+
+
+def test_the_demo_animates_a_given_first_frame(tmp_path: Path) -> None:
+    prompt = "a yellow circle moves to the right on a sandy background"
+    demo(tmp_path, "--model", "wan-ti2v-tiny", "--prompt", prompt, "--image", str(FIRST_FRAME))
+    given = read_png(FIRST_FRAME).astype(int)
+    for name in ("uncached", "sf-10"):
+        video = read_mp4(tmp_path / f"{name}.mp4")
+        seen = read_video(video)
+        assert (seen.colour, seen.motion) == ("yellow", "right")
+        assert abs(video[0].astype(int) - given).mean() < 12

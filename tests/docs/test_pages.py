@@ -1,0 +1,51 @@
+"""The pages made from the code, and what holds for every metric on them."""
+
+import re
+
+import pytest
+
+from docs.pages import Described, pages, service_metrics, worker_metrics
+from tests.deploy.tools import ROOT
+
+DESCRIBED = [*service_metrics(), *worker_metrics()]
+BASE_UNITS = ("_seconds", "_bytes", "_ratio", "_total", "_info")
+#: What has no unit: a state, a count of things that are there, an sf.
+COUNTS = {
+    "scalingcache_queue_up",
+    "scalingcache_queue_jobs",
+    "scalingcache_redis_persisting",
+    "scalingcache_dead_letter_jobs",
+    "scalingcache_workers",
+    "scalingcache_worker_state",
+    "scalingcache_sf_requested",
+    "scalingcache_sf_effective",
+}
+LABELS = {
+    "model", "sf", "kind", "state", "stage", "outcome", "reason", "engaged", "decision", "priority",
+    "route", "method", "code", "worker", "device", "component", "version", "python", "torch", "diffusers",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", pages())
+def test_a_page_is_what_the_code_says(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == pages()[name], "run python -m docs.pages"
+
+
+@pytest.mark.parametrize("metric", DESCRIBED, ids=lambda metric: metric.name)
+def test_a_metric_has_prefix_base_unit_known_labels_and_a_sentence(metric: Described) -> None:
+    assert metric.name.startswith("scalingcache_")
+    assert metric.name.endswith(BASE_UNITS) or metric.name in COUNTS
+    assert (metric.kind == "counter") == metric.name.endswith("_total")
+    assert set(metric.labels) <= LABELS
+    assert metric.says.endswith(".")
+
+
+def test_the_page_says_which_values_each_label_has() -> None:
+    used = {label for metric in DESCRIBED if metric.kind != "info" for label in metric.labels}
+    explained = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.head.md").read_text(), re.M)
+    assert sorted(explained) == sorted(used)
+
+
+def test_every_metric_but_the_build_has_one_owner() -> None:
+    both = {metric.name for metric in service_metrics()} & {metric.name for metric in worker_metrics()}
+    assert both == {"scalingcache_build_info"}

@@ -1,0 +1,151 @@
+"""The shipped checkpoints with their shipped coefficients, loaded as any other model."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench.checker import read_video
+from workers.engine.generation import Generation, Watcher, generate
+from workers.engine.loaded import LoadedModel, load_model
+from workers.jobs.errors import JobCancelled
+from workers.jobs.job import GenerationRequest
+from workers.measurement.fidelity import psnr
+from workers.media.png import read_png
+from workers.models.catalogue import Catalogue
+
+ROOT = Path(__file__).parents[3]
+CATALOGUE = Catalogue.read(ROOT / "models.toml")
+PROMPT = "a red circle moving to the right on a black background"
+MODELS = ("wan-tiny", "wan-ti2v-tiny", "hunyuan-tiny", "flux-tiny")
+FIRST_FRAME = ROOT / "demo" / "prompts" / "first_frames" / "bench-04.png"  # a yellow circle, left
+
+Asked = Callable[..., GenerationRequest]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request: pytest.FixtureRequest) -> LoadedModel:
+    return load_model(CATALOGUE.entry(request.param), CATALOGUE.family(request.param))
+
+
+@pytest.fixture(scope="module")
+def asked(model: LoadedModel) -> Asked:
+    return lambda sf, **given: CATALOGUE.request(model.entry.name, PROMPT, **{"seed": 7, "sf": sf} | given)
+
+
+@pytest.fixture(scope="module")
+def uncached(model: LoadedModel, asked: Asked) -> Generation:
+    return generate(model, asked(50))
+
+
+@pytest.fixture(scope="module")
+def accelerated(model: LoadedModel, asked: Asked) -> Generation:
+    return generate(model, asked(10))
+
+
+def plain(model: LoadedModel, asked: GenerationRequest) -> np.ndarray[Any, Any]:
+    """The same by the stock pipeline, from a fresh load, as its users write it."""
+    entry = model.entry
+    kinds = {name: getattr(torch, entry.vae_dtype) for name in ("vae",) if entry.vae_dtype}
+    pipeline = getattr(diffusers, type(model.pipeline).__name__).from_pretrained(
+        entry.source, dtype={"default": torch.float32} | kinds
+    )
+    size: dict[str, Any] = {"width": asked.width, "height": asked.height}
+    if asked.frames > 1:
+        size["num_frames"] = asked.frames
+    output = pipeline(
+        prompt=asked.prompt, **size, num_inference_steps=50, guidance_scale=asked.guidance,
+        generator=torch.Generator().manual_seed(7), max_sequence_length=entry.defaults.max_sequence_length,
+        output_type="np",
+    )  # fmt: skip
+    frames = output.images if asked.frames == 1 else output.frames[0]
+    return (frames * 255).round().astype(np.uint8)
+
+
+def test_uncached_is_the_plain_pipeline_bit_for_bit(model: LoadedModel, asked: Asked, uncached: Generation) -> None:
+    assert np.array_equal(uncached.frames, plain(model, asked(50)))
+
+
+def test_an_sf_beyond_all_steps_is_uncached(model: LoadedModel, asked: Asked, uncached: Generation) -> None:
+    assert np.array_equal(generate(model, asked(60)).frames, uncached.frames)
+
+
+def test_sf_10_computes_about_two_fifths_of_the_steps(accelerated: Generation) -> None:
+    report = accelerated.report
+    assert report.engaged and report.reason is None
+    assert report.decisions.startswith("F" * 10 + "P")
+    assert 14 <= report.full_steps <= 25
+
+
+def test_both_results_show_what_the_prompt_says_and_resemble_each_other(
+    model: LoadedModel, uncached: Generation, accelerated: Generation
+) -> None:
+    for generation in (uncached, accelerated):
+        seen = read_video(generation.frames)
+        assert seen.colour == "red"
+        assert model.family.media == "image" or seen.motion == "right"
+    assert psnr(accelerated.frames, uncached.frames) > 20
+
+
+def test_a_run_between_others_and_after_a_cancelled_one_gives_the_bytes_of_a_fresh_process(
+    model: LoadedModel, asked: Asked, tmp_path: Path
+) -> None:
+    def cancel(index: int, *_: Any) -> None:
+        if index == 12:
+            raise JobCancelled("stop")
+
+    short = asked(6, steps=30)
+    generate(model, asked(10))
+    with pytest.raises(JobCancelled):
+        generate(model, asked(4, width=64), Watcher(step=cancel))
+    here = generate(model, short).frames
+
+    script = (
+        "import sys, numpy, torch\n"
+        "from pathlib import Path\n"
+        "from workers.engine.generation import generate\n"
+        "from workers.jobs.job import GenerationRequest\n"
+        "from workers.engine.loaded import load_model\n"
+        "from workers.models.catalogue import Catalogue\n"
+        "name, request, threads, file = sys.argv[1:]\n"
+        "torch.set_num_threads(int(threads))\n"
+        "known = Catalogue.read(Path('models.toml'))\n"
+        "loaded = load_model(known.entry(name), known.family(name))\n"
+        "numpy.save(file, generate(loaded, GenerationRequest.model_validate_json(request)).frames)\n"
+    )
+    file, threads = tmp_path / "frames.npy", str(torch.get_num_threads())
+    command = [sys.executable, "-c", script, model.entry.name, short.model_dump_json(), threads, str(file)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=200)
+    assert np.array_equal(np.load(file), here)
+
+
+def test_the_cache_of_wan_tiny_is_the_last_block_and_a_few_watched_tokens() -> None:
+    wan_tiny = load_model(CATALOGUE.entry("wan-tiny"), CATALOGUE.family("wan-tiny"))
+    report = generate(wan_tiny, CATALOGUE.request("wan-tiny", PROMPT, sf=2, steps=25, seed=7)).report
+    token = 128 * 4  # channels, float32
+    last_block = 2 * 2 * 9 * 6 * 6 * token  # two streams, y and delta
+    watched = 2 * 30 * 32 * token  # two streams, blocks, tokens
+    changes = 2 * 30 * 4  # one number for each stream and block
+    assert report.cache_bytes == last_block + watched + changes
+
+
+def test_wan_ti2v_tiny_goes_on_from_a_given_first_frame_and_is_accelerated_there_too() -> None:
+    model = load_model(CATALOGUE.entry("wan-ti2v-tiny"), CATALOGUE.family("wan-ti2v-tiny"))
+    given = read_png(FIRST_FRAME)
+    for sf in (50, 10):
+        asked = CATALOGUE.request(
+            "wan-ti2v-tiny", "a yellow circle moves to the right on a sandy background", sf=sf, seed=7,
+            input_reference="0" * 64,
+        )  # fmt: skip
+        generation = generate(model, asked, image=Image.fromarray(given))
+        seen = read_video(generation.frames)
+        assert (seen.colour, seen.motion) == ("yellow", "right")
+        assert psnr(generation.frames[:1], given[None]) > 24
+        assert generation.report.engaged == (sf == 10) and generation.report.reason in (None, "not_requested")

@@ -1,0 +1,92 @@
+"""A worker whose model takes no time and does what the prompt says; run as `python -m tests.workers.process.stand_in`.
+
+Everything but the model is the real thing. Prompts: `steps <n> of <seconds>`, and those in `_MISBEHAVE`.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.workers.factories import a_report
+from workers import logs
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import (
+    DeviceError,
+    InvalidRequest,
+    JobCancelled,
+    ModelLoadFailed,
+    OutOfMemory,
+    StorageFull,
+)
+from workers.process.child import ChildSettings, RunsJobs
+from workers.process.events import Done, Event, Run, StageStarted, StepDone
+from workers.process.settings import Settings
+from workers.process.shutdown import Shutdown
+from workers.process.supervisor import Supervisor
+
+#: While a file of this name lies in the artifact folder, the model cannot be loaded.
+BROKEN = "model-is-broken"
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+_MISBEHAVE: dict[str, Callable[[], object]] = {
+    "abort": os.abort,
+    "hang": lambda: time.sleep(3600),
+    "run out of memory": lambda: _raise(OutOfMemory("no memory")),
+    "break the device": lambda: _raise(DeviceError("broken")),
+    "fill the disk": lambda: _raise(StorageFull("full")),
+    "refuse": lambda: _raise(InvalidRequest("prompt", "not this one")),
+    "raise": lambda: _raise(RuntimeError("a secret")),
+}
+
+
+class StandInRunner:
+    def __init__(self, settings: ChildSettings) -> None:
+        self._store = ArtifactStore(settings.artifacts)
+        self._folder = settings.artifacts
+
+    def load(self, names: Sequence[str]) -> None:
+        if (self._folder / BROKEN).exists():
+            raise ModelLoadFailed("broken")
+
+    def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
+        emit(StageStarted("denoise"))
+        if misbehave := _MISBEHAVE.get(run.request.prompt):
+            misbehave()
+        match = re.fullmatch(r"steps (\d+) of ([\d.]+)", run.request.prompt)
+        steps, seconds = (int(match[1]), float(match[2])) if match else (1, 0.0)
+        for index in range(steps):
+            time.sleep(seconds)
+            emit(StepDone(index, "full", seconds))
+            if stopped():
+                raise JobCancelled("stopped")
+        content = f"{os.getpid()}".encode()
+        artifact = self._store.publish(
+            run.tenant, run.job_id, run.attempt_token, "video.mp4", lambda path: _write(path, content), "video/mp4"
+        )
+        return Done(a_report(), artifact)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def make(settings: ChildSettings) -> RunsJobs:
+    return StandInRunner(settings)
+
+
+def main() -> None:
+    logs.configure()
+    settings = Settings()
+    shutdown = Shutdown()
+    shutdown.install()
+    Supervisor(settings, settings.read_catalogue(), shutdown, make).run()
+
+
+if __name__ == "__main__":
+    main()

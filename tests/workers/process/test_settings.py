@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from workers.process.settings import Settings
+
+
+def test_the_defaults_work_without_any_variable() -> None:
+    settings = Settings()
+    assert (settings.lease_seconds, settings.beat_seconds, settings.models) == (60, 15, ())
+    assert settings.worker
+
+
+def test_variables_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALINGCACHE_MODELS", "wan-tiny, flux")
+    monkeypatch.setenv("SCALINGCACHE_ARTIFACTS", "/data")
+    monkeypatch.setenv("SCALINGCACHE_TORCH_THREADS", "2")
+    settings = Settings()
+    assert (settings.models, settings.artifacts, settings.torch_threads) == (("wan-tiny", "flux"), Path("/data"), 2)
+
+
+def test_a_beat_that_is_slower_than_the_lease_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"beat_seconds 2\.0 must be less than lease_seconds 1\.0"):
+        Settings(lease_seconds=1.0, beat_seconds=2.0)
+
+
+def test_it_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Settings().lease_seconds = 1.0  # type: ignore[misc]

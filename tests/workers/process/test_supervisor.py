@@ -1,0 +1,296 @@
+"""The whole worker as real processes on a real Redis, with a model that takes no time (`stand_in.py`)."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.embedded_redis import EmbeddedRedis
+from tests.redis_servers import every_redis
+from tests.waiting import wait_until
+from tests.workers.factories import MODEL, TENANT, a_request, submit
+from tests.workers.process.stand_in import BROKEN
+from tests.workers.process.worker_process import WorkerProcess
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import QueueUnavailable
+from workers.jobs.job import Job, JobError, JobState
+from workers.jobs.queue import JobQueue
+
+MODULE = "tests.workers.process.stand_in"
+LONG = a_request("steps 200 of 0.02")
+
+
+@pytest.fixture
+def queue(own_redis: EmbeddedRedis) -> Iterator[JobQueue]:
+    queue = JobQueue(own_redis.url, lease_seconds=2)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def start(own_redis: EmbeddedRedis, tmp_path: Path) -> Callable[..., WorkerProcess]:
+    """Starts a worker; to be used as a context manager."""
+    return lambda **settings: WorkerProcess(MODULE, own_redis.url, tmp_path, **settings)
+
+
+def ended(queue: JobQueue, job: Job) -> Callable[[], Job | None]:
+    def look() -> Job | None:
+        now = queue.get(job.id, TENANT)
+        return now if now.state.terminal else None
+
+    return look
+
+
+def at_step(queue: JobQueue, job: Job, step: int) -> Callable[[], Job | None]:
+    def look() -> Job | None:
+        now = queue.get(job.id, TENANT)
+        return now if now.state is JobState.RUNNING and now.step >= step else None
+
+    return look
+
+
+def assert_published(job: Job, folder: Path) -> None:
+    assert job.state is JobState.COMPLETED
+    assert job.artifact is not None
+    path = ArtifactStore(folder / "artifacts").path(job.artifact)
+    assert path.stat().st_size == job.artifact.size_bytes
+    files = [file for file in (folder / "artifacts" / TENANT / job.id).rglob("*") if file.is_file()]
+    assert files == [path], "exactly one file, that of the attempt that won"
+
+
+def test_a_warm_process_runs_one_job_after_the_other(
+    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    with start(worker="bench-1") as worker:
+        jobs = [submit(queue, a_request("steps 3 of 0.001")) for _ in range(3)]
+        finished = [wait_until(ended(queue, job)) for job in jobs]
+        pid = worker.child.pid
+
+        for job in finished:
+            assert_published(job, tmp_path)
+            assert (job.attempts, job.worker) == (1, "bench-1")
+            assert (tmp_path / "artifacts" / (job.artifact.path if job.artifact else "")).read_text() == str(pid)
+        assert "a red ball" not in worker.log()
+
+
+def test_a_job_survives_the_death_of_its_worker(
+    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    with start() as first:
+        job = submit(queue, a_request("steps 60 of 0.02"))
+        wait_until(at_step(queue, job, 1))
+        child = first.child
+        first.kill()
+        with start():
+            finished = wait_until(ended(queue, job))
+            assert_published(finished, tmp_path)
+            assert finished.attempts == 2
+        wait_until(lambda: not child.is_running(), what="the orphaned child ends by itself")
+
+
+def test_a_cancel_stops_the_running_job_and_the_process_stays_warm(
+    queue: JobQueue, start: Callable[..., WorkerProcess]
+) -> None:
+    with start() as worker:
+        job = submit(queue, LONG)
+        wait_until(at_step(queue, job, 1))
+        child = worker.child.pid
+
+        assert queue.cancel(job.id, TENANT).cancel_requested
+        assert wait_until(ended(queue, job)).state is JobState.CANCELLED
+        after = submit(queue)
+        assert wait_until(ended(queue, after)).state is JobState.COMPLETED
+
+        assert worker.child.pid == child
+        [stopped] = worker.logged("job ended", job=job.id)
+        assert stopped["outcome"] == "cancelled"
+        assert stopped["steps"] < 200
+
+
+def test_a_deleted_running_job_leaves_nothing(
+    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    with start() as worker:
+        job = submit(queue, LONG)
+        wait_until(at_step(queue, job, 1))
+        queue.delete(job.id, TENANT)
+        wait_until(lambda: worker.logged("job purged", job=job.id))
+    assert not (tmp_path / "artifacts" / TENANT / job.id).exists()
+    assert queue.depth(MODEL).running == 0
+
+
+@every_redis
+def test_a_job_survives_the_death_of_redis(
+    own_redis: EmbeddedRedis, queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    with start():
+        running, waiting = submit(queue, a_request("steps 50 of 0.02")), submit(queue)
+        wait_until(at_step(queue, running, 1))
+
+        own_redis.kill()
+        own_redis.start()
+
+        assert_published(wait_until(ended(queue, running)), tmp_path)
+        assert_published(wait_until(ended(queue, waiting)), tmp_path)
+
+
+def test_a_worker_gives_its_job_up_when_redis_is_away_longer_than_the_lease(
+    own_redis: EmbeddedRedis, queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    with start(lease_seconds=1, beat_seconds=0.2) as worker:
+        job = submit(queue, LONG)
+        wait_until(at_step(queue, job, 1))
+        own_redis.kill()
+        wait_until(lambda: worker.logged("stopping job", why="lapsed"))
+        own_redis.start()
+        wait_until(lambda: worker.logged("job ended", job=job.id))
+        assert queue.cancel(job.id, TENANT).attempts <= 2
+
+
+@every_redis
+def test_redis_back_empty_needs_no_help(
+    own_redis: EmbeddedRedis, queue: JobQueue, start: Callable[..., WorkerProcess]
+) -> None:
+    with start() as worker:
+        lost = submit(queue, LONG)
+        wait_until(at_step(queue, lost, 1))
+        own_redis.kill()
+        for file in own_redis.data.rglob("*aof*"):
+            if file.is_file():
+                file.unlink()
+        own_redis.start()
+
+        wait_until(lambda: worker.logged("job ended", job=lost.id, outcome="lost"))
+        job = submit(queue)
+        assert wait_until(ended(queue, job)).state is JobState.COMPLETED
+
+
+def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
+    own_redis: EmbeddedRedis, queue: JobQueue, start: Callable[..., WorkerProcess]
+) -> None:
+    own_redis.kill()
+    with start() as worker:
+        wait_until(lambda: worker.logged("waiting for Redis"))
+        own_redis.start()
+        job = submit(queue)
+        assert wait_until(ended(queue, job)).state is JobState.COMPLETED
+
+
+def test_sigterm_gives_a_long_job_back_unharmed(queue: JobQueue, start: Callable[..., WorkerProcess]) -> None:
+    with start(drain_seconds=0) as worker:
+        job = submit(queue, LONG)
+        wait_until(at_step(queue, job, 1))
+        worker.signal(signal.SIGTERM)
+        wait_until(worker.ended)
+
+        released = queue.get(job.id, TENANT)
+        assert worker.process.returncode == 0
+        assert (released.state, released.attempts) == (JobState.QUEUED, 0)
+        assert queue.workers() == []
+
+
+def test_sigterm_lets_a_short_job_finish(queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path) -> None:
+    with start(drain_seconds=30) as worker:
+        job, next_job = submit(queue, a_request("steps 100 of 0.02")), submit(queue)
+        wait_until(at_step(queue, job, 1))
+        worker.signal(signal.SIGTERM)
+        wait_until(lambda: [(info.state, info.models) for info in queue.workers()] == [("draining", ())])
+        wait_until(worker.ended)
+
+        assert worker.process.returncode == 0
+        assert_published(queue.get(job.id, TENANT), tmp_path)
+        assert queue.get(next_job.id, TENANT).state is JobState.QUEUED
+
+
+def test_a_worker_that_slept_past_its_lease_cannot_write(
+    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    with start(worker="sleeper", metrics_port=0) as sleeper:
+        job = submit(queue, a_request("steps 60 of 0.02"))
+        wait_until(at_step(queue, job, 1))
+        sleeper.signal(signal.SIGSTOP)
+        with start(worker="awake"):
+            finished = wait_until(ended(queue, job))
+            sleeper.signal(signal.SIGCONT)
+            wait_until(lambda: sleeper.logged("job ended", job=job.id, outcome="lost"))
+            assert sleeper.metric("scalingcache_stale_writes_refused_total", model=MODEL) == 1
+            assert sleeper.metric("scalingcache_lease_losses_total", model=MODEL) == 1
+
+        assert queue.get(job.id, TENANT) == finished
+        assert (finished.worker, finished.attempts) == ("awake", 2)
+        assert_published(finished, tmp_path)
+        after = submit(queue)
+        assert wait_until(ended(queue, after)).worker == "sleeper"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "state", "code", "attempts"),
+    [
+        ("abort", JobState.DEAD, "worker_crashed", 3),
+        ("run out of memory", JobState.DEAD, "out_of_memory", 2),
+        ("break the device", JobState.DEAD, "device_error", 3),
+        ("fill the disk", JobState.FAILED, "storage_full", 1),
+        ("refuse", JobState.FAILED, "invalid_request", 1),
+        ("raise", JobState.DEAD, "generation_failed", 2),
+    ],
+)
+def test_a_job_that_fails_gets_its_attempts_and_others_run_on(
+    queue: JobQueue, start: Callable[..., WorkerProcess], prompt: str, state: JobState, code: str, attempts: int
+) -> None:
+    with start() as worker:
+        bad, good = submit(queue, a_request(prompt)), submit(queue)
+        failed = wait_until(ended(queue, bad))
+        assert wait_until(ended(queue, good)).state is JobState.COMPLETED
+
+    assert (failed.state, failed.attempts) == (state, attempts)
+    assert failed.error is not None
+    assert failed.error.code == code
+    assert "secret" not in failed.error.message + worker.log()
+
+
+def test_a_hung_step_is_ended_and_the_process_replaced(queue: JobQueue, start: Callable[..., WorkerProcess]) -> None:
+    with start(step_timeout_seconds=0.3):
+        job = submit(queue, a_request("hang"))
+        failed = wait_until(ended(queue, job))
+        assert (failed.state, failed.attempts) == (JobState.DEAD, 3)
+        assert failed.error is not None
+        assert failed.error.code == "step_timeout"
+        assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
+
+
+def test_a_model_that_cannot_be_loaded_keeps_the_worker_waiting_not_crashing(
+    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    broken = tmp_path / "artifacts" / BROKEN
+    broken.parent.mkdir()
+    broken.touch()
+    with start(worker="patient") as worker:
+        wait_until(lambda: worker.logged("models not loaded", code="model_load_failed"))
+        wait_until(lambda: queue.workers()[0].state == "failed")
+        [info] = queue.workers()
+        assert (info.models, info.serves) == ((), {MODEL: "float32 on cpu"})
+        assert info.problem == JobError(code="model_load_failed", message="broken")
+
+        broken.unlink()
+        assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
+        wait_until(lambda: queue.workers()[0].models == (MODEL,))
+        assert queue.workers()[0].problem is None
+        assert not worker.ended()
+
+
+def test_a_request_that_the_model_cannot_serve_is_refused_by_the_worker(
+    queue: JobQueue, start: Callable[..., WorkerProcess]
+) -> None:
+    with start():
+        job = submit(queue, a_request().model_copy(update={"frames": 32}))
+        failed = wait_until(ended(queue, job))
+    assert failed.state is JobState.FAILED
+    assert failed.error is not None
+    assert failed.error.code == "invalid_request"
+
+
+def test_the_queue_says_when_redis_is_gone(own_redis: EmbeddedRedis, queue: JobQueue) -> None:
+    own_redis.kill()
+    with pytest.raises(QueueUnavailable):
+        queue.ping()

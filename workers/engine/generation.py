@@ -1,0 +1,160 @@
+"""One generation: prompt to frames, accelerated where it can be, and an account of what happened."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from workers.caching.transformer import CacheMethod, attached
+from workers.engine.acceleration import accelerate
+from workers.engine.loaded import LoadedModel
+from workers.jobs.job import GenerationRequest, RunReport, Stage, StepKind
+from workers.scalingcache.relay import Relay
+
+Frames = NDArray[np.uint8]  # [frames, height, width, 3]
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told as a generation goes on. Raising from a call ends the generation at that point."""
+
+    stage: Callable[[Stage], None] = lambda _stage: None
+    step: Callable[[int, StepKind, float], None] = lambda _index, _kind, _seconds: None
+
+
+@dataclass(frozen=True)
+class Generation:
+    frames: Frames
+    report: RunReport
+
+
+@dataclass
+class _Clock:
+    """Time by stage, and by kind of step; all on the host, after the device has caught up."""
+
+    device: torch.device
+    timings: dict[Stage, float] = field(default_factory=dict)
+    steps: dict[StepKind, list[float]] = field(default_factory=lambda: {"full": [], "predicted": []})
+    _last: float = field(default_factory=time.perf_counter)
+    _denoising: bool = False
+
+    def begin_denoise(self, *_: Any) -> None:
+        """A transformer is called; what the pipeline did before the first call, as encoding an image, is no step's."""
+        if not self._denoising:
+            self._denoising = True
+            self.timings["encode_prompt"] += self.lap()
+
+    def lap(self) -> float:
+        # Without this a device runs ahead of the host, and progress, cancellation and times would not be true.
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        return seconds
+
+    @property
+    def denoise(self) -> float:
+        return sum(self.steps["full"]) + sum(self.steps["predicted"])
+
+
+def generate(
+    model: LoadedModel, request: GenerationRequest, watcher: Watcher | None = None, image: Image | None = None
+) -> Generation:
+    """Run a request. Raises what the watcher raises, `UnsupportedPipeline`, and what torch raises.
+
+    image: the picture that the request's `input_reference` names, in the request's size.
+    """
+    session, reason = accelerate(model, request)
+    try:
+        frames, clock = run_pipeline(model, request, session, watcher or Watcher(), image)
+        return Generation(frames, _report(request, session, reason, clock))
+    finally:
+        if session is not None:
+            session.close()
+
+
+# As the pipeline's own call: with gradients on, the text encoder takes other kernels, and the result another rounding.
+@torch.no_grad()
+def run_pipeline(
+    model: LoadedModel,
+    request: GenerationRequest,
+    method: CacheMethod | None,
+    watcher: Watcher,
+    image: Image | None = None,
+) -> tuple[Frames, _Clock]:
+    """Run the stock pipeline, with a cache method attached or, without one, exactly as it is.
+
+    image: the picture that the request's `input_reference` names, in the request's size.
+    """
+    family = model.family
+    pipeline = family.pipeline(model.pipeline, request)
+    scheduler = model.scheduler(request)
+    clock = _Clock(pipeline._execution_device)
+
+    watcher.stage("encode_prompt")
+    embeddings = family.encode(pipeline, request, model.entry)
+    clock.timings["encode_prompt"] = clock.lap()
+
+    def end_step(_pipeline: Any, index: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+        kind: StepKind = "full" if method is None or method.full else "predicted"
+        if method is not None:
+            method.end_step()
+        clock.steps[kind].append(seconds := clock.lap())
+        watcher.step(index, kind, seconds)
+        if index == request.steps - 1:
+            watcher.stage("decode")
+        return {}
+
+    watcher.stage("denoise")
+    with ExitStack() as attachments:
+        attachments.callback(setattr, pipeline, "scheduler", pipeline.scheduler)
+        pipeline.scheduler = scheduler
+        # A pipeline sends offloaded weights back at its end alone, which a cancelled run does not reach; and only the
+        # loaded one knows what of it is offloaded.
+        attachments.callback(model.pipeline.maybe_free_model_hooks)
+        for transformer in family.transformers(pipeline):
+            attachments.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
+            if method is not None:
+                attachments.enter_context(attached(transformer, family.layout(), method))
+        output = pipeline(
+            **embeddings,
+            **family.arguments(request, model.entry),
+            **({} if image is None else {"image": image}),
+            num_inference_steps=request.steps,
+            generator=torch.Generator().manual_seed(request.seed),
+            callback_on_step_end=end_step,
+            callback_on_step_end_tensor_inputs=[],
+            output_type="np",
+        )
+    clock.timings["denoise"] = clock.denoise
+    clock.timings["decode"] = clock.lap()
+    return (family.pictures(output) * 255).round().astype(np.uint8), clock
+
+
+def _report(request: GenerationRequest, session: Relay | None, reason: str | None, clock: _Clock) -> RunReport:
+    full, predicted = clock.steps["full"], clock.steps["predicted"]
+    # The first step may warm up the device, and would make each predicted one look as if it had saved that, too.
+    usual = full[1:] or full
+    full_seconds = sum(usual) / len(usual)
+    return RunReport(
+        steps=request.steps,
+        full_steps=len(full),
+        cached_steps=len(predicted),
+        decisions=session.decisions if session else "F" * request.steps,
+        engaged=bool(predicted),
+        reason=reason if predicted or session is None else "no_step_predicted",
+        speedup_measured=full_seconds * request.steps / clock.denoise if predicted else 1.0,
+        speedup_estimated=request.steps / len(full),
+        full_step_seconds=full_seconds,
+        predicted_step_seconds=sum(predicted) / len(predicted) if predicted else None,
+        cache_bytes=session.peak_cache_bytes if session is not None else 0,
+        timings=dict(clock.timings),
+        epsilon=session.epsilons if session else [],
+        delta=session.deltas if session else [],
+    )

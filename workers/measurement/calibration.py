@@ -1,0 +1,143 @@
+"""Measures a model's coefficients: full generations over prompts and seeds, reduced to one file and its figures."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+
+from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.loaded import LoadedModel, load_model
+from workers.jobs.job import GenerationRequest
+from workers.measurement.prompts import Prompt, same_kind
+from workers.models.catalogue import Catalogue
+from workers.scalingcache.coefficients import Coefficients
+from workers.scalingcache.controller import IntervalSettings, mean_full_steps
+from workers.scalingcache.estimation import (
+    ESTIMATORS,
+    Recorder,
+    Sample,
+    better_estimator,
+    convergence,
+    fit_kappa,
+    group_distances,
+    prediction_error,
+    spread,
+)
+
+REFERENCE_SF = 10  # where sf has to mean the same on every model
+TABLE_OF_SF = (2, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30, 40)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What to measure. `work` keeps finished generations' statistics, so that an interrupted run goes on.
+
+    steps: of every generation; the model's default when None.
+    """
+
+    model: str
+    prompts: Sequence[Prompt]
+    seeds: int
+    steps: int | None
+    max_skip: int
+    final_full_steps: int
+    work: Path
+
+
+def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, int], None]) -> Coefficients:
+    """Run every prompt with every seed and reduce the recordings. progress: told (steps done, steps in all).
+
+    Raises `InvalidRequest` when some prompts have an image and others none: no coefficients hold for both.
+    """
+    same_kind(what.prompts)
+    model = load_model(catalogue.entry(what.model), catalogue.family(what.model), coefficients=False)
+    steps = what.steps or model.entry.defaults.steps
+    runs = [
+        (prompt, _request(catalogue, what.model, prompt, seed, steps))
+        for seed in range(what.seeds)
+        for prompt in what.prompts
+    ]
+    samples: list[Sample] = []
+
+    def step_done(step: int) -> None:
+        progress(len(samples) * steps + step, len(runs) * steps)
+
+    for prompt, request in runs:
+        samples.append(_sample(model, prompt, request, what.work, step_done))
+        step_done(0)
+    return _reduce(model, runs[0][1], samples, what)
+
+
+def _request(catalogue: Catalogue, model: str, prompt: Prompt, seed: int, steps: int) -> GenerationRequest:
+    reference = prompt.reference
+    return catalogue.request(model, prompt.text, seed=seed, steps=steps, sf=max(2, steps), input_reference=reference)
+
+
+def _sample(
+    model: LoadedModel, prompt: Prompt, request: GenerationRequest, work: Path, step_done: Callable[[int], None]
+) -> Sample:
+    """One generation's statistics, from an earlier, interrupted run if it got that far."""
+    identity = json.dumps([asdict(model.key(request)), request.model_dump()], sort_keys=True)
+    path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.npz"
+    segments = tuple(model.segments(request))
+    if path.exists():
+        with np.load(path) as stored:
+            energy, cross, rho = (torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho"))
+            return Sample(energy, cross, rho, segments)
+    blocks = len(model.family.layout().blocks(model.pipeline.transformer))
+    recorder = Recorder(blocks, segments=segments)
+    watcher = Watcher(step=lambda index, _kind, _seconds: step_done(index + 1))
+    run_pipeline(model, request, recorder, watcher, prompt.picture(request))
+    sample = recorder.sample()
+    work.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, energy=sample.energy, cross=sample.cross, rho=sample.rho)
+    temporary.replace(path)
+    return sample
+
+
+def _reduce(model: LoadedModel, request: GenerationRequest, samples: list[Sample], what: Calibration) -> Coefficients:
+    estimator = better_estimator(samples)
+    alpha = ESTIMATORS[estimator](samples)
+    rhos = [s.rho for s in samples]
+    interval = IntervalSettings(REFERENCE_SF, 1.0, what.max_skip, what.final_full_steps)
+    kappa = fit_kappa(samples, alpha, interval)
+
+    def expected(scale: float) -> dict[int, float]:
+        settings = [
+            IntervalSettings(sf, scale, what.max_skip, what.final_full_steps)
+            for sf in TABLE_OF_SF
+            if sf <= request.steps - 2
+        ]
+        return {each.sf: mean_full_steps(rhos, alpha, each, samples[0].segments) for each in settings}
+
+    return Coefficients(
+        key=model.key(request),
+        alpha=alpha,
+        spread=spread(samples),
+        kappa=kappa,
+        max_skip=what.max_skip,
+        final_full_steps=what.final_full_steps,
+        estimator=estimator,
+        prompts=len(what.prompts),
+        seeds=what.seeds,
+        convergence=convergence(samples, estimator),
+        groups=group_distances(samples, [prompt.group for prompt in what.prompts] * what.seeds, estimator),
+        expected_full_steps=expected(kappa),
+        expected_full_steps_literal=expected(1.0),
+        relative_change=torch.stack(rhos).mean(dim=(0, 2, 3)).tolist(),
+        prediction_error=prediction_error(alpha, samples).tolist(),
+        provenance={
+            "command": " ".join(["python -m workers", *sys.argv[1:]]),
+            "date": datetime.now(UTC).date().isoformat(),
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+        },
+    )

@@ -1,0 +1,270 @@
+"""The commands that work on a model without service, queue or Redis. torch is loaded when one is carried out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from workers.configuration import read_catalogue
+from workers.jobs.errors import InvalidRequest
+from workers.jobs.job import GenerationRequest, RunReport
+from workers.measurement.prompts import Prompt, read_prompts
+from workers.models.catalogue import Catalogue
+from workers.models.evaluation import Estimate, Evaluation, EvaluationError
+
+if TYPE_CHECKING:
+    from workers.scalingcache.coefficients import Coefficients
+
+console = Console(stderr=True)
+
+CatalogueOption = Annotated[Path, typer.Option("--catalogue", envvar="SCALINGCACHE_CATALOGUE", help="The TOML file.")]
+ModelOption = Annotated[str, typer.Option("--model", help="A model of the catalogue.")]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", help="Another checkpoint for the model's entry: a folder, or a hub id.")
+]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads of torch.", min=1)]
+StepsOption = Annotated[int | None, typer.Option("--steps", help="Denoising steps.", min=1)]
+PromptsFile = Annotated[
+    Path, typer.Option(help="One prompt a line, VBench's .json or DrawBench's .csv.", exists=True, dir_okay=False)
+]
+UncalibratedOption = Annotated[
+    bool, typer.Option("--allow-uncalibrated", help="Accelerate also where no coefficients fit, with alpha = 1.")
+]
+
+
+def generate(
+    model: ModelOption,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write; a folder for several.")],
+    prompt: Annotated[str | None, typer.Option(help="What the video shows.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Many prompts, as for evaluate.", exists=True, dir_okay=False)
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="First frame, with --prompt: PNG, JPEG or WebP.", exists=True, dir_okay=False)
+    ] = None,
+    sf: Annotated[
+        list[int] | None,
+        typer.Option(help="Full steps at the start; as many as steps runs uncached. Several: side by side."),
+    ] = None,
+    steps: StepsOption = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same video; random by default.")] = None,
+    width: Annotated[int | None, typer.Option(help="Pixels.")] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Number of frames.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 runs without guidance.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What the video does not show.")] = None,
+    allow_uncalibrated: UncalibratedOption = False,
+    source: SourceOption = None,
+    catalogue: CatalogueOption = Path("models.toml"),
+    threads: ThreadsOption = None,
+) -> None:
+    """Generate one prompt or a file of them, each with one or several sf."""
+    if (prompt is None) == (prompts is None):
+        raise InvalidRequest("prompt", "give either --prompt or --prompts")
+    if image is not None and prompt is None:
+        raise InvalidRequest("image", "--image needs --prompt; in a file of prompts an image comes after a tab")
+    texts = [Prompt(prompt, image=image)] if prompt is not None else read_prompts(prompts or Path())
+    known = read_catalogue(catalogue).changed(model, source=source)
+    groups = [
+        _side_by_side(
+            known, model, each, sf or [None], steps=steps, seed=seed, width=width, height=height, frames=frames,
+            guidance=guidance, negative_prompt=negative_prompt, allow_uncalibrated=allow_uncalibrated,
+        )
+        for each in texts
+    ]  # fmt: skip
+    _set_threads(threads)
+    from workers.engine.loaded import load_model
+    from workers.measurement.samples import generate_files
+
+    with console.status(f"loading {model}"):
+        loaded = load_model(known.entry(model), known.family(model))
+    with _progress() as progress:
+        task = progress.add_task("denoise", total=sum(r.steps for group in groups for r in group))
+        for done in generate_files(loaded, texts, groups, output, lambda: progress.advance(task)):
+            console.print(_report_table(done.generation.report, done.request))
+            console.print(f"wrote {done.path}", soft_wrap=True)
+
+
+def _side_by_side(
+    known: Catalogue, model: str, prompt: Prompt, sf: list[int] | list[None], **given: object
+) -> list[GenerationRequest]:
+    """Requests that differ in sf alone: also a seed that is drawn is the same for all."""
+    given["input_reference"] = prompt.reference
+    first = known.request(model, prompt.text, **given, sf=sf[0])
+    return [known.request(model, prompt.text, **given | {"seed": first.seed}, sf=each) for each in sf]
+
+
+def calibrate(
+    model: ModelOption,
+    prompts: PromptsFile,
+    seeds: Annotated[int, typer.Option(help="Generations for each prompt.", min=1)] = 5,
+    steps: StepsOption = None,
+    max_skip: Annotated[int, typer.Option(help="Longest run of predicted steps.", min=1)] = 4,
+    final_full_steps: Annotated[int, typer.Option(help="Full steps at the end.", min=0)] = 1,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The catalogue's file by default.")] = None,
+    source: SourceOption = None,
+    catalogue: CatalogueOption = Path("models.toml"),
+    work: Annotated[Path, typer.Option(help="Where an interrupted run keeps what it has.")] = Path("build/calibration"),
+    threads: ThreadsOption = None,
+) -> None:
+    """Measure a model's coefficients and write them with their figures. About 20 prompts of many kinds do."""
+    known = read_catalogue(catalogue).changed(model, source=source)
+    destination = output or _coefficients_file(known, model)
+    _set_threads(threads)
+    from workers.measurement.calibration import Calibration
+    from workers.measurement.calibration import calibrate as measure
+    from workers.measurement.figures import save_figures
+
+    what = Calibration(model, read_prompts(prompts), seeds, steps, max_skip, final_full_steps, work)
+    with _progress() as progress:
+        told = _told(progress, f"{len(what.prompts)} prompts × {seeds} seeds")
+        coefficients = measure(known, what, told)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    coefficients.save(destination)
+    figures = save_figures(coefficients, destination.with_suffix(""))
+    _print_calibration(coefficients)
+    console.print(f"estimator: {coefficients.estimator}; wrote {destination}, {', '.join(str(f) for f in figures)}")
+
+
+def evaluate(
+    model: ModelOption,
+    prompts: PromptsFile,
+    sf: Annotated[list[int], typer.Option(help="One or more.")] = [4, 6, 8, 10, 12, 14, 20],  # noqa: B006
+    limit: Annotated[int | None, typer.Option(help="Only so many of the prompts.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of the first prompt; each after it has the next.")] = 0,
+    steps: StepsOption = None,
+    lpips: Annotated[
+        Path | None, typer.Option(help="Folder with alexnet-owt-7be5be79.pth and alex.pth; without it no LPIPS.")
+    ] = None,
+    clip: Annotated[Path | None, typer.Option(help="Folder of a CLIP checkpoint; without it no CLIP score.")] = None,
+    coefficients: Annotated[Path | None, typer.Option(help="Instead of the catalogue's.", exists=True)] = None,
+    allow_uncalibrated: UncalibratedOption = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Default: the catalogue's file, or beside the coefficients.")
+    ] = None,
+    source: SourceOption = None,
+    catalogue: CatalogueOption = Path("models.toml"),
+    work: Annotated[Path, typer.Option(help="Where an interrupted run keeps what it has.")] = Path("build/evaluation"),
+    threads: ThreadsOption = None,
+) -> None:
+    """Measure speed and fidelity of each sf against uncached runs of the same prompts and seeds."""
+    known = read_catalogue(catalogue).changed(model, source=source, coefficients=coefficients and (str(coefficients),))
+    texts = read_prompts(prompts, limit)
+    destination = output or _evaluation_file(known, model, images=texts[0].image is not None)
+    _set_threads(threads)
+    from workers.engine.loaded import load_model
+    from workers.measurement.evaluation import Measures, Plan, save_evaluation
+    from workers.measurement.evaluation import evaluate as measure
+    from workers.measurement.perceptual import ClipScore, Lpips
+
+    measures = Measures(Lpips.load(lpips) if lpips else None, ClipScore(clip) if clip else None)
+    settings = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
+    plan = Plan(texts, sorted(set(sf)), seed, settings, work)
+    with console.status(f"loading {model}"):
+        loaded = load_model(known.entry(model), known.family(model))
+    with _progress() as progress:
+        told = _told(progress, f"{len(texts)} prompts × {len(plan.sf) + 1} runs")
+        evaluation, sheet = measure(loaded, known, plan, measures, told)
+    _print_evaluation(evaluation)
+    written = save_evaluation(evaluation, sheet, destination)
+    console.print(f"wrote {', '.join(str(path) for path in written)}", soft_wrap=True)
+
+
+def _coefficients_file(known: Catalogue, model: str) -> Path:
+    """Where a model's coefficients belong. Raises `InvalidRequest` where the catalogue names several files."""
+    named = known.entry(model).coefficients
+    if len(named) > 1:
+        raise InvalidRequest("output", f"--output: {model} has several files, say which: {', '.join(named)}")
+    return Path(named[0] if named else f"alphas/{model}.json")
+
+
+def _evaluation_file(known: Catalogue, model: str, images: bool) -> Path:
+    """Where a model's evaluation belongs. Raises `InvalidRequest` where that would replace one of the other kind."""
+    try:
+        earlier = known.evaluation(model)
+    except EvaluationError:
+        earlier = None  # One that cannot be read may be replaced.
+    if earlier is not None and earlier.input_reference != images:
+        kind = "with first frames" if earlier.input_reference else "without first frames"
+        raise InvalidRequest("output", f"--output: {known.entry(model).evaluation} was measured {kind}; say where else")
+    return Path(known.entry(model).evaluation or f"alphas/{model}.evaluation.json")
+
+
+def _print_calibration(coefficients: "Coefficients") -> None:
+    table = Table("sf", f"full steps, κ = {coefficients.kappa:g}", "full steps, κ = 1", title="expected of the rule")
+    for sf, expected in coefficients.expected_full_steps.items():
+        table.add_row(str(sf), f"{expected:.1f}", f"{coefficients.expected_full_steps_literal[sf]:.1f}")
+    console.print(table)
+    if coefficients.groups:
+        table = Table("prompts", "mean |α of these − α|", title="stability across kinds of prompts")
+        for group, distance in coefficients.groups.items():
+            table.add_row(group, f"{distance:.4f}")
+        console.print(table)
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    prompts = len({(pair.prompt, pair.seed) for pair in evaluation.pairs})
+    table = Table(title=f"{evaluation.model}, {evaluation.steps} steps: means over {prompts} prompts, 95 % intervals")
+    rows = evaluation.rows
+    columns: dict[str, list[str]] = {
+        "sf": [str(row.sf) for row in rows],
+        "full steps": [f"{row.full_steps:.1f}" for row in rows],
+        "speedup": [_interval(row.speedup, 2, "x") for row in rows],
+        "predicted / full step": [f"{row.predicted_step_cost:.2%}" for row in rows],
+        "PSNR, dB": [_interval(row.psnr, 2) for row in rows],
+        "SSIM": [_interval(row.ssim, 4) for row in rows],
+        "LPIPS": [_interval(row.lpips, 4) for row in rows],
+        "CLIP (uncached)": [f"{_interval(row.clip, 2)} ({_interval(row.clip_uncached, 2)})" for row in rows],
+        "cache, KiB": [f"{row.cache_bytes / 1024:.0f}" for row in rows],
+    }
+    if rows[0].lpips is None:
+        del columns["LPIPS"]
+    if rows[0].clip is None:
+        del columns["CLIP (uncached)"]
+    for name in columns:
+        table.add_column(name, justify="right")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _interval(estimate: Estimate | None, digits: int, unit: str = "") -> str:
+    if estimate is None:
+        return "-"
+    return f"{estimate.mean:.{digits}f}{unit} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+
+
+def _report_table(report: RunReport, request: GenerationRequest) -> Table:
+    table = Table(show_header=False)
+    table.add_row("prompt", request.prompt)
+    table.add_row("sf, seed", f"{request.sf}, {request.seed}")
+    table.add_row("decisions", report.decisions)
+    table.add_row("full steps", str(report.full_steps))
+    table.add_row("cached steps", str(report.cached_steps))
+    table.add_row("speedup", f"{report.speedup_measured:.2f}x measured, {report.speedup_estimated:.2f}x by steps")
+    if report.reason is not None:
+        table.add_row("coefficients" if report.engaged else "not accelerated", report.reason)
+    for stage, seconds in report.timings.items():
+        table.add_row(stage, f"{seconds:.2f} s")
+    return table
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console)
+
+
+def _told(progress: Progress, title: str) -> Callable[[int, int], None]:
+    task = progress.add_task(title, total=None)
+    return lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,206 @@
+"""Measures what each sf costs in fidelity and brings in speed: paired uncached and accelerated runs of prompts."""
+
+import hashlib
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from workers.engine.acceleration import accelerate, fitting
+from workers.engine.generation import Generation, generate
+from workers.engine.loaded import LoadedModel
+from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
+from workers.jobs.job import GenerationRequest
+from workers.measurement.contact_sheet import save_contact_sheet
+from workers.measurement.fidelity import psnr, ssim
+from workers.measurement.figures import save_curve
+from workers.measurement.perceptual import ClipScore, Lpips
+from workers.measurement.prompts import Prompt, same_kind
+from workers.models.catalogue import Catalogue
+from workers.models.evaluation import Evaluation, EvaluationError, Pair, summarise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure. `settings` go over the model's defaults; `work` keeps what is done, so that a run goes on."""
+
+    prompts: Sequence[Prompt]
+    sf: Sequence[int]
+    seed: int
+    settings: dict[str, Any]
+    work: Path
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Those beyond PSNR and SSIM; None is left out."""
+
+    lpips: Lpips | None = None
+    clip: ClipScore | None = None
+
+
+def evaluate(
+    model: LoadedModel, catalogue: Catalogue, plan: Plan, measures: Measures, progress: Callable[[int, int], None]
+) -> tuple[Evaluation, Path]:
+    """Every prompt uncached and with every sf; also gives the contact sheet of the first prompt.
+
+    progress: told (generations done, generations in all). Raises `CoefficientsMismatch` before the first generation
+    when the model cannot be accelerated as planned, and what a generation raises.
+    """
+    if find_spec("skimage") is None:
+        raise EvaluationError("SSIM needs scikit-image: pip install 'scalingcache-serve[evaluate]'")
+    same_kind(plan.prompts)
+    planned = [_requests(model, catalogue, plan, number) for number in range(len(plan.prompts))]
+    for requests in planned:
+        _check(model, requests)
+    first = planned[0]
+    total = len(plan.prompts) * len(first)
+    generate(model, first[0].model_copy(update={"steps": 2}), image=plan.prompts[0].picture(first[0]))  # is always slow
+    pairs: list[Pair] = []
+    sheets: list[Path] = []
+    for number, (prompt, requests) in enumerate(zip(plan.prompts, planned, strict=True)):
+        kept = plan.work / _identity(model, requests, measures)
+        if not kept.with_suffix(".json").exists():
+            told = partial(_told, progress, number * len(first), total)
+            _measure(model, prompt, requests, measures, kept, told)
+        progress((number + 1) * len(first), total)
+        pairs += [Pair.model_validate(row) for row in json.loads(kept.with_suffix(".json").read_text())]
+        sheets.append(kept.with_suffix(".png"))
+    return _evaluation(model, first[0], pairs), sheets[0]
+
+
+def _told(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+def _requests(model: LoadedModel, catalogue: Catalogue, plan: Plan, number: int) -> list[GenerationRequest]:
+    """Of one prompt: uncached first, then each sf. Another prompt has another seed."""
+    prompt, seed = plan.prompts[number], plan.seed + number
+    given = plan.settings | {"seed": seed, "input_reference": prompt.reference}
+    plain = catalogue.request(model.entry.name, prompt.text, **given)
+    uncached = plain.model_copy(update={"sf": max(2, plain.steps)})
+    return [uncached, *(plain.model_copy(update={"sf": sf}) for sf in plan.sf)]
+
+
+def _check(model: LoadedModel, requests: list[GenerationRequest]) -> None:
+    if not 2 <= min(r.sf for r in requests) <= max(r.sf for r in requests[1:]) < requests[0].steps:
+        raise InvalidRequest("sf", f"every sf must be at least 2 and below the number of steps, {requests[0].steps}")
+    for request in requests[1:]:
+        session, reason = accelerate(model, request)
+        if session is None:
+            raise CoefficientsMismatch(f"sf={request.sf} cannot be evaluated: {reason}")
+
+
+def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: Measures) -> str:
+    """The same for two evaluations exactly when a prompt's result is."""
+    known, _ = fitting(model, requests[1])
+    what = {
+        "key": asdict(model.key(requests[0])),
+        "requests": [r.model_dump() for r in requests],
+        "coefficients": known and [known.alpha.tolist(), known.kappa, known.max_skip, known.final_full_steps],
+        "measures": [measures.lpips is not None, measures.clip is not None],
+        "switches": model.entry.shown(),
+        "machine": _machine(model),
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _measure(
+    model: LoadedModel,
+    prompt: Prompt,
+    requests: list[GenerationRequest],
+    measures: Measures,
+    kept: Path,
+    done: Callable[[int], None],
+) -> None:
+    """Run one prompt and keep its pairs as JSON, and its contact sheet."""
+    image = prompt.picture(requests[0])
+    uncached = generate(model, requests[0], image=image)
+    clip_uncached = None if measures.clip is None else measures.clip(uncached.frames, prompt.text)
+    sheet = {f"uncached: {prompt.text}": uncached.frames}
+    pairs = []
+    for number, request in enumerate(requests[1:], start=1):
+        done(number)
+        run = generate(model, request, image=image)
+        pairs.append(_pair(prompt, request, uncached, run, measures, clip_uncached))
+        sheet[f"sf={request.sf}, {pairs[-1].speedup:.2f}x, {pairs[-1].psnr:.1f} dB"] = run.frames
+    save_contact_sheet(kept.with_suffix(".png"), sheet)
+    temporary = kept.with_suffix(".tmp")
+    temporary.write_text(json.dumps([pair.model_dump() for pair in pairs]))
+    temporary.replace(kept.with_suffix(".json"))
+
+
+def _pair(
+    prompt: Prompt,
+    request: GenerationRequest,
+    uncached: Generation,
+    run: Generation,
+    measures: Measures,
+    clip_uncached: float | None,
+) -> Pair:
+    report = run.report
+    return Pair(
+        prompt=prompt.text,
+        group=prompt.group,
+        sf=request.sf,
+        seed=request.seed,
+        decisions=report.decisions,
+        reason=report.reason,
+        speedup=uncached.report.timings["denoise"] / report.timings["denoise"],
+        predicted_step_cost=(report.predicted_step_seconds or 0.0) / report.full_step_seconds,
+        psnr=psnr(run.frames, uncached.frames),
+        ssim=ssim(run.frames, uncached.frames),
+        lpips=measures.lpips and measures.lpips(run.frames, uncached.frames),
+        clip=measures.clip and measures.clip(run.frames, prompt.text),
+        clip_uncached=clip_uncached,
+        cache_bytes=report.cache_bytes,
+    )
+
+
+def _evaluation(model: LoadedModel, request: GenerationRequest, pairs: list[Pair]) -> Evaluation:
+    return Evaluation(
+        model=model.entry.name,
+        fingerprint=model.fingerprint,
+        steps=request.steps,
+        size=f"{request.width}x{request.height}",
+        frames=request.frames,
+        guidance=request.guidance,
+        input_reference=request.input_reference is not None,
+        rows=summarise(pairs),
+        pairs=pairs,
+        provenance={
+            "command": " ".join(["python -m workers", *sys.argv[1:]]),
+            "date": datetime.now(UTC).date().isoformat(),
+            **_machine(model),
+        },
+    )
+
+
+def _machine(model: LoadedModel) -> dict[str, str]:
+    """What the times depend on beside the model."""
+    device = model.entry.device
+    return {
+        "device": platform.machine() if device == "cpu" else torch.cuda.get_device_name(device),
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+    }
+
+
+def save_evaluation(evaluation: Evaluation, sheet: Path, destination: Path) -> list[Path]:
+    """Write the result, the curve and the contact sheet beside each other; returns their paths."""
+    evaluation.save(destination)
+    curve, copied = destination.with_suffix(".curve.png"), destination.with_suffix(".sheet.png")
+    save_curve(evaluation, curve)
+    shutil.copyfile(sheet, copied)
+    return [destination, curve, copied]

@@ -1,0 +1,138 @@
+"""What the catalogue says of one model. Never imports torch."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from workers.jobs.job import Frozen
+
+REVISION = r"^[0-9a-f]{40}$"
+
+Quantization = Literal["int8_weight_only", "int8_dynamic", "float8_weight_only", "float8_dynamic"]
+
+
+class Defaults(Frozen):
+    """What a request gets when it does not say. Pixels, frames, frames a second.
+
+    guidance_2: the guidance of the second expert, in models that have two; others have none.
+    """
+
+    width: int = Field(gt=0, description="Pixels.")
+    height: int = Field(gt=0, description="Pixels.")
+    frames: int = Field(gt=0, description="1 for images.")
+    fps: int = Field(gt=0, description="Frames a second; of no meaning for images.")
+    steps: int = Field(gt=0, description="Denoising steps.")
+    sf: int = Field(ge=2, description="First steps in full: smaller is faster, larger more faithful.")
+    guidance: float = Field(ge=0, description="Guidance scale, classifier-free or as an input of the transformer.")
+    guidance_2: float | None = Field(default=None, ge=0, description="The second expert's.")
+    true_cfg_scale: float = Field(
+        default=1.0, ge=1, description="Classifier-free guidance of models whose `guidance` is an input."
+    )
+    flow_shift: float | None = Field(default=None, gt=0, description="Shift of the noise schedule, where it has one.")
+    negative_prompt: str = Field(default="", description="What the result must not show.")
+    max_sequence_length: int = Field(gt=0, description="Tokens of the prompt that the text encoder reads.")
+
+
+class Limits(Frozen):
+    """The most that one request may ask for."""
+
+    max_width: int = Field(gt=0, description="Pixels.")
+    max_height: int = Field(gt=0, description="Pixels.")
+    max_frames: int = Field(gt=0, description="Frames; 1 for images.")
+    max_steps: int = Field(gt=0, description="Denoising steps.")
+
+
+class Lora(Frozen):
+    """An adapter that becomes part of the weights when the model is loaded."""
+
+    source: str = Field(description="A folder, a safetensors file, or a hub id.")
+    weight_name: str | None = Field(default=None, description="The file in it, where there are several.")
+    revision: str | None = Field(default=None, pattern=REVISION, description="Commit of the hub's repository.")
+    scale: float = Field(default=1.0, description="How much of it is added.")
+    transformer: Literal["transformer", "transformer_2"] = Field(
+        default="transformer", description="Which expert gets it, where a model has two."
+    )
+
+
+class ModelEntry(Frozen):
+    """One model of the catalogue."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$", description="The table's: `[models.<name>]`.")
+    family: str = Field(description="How the model is built and run: a file in `workers/models/families`.")
+    source: str = Field(description="A folder in the diffusers format, relative to the catalogue, or a hub id.")
+    revision: str | None = Field(default=None, pattern=REVISION, description="Commit of the hub's repository.")
+    served: bool = Field(
+        default=True, description="Whether it is served where `SCALINGCACHE_MODELS` does not say what is."
+    )
+    device: str = Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$", description="Where it computes: `cuda`, `cuda:1`, or `cpu`.")
+    offload: Literal["model", "group"] | None = Field(
+        default=None,
+        description="Keep weights in host memory and bring a whole model, or a group of blocks, to the device when "
+        "it is used. Slower, for devices with too little memory.",
+    )
+    offload_blocks: int = Field(default=1, gt=0, description="Blocks in a group.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(description="Of all weights but the VAE's.")
+    vae_dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
+        default=None, description="Of the VAE's weights, where they need more precision."
+    )
+    vae_tiling: bool = Field(
+        default=False, description="Decode in overlapping tiles: less memory, slightly other pixels."
+    )
+    vae_slicing: bool = Field(
+        default=False, description="Decode one video of a batch after the other; a job is a batch of one."
+    )
+    attention_backend: str | None = Field(
+        default=None, description="One of diffusers' attention backends: `flash`, `sage`, `_native_cudnn` and others."
+    )
+    compile: bool = Field(
+        default=False,
+        description="Compile the repeated block with `torch.compile`, at the first generation of each size.",
+    )
+    quantization: Quantization | None = Field(
+        default=None, description="Of the transformer's weights, by torchao; needs `dtype` `bfloat16`."
+    )
+    loras: tuple[Lora, ...] = Field(
+        default=(), description="Adapters to fuse. They change the weights: calibrate the model with them."
+    )
+    warmup_steps: int = Field(
+        default=0, ge=0, description="Denoising steps of a generation after loading, so that the first job is not slow."
+    )
+    coefficients: tuple[str, ...] = Field(
+        default=(),
+        description="The files that `calibrate` wrote, relative to the catalogue. A request runs with the one that was "
+        "measured on its settings, without one uncached.",
+    )
+    evaluation: str | None = Field(
+        default=None, description="The file that `evaluate` wrote: what the service says to expect of each sf."
+    )
+    defaults: Defaults = Field(description="Table: what a request gets when it does not say.")
+    limits: Limits = Field(description="Table: the most that one request may ask for.")
+
+    @field_validator("coefficients", mode="before")
+    @classmethod
+    def _one_file_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _switches_that_go_together(self) -> Self:
+        if self.offload is not None and self.device == "cpu":
+            raise ValueError(f"offload {self.offload!r} keeps weights away from a GPU: it needs device 'cuda'")
+        if self.quantization is not None and self.dtype != "bfloat16":
+            raise ValueError(f"quantization {self.quantization!r} needs dtype 'bfloat16', not {self.dtype!r}")
+        return self
+
+    def shown(self) -> str:
+        """The switches in a few words, for logs and people: `bfloat16 on cuda, VAE tiling, compiled`."""
+        words = [f"{self.dtype} on {self.device}"]
+        if self.quantization is not None:
+            words.append(self.quantization)
+        if self.offload is not None:
+            words.append(f"{self.offload} offload")
+        words += [f"VAE {name}" for on, name in ((self.vae_tiling, "tiling"), (self.vae_slicing, "slicing")) if on]
+        if self.attention_backend is not None:
+            words.append(f"attention {self.attention_backend}")
+        if self.compile:
+            words.append("compiled")
+        if self.loras:
+            words.append(f"{len(self.loras)} LoRA" + "s" * (len(self.loras) > 1))
+        return ", ".join(words)

@@ -1,0 +1,121 @@
+"""FLUX.1: text to image. Guidance is an input of the transformer; a second stream only with `true_cfg_scale`."""
+
+from typing import TYPE_CHECKING, Any
+
+from workers.jobs.errors import UnsupportedPipeline
+from workers.jobs.job import GenerationRequest
+from workers.models.entry import ModelEntry
+from workers.models.family import Family
+
+if TYPE_CHECKING:
+    import numpy as np
+    from diffusers import DiffusionPipeline, FluxTransformer2DModel
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from workers.caching.transformer import BlockLayout
+
+
+class Flux(Family):
+    name = "flux"
+    media = "image"
+    size_multiple = 16  # 8 from the VAE, 2 from packing the latents
+    frame_multiple = 1
+    flow_shift = False
+    embedded_guidance = True
+
+    def load(self, entry: ModelEntry) -> "DiffusionPipeline":
+        from diffusers import FluxPipeline
+
+        from workers.models.checkpoint import options, require
+
+        require(FluxPipeline, entry)
+        return FluxPipeline.from_pretrained(entry.source, **options(entry))
+
+    def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":
+        import numpy as np
+        from diffusers.pipelines.flux.pipeline_flux import calculate_shift
+
+        # As in `FluxPipeline.__call__`: the more tokens, the more steps at high noise.
+        tokens = (request.width // self.size_multiple) * (request.height // self.size_multiple)
+        names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
+        mu = calculate_shift(tokens, *(scheduler.config[name] for name in names))
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / request.steps, request.steps), mu=mu)
+        levels: Tensor = scheduler.sigmas[: request.steps]
+        return levels
+
+    def layout(self) -> "BlockLayout":
+        from workers.caching.transformer import BlockLayout
+
+        return BlockLayout(
+            blocks=lambda transformer: [*transformer.transformer_blocks, *transformer.single_transformer_blocks],
+            hidden=lambda output: output[1],  # after the text's
+            head=_head,
+        )
+
+    def encode(
+        self, pipeline: "DiffusionPipeline", request: GenerationRequest, entry: ModelEntry
+    ) -> "dict[str, Tensor | None]":
+        def embed(prompt: str) -> "tuple[Tensor, Tensor]":
+            embeds, pooled, _ids = pipeline.encode_prompt(
+                prompt=prompt,
+                max_sequence_length=entry.defaults.max_sequence_length,
+                device=pipeline._execution_device,
+            )
+            return embeds, pooled
+
+        embeds, pooled = embed(request.prompt)
+        negative, negative_pooled = embed(request.negative_prompt) if self.guided(request) else (None, None)
+        return {
+            "prompt_embeds": embeds,
+            "pooled_prompt_embeds": pooled,
+            "negative_prompt_embeds": negative,
+            "negative_pooled_prompt_embeds": negative_pooled,
+        }
+
+    def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
+        return {
+            "width": request.width,
+            "height": request.height,
+            "guidance_scale": request.guidance,
+            "true_cfg_scale": request.true_cfg_scale,
+        }
+
+    def guided(self, request: GenerationRequest) -> bool:
+        return request.true_cfg_scale > 1
+
+    def pictures(self, output: Any) -> "NDArray[np.float32]":
+        images: NDArray[np.float32] = output.images
+        return images
+
+
+def _head(
+    transformer: "FluxTransformer2DModel",
+    y: "Tensor",
+    hidden_states: "Tensor",
+    timestep: "Tensor",
+    pooled_projections: "Tensor",
+    guidance: "Tensor | None" = None,
+    controlnet_block_samples: object = None,
+    controlnet_single_block_samples: object = None,
+    return_dict: bool = True,
+    **_unused: Any,
+) -> Any:
+    """What `FluxTransformer2DModel.forward` does after its last block, given that block's output `y`.
+
+    y: `[batch, tokens, channels]`; hidden_states: the packed latents, for their dtype; timestep: `[batch]`, 0 to 1;
+    guidance: `[batch]`, None where the transformer has no such input. Raises `UnsupportedPipeline` with ControlNet.
+    """
+    from diffusers.models.modeling_outputs import Transformer2DModelOutput
+
+    if controlnet_block_samples is not None or controlnet_single_block_samples is not None:
+        raise UnsupportedPipeline(
+            "ControlNet adds to the hidden states after each block, also the last, which a prediction cannot know; run "
+            "it uncached (sf = steps)"
+        )
+    conditions = [timestep.to(hidden_states.dtype) * 1000]
+    if guidance is not None:
+        conditions.append(guidance.to(hidden_states.dtype) * 1000)
+    temb = transformer.time_text_embed(*conditions, pooled_projections)
+    sample = transformer.proj_out(transformer.norm_out(y, temb))
+    return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)

@@ -1,0 +1,102 @@
+"""HunyuanVideo: text to video. Guidance is an input of the transformer; a second stream only with `true_cfg_scale`."""
+
+from typing import TYPE_CHECKING, Any
+
+from workers.jobs.job import GenerationRequest
+from workers.models.entry import ModelEntry
+from workers.models.family import Family
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline, HunyuanVideoTransformer3DModel
+    from torch import Tensor
+
+    from workers.caching.transformer import BlockLayout
+
+
+class HunyuanVideo(Family):
+    name = "hunyuan_video"
+    media = "video"
+    size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches
+    frame_multiple = 4
+    embedded_guidance = True
+
+    def load(self, entry: ModelEntry) -> "DiffusionPipeline":
+        from diffusers import HunyuanVideoPipeline
+
+        from workers.models.checkpoint import options, require
+
+        require(HunyuanVideoPipeline, entry)
+        return HunyuanVideoPipeline.from_pretrained(entry.source, **options(entry))
+
+    def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":
+        import numpy as np
+
+        # As in `HunyuanVideoPipeline.__call__`.
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 0.0, request.steps + 1)[:-1])
+        levels: Tensor = scheduler.sigmas[: request.steps]
+        return levels
+
+    def layout(self) -> "BlockLayout":
+        from workers.caching.transformer import BlockLayout
+
+        return BlockLayout(
+            blocks=lambda transformer: [*transformer.transformer_blocks, *transformer.single_transformer_blocks],
+            hidden=lambda output: output[0],  # before the text's
+            head=_head,
+        )
+
+    def encode(
+        self, pipeline: "DiffusionPipeline", request: GenerationRequest, entry: ModelEntry
+    ) -> "dict[str, Tensor | None]":
+        def embed(prefix: str, prompt: str) -> "dict[str, Tensor | None]":
+            embeds, pooled, mask = pipeline.encode_prompt(
+                prompt=prompt,
+                max_sequence_length=entry.defaults.max_sequence_length,
+                device=pipeline._execution_device,
+            )
+            return {
+                f"{prefix}prompt_embeds": embeds,
+                f"{prefix}pooled_prompt_embeds": pooled,
+                f"{prefix}prompt_attention_mask": mask,
+            }
+
+        embeddings = embed("", request.prompt)
+        return embeddings | embed("negative_", request.negative_prompt) if self.guided(request) else embeddings
+
+    def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
+        return {
+            "width": request.width,
+            "height": request.height,
+            "num_frames": request.frames,
+            "guidance_scale": request.guidance,
+            "true_cfg_scale": request.true_cfg_scale,
+        }
+
+    def guided(self, request: GenerationRequest) -> bool:
+        return request.true_cfg_scale > 1
+
+
+def _head(
+    transformer: "HunyuanVideoTransformer3DModel",
+    y: "Tensor",
+    hidden_states: "Tensor",
+    timestep: "Tensor",
+    pooled_projections: "Tensor",
+    guidance: "Tensor | None" = None,
+    return_dict: bool = True,
+    **_unused: Any,
+) -> Any:
+    """What `HunyuanVideoTransformer3DModel.forward` does after its last block, given that block's output `y`.
+
+    y: `[batch, tokens, channels]`; hidden_states: the latents `[batch, channels, frames, height, width]`, for their
+    shape; timestep and guidance: `[batch]`.
+    """
+    from diffusers.models.modeling_outputs import Transformer2DModelOutput
+
+    temb, _ = transformer.time_text_embed(timestep, pooled_projections, guidance)
+    batch, _, frames, height, width = hidden_states.shape
+    p, pt = transformer.config.patch_size, transformer.config.patch_size_t
+    patches = transformer.proj_out(transformer.norm_out(y, temb))
+    patches = patches.reshape(batch, frames // pt, height // p, width // p, -1, pt, p, p)
+    sample = patches.permute(0, 4, 1, 5, 2, 6, 3, 7).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+    return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)

@@ -1,0 +1,123 @@
+"""Wan: text to video, two transformer calls a step (with and without the prompt).
+
+Wan 2.1 has one transformer. Wan 2.2 A14B has two experts: `transformer` denoises down to `boundary_ratio` of the noise,
+`transformer_2` the rest, with a guidance scale of its own.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from workers.jobs.job import GenerationRequest
+from workers.models.entry import ModelEntry
+from workers.models.family import Family
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline, WanTransformer3DModel
+    from torch import Tensor
+    from torch.nn import Module
+
+    from workers.caching.transformer import BlockLayout
+
+
+class Wan(Family):
+    name = "wan"
+    media = "video"
+    size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches
+    frame_multiple = 4
+    #: Whether every token has a timestep of its own.
+    expand_timesteps = False
+
+    def load(self, entry: ModelEntry) -> "DiffusionPipeline":
+        from diffusers import WanPipeline
+
+        from workers.models.checkpoint import options
+
+        return self.fitting(WanPipeline.from_pretrained(entry.source, **options(entry)))
+
+    def fitting(self, pipeline: "DiffusionPipeline") -> "DiffusionPipeline":
+        """The pipeline itself. Raises `ValueError` for one of another family."""
+        multiple = pipeline.vae_scale_factor_spatial * pipeline.transformer.config.patch_size[1]
+        if self.size_multiple % multiple:  # The pipeline would round sizes without a word.
+            raise ValueError(
+                f"the checkpoint makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
+            )
+        if pipeline.config.expand_timesteps != self.expand_timesteps:
+            raise ValueError(
+                f"the checkpoint has expand_timesteps {pipeline.config.expand_timesteps}, family {self.name} needs "
+                f"{self.expand_timesteps}"
+            )
+        return pipeline
+
+    def transformers(self, pipeline: "DiffusionPipeline") -> "Sequence[Module]":
+        experts = (pipeline.transformer, pipeline.transformer_2)
+        return experts if pipeline.config.boundary_ratio is not None else experts[:1]
+
+    def segments(self, pipeline: "DiffusionPipeline", scheduler: Any, request: GenerationRequest) -> Sequence[int]:
+        if pipeline.config.boundary_ratio is None:
+            return [request.steps]
+        scheduler.set_timesteps(request.steps)
+        boundary = pipeline.config.boundary_ratio * scheduler.config.num_train_timesteps
+        first = int((scheduler.timesteps >= boundary).sum())
+        return [first, request.steps - first]
+
+    def layout(self) -> "BlockLayout":
+        from workers.caching.transformer import BlockLayout
+
+        return BlockLayout(blocks=lambda transformer: transformer.blocks, hidden=lambda output: output, head=_head)
+
+    def encode(
+        self, pipeline: "DiffusionPipeline", request: GenerationRequest, entry: ModelEntry
+    ) -> "dict[str, Tensor | None]":
+        prompt, negative = pipeline.encode_prompt(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            do_classifier_free_guidance=self.guided(request),
+            max_sequence_length=entry.defaults.max_sequence_length,
+            device=pipeline._execution_device,
+        )
+        return {"prompt_embeds": prompt, "negative_prompt_embeds": negative}
+
+    def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
+        return {
+            "width": request.width,
+            "height": request.height,
+            "num_frames": request.frames,
+            "guidance_scale": request.guidance,
+            "guidance_scale_2": request.guidance_2,
+        }
+
+    def guided(self, request: GenerationRequest) -> bool:
+        return request.guidance > 1
+
+
+def _head(
+    transformer: "WanTransformer3DModel",
+    y: "Tensor",
+    hidden_states: "Tensor",
+    timestep: "Tensor",
+    encoder_hidden_states: "Tensor",
+    return_dict: bool = True,
+    **_unused: Any,
+) -> Any:
+    """What `WanTransformer3DModel.forward` does after its last block, given that block's output `y`.
+
+    y: `[batch, tokens, channels]`; hidden_states: the latents `[batch, channels, frames, height, width]`, for their
+    shape; timestep: `[batch]`, or `[batch, tokens]` where every token has its own.
+    """
+    from diffusers.models.modeling_outputs import Transformer2DModelOutput
+
+    embedder = transformer.condition_embedder
+    projected = embedder.timesteps_proj(timestep.flatten())
+    if timestep.ndim == 2:
+        projected = projected.unflatten(0, (-1, timestep.shape[1]))
+    dtype = next(iter(embedder.time_embedder.parameters())).dtype
+    temb = embedder.time_embedder(projected.to(dtype)).type_as(encoder_hidden_states)
+    per_token = temb if timestep.ndim == 2 else temb.unsqueeze(1)
+    shift, scale = (transformer.scale_shift_table.unsqueeze(0).to(temb.device) + per_token.unsqueeze(2)).unbind(2)
+    y = (transformer.norm_out(y.float()) * (1 + scale) + shift).type_as(y)
+
+    batch, _, frames, height, width = hidden_states.shape
+    pt, ph, pw = transformer.config.patch_size
+    patches = transformer.proj_out(y).reshape(batch, frames // pt, height // ph, width // pw, pt, ph, pw, -1)
+    sample = patches.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+    return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)

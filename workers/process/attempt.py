@@ -1,0 +1,227 @@
+"""One attempt, from its claim to its end: the supervisor's side of a running job."""
+
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+
+import structlog
+
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import LeaseLost, QueueUnavailable, ScalingCacheError, StepTimeout, WorkerCrashed
+from workers.jobs.job import JobError, JobState, Stage
+from workers.jobs.queue import Attempt, BeatReply, JobQueue, Settled
+from workers.process.child import Child, ChildDied
+from workers.process.events import Done, Event, Failed, Run, StageStarted, StepDone, Stop, Stopped
+from workers.process.metrics import Metrics, Outcome
+from workers.process.settings import Settings
+from workers.process.shutdown import Shutdown
+
+log = structlog.get_logger()
+
+#: While progress comes in, it is written this often, in seconds; a cancel is noticed as fast.
+PROGRESS_SECONDS = 0.5
+#: Longest time between two beats while denoising: a cancel that comes in a long step then still ends the job with it.
+DENOISE_BEAT_SECONDS = 2.0
+#: How soon to try again what Redis did not answer.
+RETRY_SECONDS = 1.0
+#: At shutdown a stopped job gets this long to reach its next step, before its process is killed.
+STOP_GRACE_SECONDS = 10.0
+
+
+class Why(Enum):
+    """Why the child was told to stop."""
+
+    CANCELLED = auto()  # by a client
+    SHUTDOWN = auto()
+    LAPSED = auto()  # Redis was away for so long that another worker may have the job
+    LOST = auto()  # another worker has it, or it is gone
+
+
+class AttemptWatch:
+    """Renews the lease and notes progress while the child works, ends the job when it must, and settles the outcome.
+
+    Runs in the supervisor's main thread. It may be stopped and continued, or cut off from Redis, at any point: what
+    decides is the queue's compare-and-set, never this object's idea of who owns the job.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        child: Child,
+        queue: JobQueue,
+        store: ArtifactStore,
+        settings: Settings,
+        metrics: Metrics,
+        shutdown: Shutdown,
+    ) -> None:
+        self._attempt, self._child, self._queue, self._store = attempt, child, queue, store
+        self._settings, self._metrics, self._shutdown = settings, metrics, shutdown
+        self._job = attempt.job
+        self._log = log.bind(job=self._job.id, attempt=self._job.attempts)
+        self._stage: Stage | None = None
+        self._step = 0
+        self._stopping: Why | None = None
+        self._cut_off = False
+        self._renewed_at = self._beat_at = self._progress_at = self._stopped_at = time.monotonic()
+        self._next_beat_at = self._beat_at + settings.beat_seconds
+
+    def run(self) -> None:
+        """Returns when the job is no longer this worker's. The child may be dead then."""
+        if self._job.attempts == 1:
+            self._metrics.started(self._job.request.model, self._attempt.waited_seconds)
+        self._log.info("job started", waited_seconds=round(self._attempt.waited_seconds, 3))
+        try:
+            self._child.send(Run(self._job.id, self._job.tenant, self._attempt.token, self._job.request))
+            event = self._watch()
+        except ChildDied as died:
+            self._log.error("the model's process died", cause=str(died))
+            self._end_without_child(WorkerCrashed("the process that ran the job died"))
+        except StepTimeout as error:
+            self._child.kill()
+            self._end_without_child(error)
+        else:
+            self._end(event)
+
+    def _watch(self) -> Done | Stopped | Failed:
+        """Look after the job until the child says how it ended. Raises `ChildDied`, `StepTimeout`."""
+        while True:
+            event = self._child.receive(min(PROGRESS_SECONDS, self._next_beat_at - time.monotonic()))
+            if isinstance(event, Done | Stopped | Failed):
+                return event
+            if event is not None:
+                self._note(event)
+            self._beat_if_due()
+            self._check_deadlines()
+
+    def _note(self, event: Event) -> None:
+        self._progress_at = time.monotonic()
+        self._next_beat_at = min(self._next_beat_at, self._beat_at + PROGRESS_SECONDS)
+        match event:
+            case StageStarted(stage):
+                self._stage = stage
+            case StepDone(index):
+                self._step = index + 1
+                self._metrics.stepped(self._job.request.model, event)
+
+    def _beat_if_due(self) -> None:
+        # The lease counts from before the question: the answer may take long.
+        asked_at = time.monotonic()
+        if asked_at < self._next_beat_at or self._stopping in (Why.LOST, Why.LAPSED):
+            return
+        interval = self._settings.beat_seconds
+        if self._stage == "denoise":
+            interval = min(interval, DENOISE_BEAT_SECONDS)
+        self._beat_at, self._next_beat_at = asked_at, asked_at + interval
+        try:
+            reply = self._queue.beat(self._attempt, self._stage, self._step)
+        except QueueUnavailable as error:
+            lapsed = time.monotonic() - self._renewed_at > self._settings.lease_seconds
+            self._warn("lease not renewed", error)
+            self._next_beat_at = min(self._next_beat_at, time.monotonic() + RETRY_SECONDS)
+            if lapsed:
+                self._stop(Why.LAPSED)
+            return
+        self._cut_off = False
+        if reply is BeatReply.LOST:
+            self._metrics.stale_write_refused(self._job.request.model)
+            self._stop(Why.LOST)
+            return
+        self._renewed_at = asked_at
+        if reply is BeatReply.STOP:
+            self._stop(Why.CANCELLED)
+
+    def _check_deadlines(self) -> None:
+        now = time.monotonic()
+        if self._shutdown.over(self._settings.drain_seconds):
+            self._stop(Why.SHUTDOWN)
+        if now - self._progress_at > self._settings.step_timeout_seconds:
+            raise StepTimeout(f"no progress for {self._settings.step_timeout_seconds:g} seconds")
+        if self._stopping is Why.SHUTDOWN and now - self._stopped_at > STOP_GRACE_SECONDS:
+            self._child.kill()
+            raise ChildDied("killed: it did not reach its next step in time")
+
+    def _stop(self, why: Why) -> None:
+        """Tell the child to give up at its next step. The first reason stays, except that a lost job is lost."""
+        if self._stopping is None:
+            self._log.info("stopping job", why=why.name.lower())
+            self._stopping, self._stopped_at = why, time.monotonic()
+            self._child.send(Stop(self._job.id))
+        elif why is Why.LOST:
+            self._stopping = why
+
+    def _end(self, event: Done | Stopped | Failed) -> None:
+        match event:
+            case Done(report, artifact):
+                ended = self._settle(lambda: self._queue.complete(self._attempt, artifact, report))
+                if ended is JobState.COMPLETED:
+                    self._metrics.completed(self._job.request, report)
+            case Stopped():
+                self._end_stopped()
+            case Failed(code, message, max_attempts, poisons_process):
+                error = JobError(code=code, message=message)
+                if poisons_process:
+                    self._child.kill()
+                self._settle(lambda: self._queue.fail(self._attempt, error, max_attempts), code)
+
+    def _end_stopped(self) -> None:
+        if self._stopping is Why.CANCELLED:
+            self._settle(lambda: self._queue.cancelled(self._attempt))
+        else:
+            self._settle(lambda: self._queue.release(self._attempt), released=True)
+
+    def _end_without_child(self, error: ScalingCacheError) -> None:
+        if self._stopping in (None, Why.LOST):
+            failure = JobError(code=error.code, message=str(error))
+            self._settle(lambda: self._queue.fail(self._attempt, failure, error.max_attempts), error.code)
+        else:
+            self._end_stopped()
+
+    def _settle(
+        self, action: Callable[[], Settled], code: str | None = None, *, released: bool = False
+    ) -> JobState | None:
+        """Tell the queue how the attempt ended, however long Redis is away; returns the job's state, None when lost."""
+        try:
+            if self._stopping is Why.LOST:
+                raise LeaseLost("known to be lost; asking again would only be refused")
+            settled = self._insist(action)
+        except LeaseLost:
+            if self._stopping is not Why.LOST:
+                self._metrics.stale_write_refused(self._job.request.model)
+            return self._ended("lost", None, code)
+        if settled is None:
+            # The files stay: Redis may have taken our word and lost its reply. The sweep finds out.
+            return self._ended("lost", None, code, keep_files=True)
+        outcome: Outcome = "released" if released else "retried"
+        if settled.state.terminal:
+            outcome = settled.state.value  # type: ignore[assignment]  # each terminal state is an outcome
+        return self._ended(outcome, settled, code, keep_files=outcome == "completed")
+
+    def _ended(
+        self, outcome: Outcome, settled: Settled | None, code: str | None, *, keep_files: bool = False
+    ) -> JobState | None:
+        if not keep_files:
+            self._store.discard(self._job.tenant, self._job.id, self._attempt.token)
+        total = settled.total_seconds if settled and settled.state.terminal else None
+        self._metrics.ended(self._job.request.model, outcome, total, code)
+        self._log.info("job ended", outcome=outcome, steps=self._step, **({"code": code} if code else {}))
+        return settled.state if settled else None
+
+    def _insist(self, action: Callable[[], Settled]) -> Settled | None:
+        """The finished job's fate can wait for Redis: nothing else can be done meanwhile, and a token decides.
+
+        Raises `LeaseLost`; None when a shutdown ended the wait, and then the reaper of another worker takes over.
+        """
+        while True:
+            try:
+                return action()
+            except QueueUnavailable as error:
+                self._warn("outcome not written", error)
+                if self._shutdown.over(self._settings.drain_seconds):
+                    return None
+                time.sleep(RETRY_SECONDS)
+
+    def _warn(self, event: str, error: QueueUnavailable) -> None:
+        """Log that Redis is away, once for each time that it goes."""
+        if not self._cut_off:
+            self._log.warning(event, error=str(error))
+        self._cut_off = True

@@ -1,0 +1,202 @@
+"""The process that holds the models, and the supervisor's handle on it. What crosses the pipe is in `events.py`."""
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from workers import logs
+from workers.configuration import LogFormat
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import GenerationFailed, JobCancelled, ModelLoadFailed, ScalingCacheError
+from workers.models.catalogue import Catalogue
+from workers.process.events import Command, Done, Event, Failed, Ready, Run, Stop, Stopped
+
+log = structlog.get_logger()
+
+#: How long a process whose pipe was closed gets to end, in seconds.
+CLOSE_SECONDS = 5.0
+
+
+class RunsJobs(Protocol):
+    """What the process needs of `workers.process.runner.Runner`."""
+
+    def load(self, names: Sequence[str]) -> None: ...
+
+    def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSettings:
+    """What the process gets when it starts."""
+
+    catalogue: Catalogue
+    artifacts: Path
+    models: tuple[str, ...]
+    torch_threads: int | None
+    log_format: LogFormat = "json"
+
+
+class ChildDied(Exception):
+    """The process ended, whatever the reason. Never leaves the supervisor."""
+
+
+def runner(settings: ChildSettings) -> RunsJobs:
+    """The real thing. Imports torch, which is why it is called in the child only."""
+    import torch
+
+    from workers.process.runner import Runner
+
+    logs.quiet_libraries()
+    if settings.torch_threads is not None:
+        torch.set_num_threads(settings.torch_threads)
+    return Runner(settings.catalogue, ArtifactStore(settings.artifacts))
+
+
+class Child:
+    """The supervisor's handle: starts the process, talks to it, ends it."""
+
+    def __init__(self, settings: ChildSettings, make_runner: Callable[[ChildSettings], RunsJobs] = runner) -> None:
+        # Spawned, not forked: CUDA does not survive a fork, nor do locks that threads of the supervisor hold.
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        # Not a daemon: those get a SIGTERM at the end, which this one ignores.
+        self._process = context.Process(target=_main, args=(theirs, settings, make_runner), name="model")
+        self._process.start()
+        theirs.close()  # Held by the process alone, so that its end closes the pipe.
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def send(self, command: Command) -> None:
+        """Raises `ChildDied`."""
+        try:
+            self._pipe.send(command)
+        except OSError as error:
+            raise self._died() from error
+
+    def receive(self, timeout_seconds: float) -> Event | None:
+        """The next event, or None when none came in time. Raises `ChildDied` once all it sent has been received."""
+        try:
+            if not self._pipe.poll(max(0.0, timeout_seconds)):
+                return None
+            event: Event = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._died() from error
+        return event
+
+    def kill(self) -> None:
+        """End it at once, wherever it is."""
+        self._process.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Let it end, or end it; it is gone when this returns."""
+        self._pipe.close()
+        self._process.join(CLOSE_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _died(self) -> ChildDied:
+        self._process.join(CLOSE_SECONDS)
+        return ChildDied(f"exit code {self._process.exitcode}")
+
+
+class _Inbox:
+    """Reads the pipe in a thread of its own: a `Stop` is seen, and the supervisor's death, while a job runs."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._pipe = pipe
+        self._stop_job: str | None = None
+        threading.Thread(target=self._read, name="pipe", daemon=True).start()
+
+    def stopped(self, job_id: str) -> bool:
+        """Whether this job is to be given up. A `Stop` that comes too late must not end the next job."""
+        return self._stop_job == job_id
+
+    def _read(self) -> None:
+        while True:
+            try:
+                command: Command = self._pipe.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # The supervisor is gone or wants no more; nobody would see what is still computed.
+            match command:
+                case Stop(job_id):
+                    self._stop_job = job_id
+                case Run():
+                    self._stop_job = None
+                    self.runs.put(command)
+
+
+def _main(pipe: Connection, settings: ChildSettings, make_runner: Callable[[ChildSettings], RunsJobs]) -> None:
+    """The process: load the models, then run one job after the other until the pipe closes."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # Sent to the whole group; the supervisor decides what becomes of the job.
+    logs.configure(settings.log_format)
+    inbox = _Inbox(pipe)
+    jobs = _load(pipe, settings, make_runner)
+    while jobs is not None:
+        _send(pipe, _attempt(jobs, inbox.runs.get(), lambda event: _send(pipe, event), inbox.stopped))
+
+
+def _load(
+    pipe: Connection, settings: ChildSettings, make_runner: Callable[[ChildSettings], RunsJobs]
+) -> RunsJobs | None:
+    seconds = []
+    try:
+        jobs = make_runner(settings)
+        for model in settings.models:
+            start = time.perf_counter()
+            jobs.load([model])
+            seconds.append(time.perf_counter() - start)
+    except Exception as error:
+        log.error("models could not be loaded", models=settings.models, frames=logs.frames_of(error))
+        known = error if isinstance(error, ScalingCacheError) else ModelLoadFailed(f"{type(error).__name__}: {error}")
+        _send(pipe, _failed(known))
+        return None
+    _send(pipe, Ready(settings.models, tuple(seconds)))
+    return jobs
+
+
+def _attempt(
+    jobs: RunsJobs, run: Run, emit: Callable[[Event], None], stopped: Callable[[str], bool]
+) -> Done | Stopped | Failed:
+    try:
+        return jobs.run(run, emit, lambda: stopped(run.job_id))
+    except JobCancelled:
+        return Stopped()
+    except ScalingCacheError as error:
+        log.error("job failed", job=run.job_id, code=error.code, frames=logs.frames_of(error))
+        return _failed(error)
+    except Exception as error:
+        log.error("job failed", job=run.job_id, frames=logs.frames_of(error))
+        return _failed(GenerationFailed(f"the worker raised {type(error).__name__}"))
+
+
+def _failed(error: ScalingCacheError) -> Failed:
+    return Failed(error.code, str(error), error.max_attempts, error.poisons_process)
+
+
+def _send(pipe: Connection, event: Event) -> None:
+    try:
+        pipe.send(event)
+    except OSError:
+        os._exit(0)  # As in `_Inbox`.

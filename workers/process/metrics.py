@@ -1,0 +1,271 @@
+"""Every metric of a worker, in a registry of its own. Labels never carry ids, paths or prompts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+
+from workers.build import build
+from workers.jobs import errors
+from workers.jobs.errors import OutOfMemory, ScalingCacheError
+from workers.jobs.job import GenerationRequest, RunReport, StepKind
+from workers.jobs.presence import WorkerState
+from workers.process.devices import DeviceCollector
+from workers.process.events import StepDone
+
+_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ScalingCacheError)]
+#: How an attempt ended: `released` at shutdown, `lost` to another worker (which counts it), `retried` after an error.
+Outcome = Literal["completed", "failed", "cancelled", "released", "lost", "retried", "dead"]
+#: Every reason that an attempt can fail for, and those after which it is tried again.
+CODES = frozenset(error.code for error in _ERRORS)
+RETRIED = sorted({error.code for error in _ERRORS if error.max_attempts > 1})
+#: The word before the colon in `RunReport.reason`: why a job ran uncached, or on what but measured coefficients.
+UNCACHED = ("not_requested", "too_few_steps", "not_calibrated", "other_settings", "no_step_predicted")
+UNMEASURED = ("resampled", "uncalibrated")
+
+_WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600)
+_JOB_BUCKETS = (0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600, 900, 1200, 1800, 2700, 3600)
+_STAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
+_STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
+_LOAD_BUCKETS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
+_RATIO_BUCKETS = tuple(n / 20 for n in range(21))
+_SPEEDUP_BUCKETS = (0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5, 6, 8, 10)
+_SF_BUCKETS = (2, 4, 6, 8, 10, 12, 14, 20, 30, 50, 100)
+_ERROR_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5)
+
+
+class Metrics:
+    """What a worker counts. Lives in the supervisor process, so that it outlives a crash of the model's process.
+
+    Counters of what should not happen are there from the start, at 0 for each of `models`: Prometheus sees no increase
+    in a series that begins at 1.
+    """
+
+    def __init__(self, models: Sequence[str] = ()) -> None:
+        self.registry = CollectorRegistry()
+        self._count_jobs()
+        self._measure_steps()
+        self._measure_runs()
+        self._count_troubles()
+        self._state = self._gauge("scalingcache_worker_state", "1 for the state that the worker is in.", "state")
+        self._build = Info("scalingcache_build", "What is running.", registry=self.registry)
+        self._build.info(build("worker", "torch", "diffusers"))
+        self._devices = DeviceCollector()
+        self.registry.register(self._devices)
+        self._cold: set[tuple[str, StepKind]] = set()
+        for model in models:
+            self._begin(model)
+
+    def _count_jobs(self) -> None:
+        self._jobs = self._counter(
+            "scalingcache_jobs_total",
+            "Attempts that ended, each once, by how; `reason` is the error code of those that failed.",
+            "model", "outcome", "reason",
+        )  # fmt: skip
+        self._wait = self._histogram(
+            "scalingcache_job_wait_seconds", "From a job's acceptance to its first start.", _WAIT_BUCKETS, "model"
+        )
+        self._duration = self._histogram(
+            "scalingcache_job_duration_seconds",
+            "From a job's acceptance to its end.",
+            _JOB_BUCKETS,
+            "model", "outcome",
+        )  # fmt: skip
+        self._generation = self._histogram(
+            "scalingcache_generation_seconds",
+            "Work on a completed job, all stages without waiting.",
+            _JOB_BUCKETS,
+            "model", "sf",
+        )  # fmt: skip
+        self._stages = self._histogram(
+            "scalingcache_stage_seconds", "Time in each stage of a completed job.", _STAGE_BUCKETS, "model", "stage"
+        )
+        self._load = self._histogram(
+            "scalingcache_model_load_seconds", "Time to load a model and to warm it up.", _LOAD_BUCKETS, "model"
+        )
+
+    def _measure_steps(self) -> None:
+        self._steps = self._counter(
+            "scalingcache_steps_total", "Denoising steps, computed in full or predicted.", "model", "kind"
+        )
+        self._step_seconds = self._histogram(
+            "scalingcache_step_seconds",
+            "Time of a denoising step, but for the first of each kind after loading.",
+            _STEP_BUCKETS,
+            "model", "kind",
+        )  # fmt: skip
+        self._warmup = self._histogram(
+            "scalingcache_warmup_step_seconds",
+            "Time of the first denoising step of each kind after loading, which warms up the device.",
+            _STEP_BUCKETS,
+            "model", "kind",
+        )  # fmt: skip
+        self._saved = self._counter(
+            "scalingcache_device_seconds_saved_total",
+            "Cached steps of completed jobs × (mean full step but a job's first - mean predicted step).",
+            "model",
+        )
+
+    def _measure_runs(self) -> None:
+        self._cached_ratio = self._histogram(
+            "scalingcache_cached_ratio",
+            "Predicted steps over all steps of a completed job.",
+            _RATIO_BUCKETS,
+            "model", "sf",
+        )  # fmt: skip
+        self._speedup = self._histogram(
+            "scalingcache_speedup_ratio",
+            "Denoising without over with acceleration: measured in the job, and estimated from its steps.",
+            _SPEEDUP_BUCKETS,
+            "model", "sf", "kind",
+        )  # fmt: skip
+        self._sf = self._histogram(
+            "scalingcache_sf_effective",
+            "The sf of completed jobs as it was in force: the number of steps where nothing was predicted.",
+            _SF_BUCKETS,
+            "model",
+        )
+        self._acceleration = self._counter(
+            "scalingcache_acceleration_total",
+            "Completed jobs, by whether acceleration engaged, and why not.",
+            "model", "engaged", "reason",
+        )  # fmt: skip
+        self._error = self._histogram(
+            "scalingcache_error_threshold_ratio",
+            "Accumulated error over threshold (ε/δ) at each step after the first sf, and what was decided.",
+            _ERROR_BUCKETS,
+            "model", "decision",
+        )  # fmt: skip
+        self._cache_bytes = self._gauge(
+            "scalingcache_cache_bytes", "Most memory that the cache held in the last job.", "model"
+        )
+
+    def _count_troubles(self) -> None:
+        self._losses = self._counter(
+            "scalingcache_lease_losses_total",
+            "Running jobs that this worker lost; how the attempt ended counts where it was taken from it.",
+            "model",
+        )
+        self._refused = self._counter(
+            "scalingcache_stale_writes_refused_total",
+            "Beats and results that came after the job was no longer this worker's.",
+            "model",
+        )
+        self._reclaims = self._counter(
+            "scalingcache_jobs_reclaimed_total", "Jobs that this worker took from one that fell silent.", "model"
+        )
+        self._retries = self._counter(
+            "scalingcache_retries_total", "Attempts put back into the queue after an error.", "model", "reason"
+        )
+        self._dead = self._counter(
+            "scalingcache_dead_letters_total", "Jobs that failed on every attempt they had.", "model", "reason"
+        )
+        self._out_of_memory = self._counter(
+            "scalingcache_out_of_memory_total", "Attempts for which the device had too little memory.", "model"
+        )
+
+    def _begin(self, model: str) -> None:
+        for counter in (self._losses, self._refused, self._reclaims, self._out_of_memory, self._saved):
+            counter.labels(model)
+        for code in RETRIED:
+            self._retries.labels(model, code)
+            self._dead.labels(model, code)
+        for outcome in ("completed", "cancelled", "released"):
+            self._jobs.labels(model, outcome, "")
+        for outcome, codes in (("failed", CODES), ("retried", RETRIED), ("dead", RETRIED)):
+            for code in codes:
+                self._jobs.labels(model, outcome, code)
+        for kind in get_args(StepKind):
+            self._steps.labels(model, kind)
+        for engaged, reasons in (("true", ("", *UNMEASURED)), ("false", UNCACHED)):
+            for reason in reasons:
+                self._acceleration.labels(model, engaged, reason)
+
+    @contextmanager
+    def serve(self, host: str, port: int) -> Iterator[int]:
+        """Serve the metrics over HTTP from a thread of its own; gives the port, picked when `port` is 0."""
+        server, thread = start_http_server(port, host, self.registry)
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def started(self, model: str, waited_seconds: float) -> None:
+        self._wait.labels(model).observe(waited_seconds)
+
+    def ended(self, model: str, outcome: Outcome, total_seconds: float | None = None, code: str | None = None) -> None:
+        """An attempt ended, with its error code when it failed, with `total_seconds` since its creation when the job
+        ended, too."""
+        reason = "" if code is None else code if code in CODES else "other"
+        if outcome == "lost":
+            self._losses.labels(model).inc()
+        else:
+            self._jobs.labels(model, outcome, reason).inc()
+        if total_seconds is not None:
+            self._duration.labels(model, outcome).observe(total_seconds)
+        if outcome == "retried":
+            self._retries.labels(model, reason).inc()
+        elif outcome == "dead":
+            self._dead.labels(model, reason).inc()
+        if reason == OutOfMemory.code:
+            self._out_of_memory.labels(model).inc()
+
+    def reclaimed(self, model: str) -> None:
+        self._reclaims.labels(model).inc()
+
+    def stale_write_refused(self, model: str) -> None:
+        self._refused.labels(model).inc()
+
+    def stepped(self, model: str, step: StepDone) -> None:
+        self._steps.labels(model, step.kind).inc()
+        first = (model, step.kind) in self._cold
+        self._cold.discard((model, step.kind))
+        (self._warmup if first else self._step_seconds).labels(model, step.kind).observe(step.seconds)
+
+    def completed(self, request: GenerationRequest, report: RunReport) -> None:
+        """What a job's run was like."""
+        model, sf = request.model, str(request.sf)
+        for stage, seconds in report.timings.items():
+            self._stages.labels(model, stage).observe(seconds)
+        self._generation.labels(model, sf).observe(sum(report.timings.values()))
+        self._cached_ratio.labels(model, sf).observe(report.cached_steps / report.steps)
+        self._speedup.labels(model, sf, "measured").observe(report.speedup_measured)
+        self._speedup.labels(model, sf, "estimated").observe(report.speedup_estimated)
+        self._sf.labels(model).observe(request.sf if report.engaged else report.steps)
+        self._acceleration.labels(model, str(report.engaged).lower(), _bounded(report.reason)).inc()
+        self._cache_bytes.labels(model).set(report.cache_bytes)
+        if report.predicted_step_seconds is not None:
+            saved = report.cached_steps * (report.full_step_seconds - report.predicted_step_seconds)
+            self._saved.labels(model).inc(max(0.0, saved))
+        decided = zip(report.decisions, report.epsilon, report.delta, strict=False)
+        for letter, epsilon, delta in list(decided)[request.sf :]:
+            if delta > 0:
+                self._error.labels(model, "full" if letter == "F" else "predicted").observe(epsilon / delta)
+
+    def loaded(self, seconds: Mapping[str, float]) -> None:
+        """The models are loaded, each in so many seconds."""
+        for model, took in seconds.items():
+            self._load.labels(model).observe(took)
+            self._cold |= {(model, kind) for kind in get_args(StepKind)}
+
+    def state(self, current: WorkerState) -> None:
+        for state in get_args(WorkerState):
+            self._state.labels(state).set(state == current)
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(name, says, labels, registry=self.registry)
+
+    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
+        return Gauge(name, says, labels, registry=self.registry)
+
+    def _histogram(self, name: str, says: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(name, says, labels, buckets=buckets, registry=self.registry)
+
+
+def _bounded(reason: str | None) -> str:
+    """The word before the colon, if it is one of ours."""
+    word = (reason or "").partition(":")[0]
+    return word if word in ("", *UNCACHED, *UNMEASURED) else "other"

@@ -1,0 +1,119 @@
+"""One job: model, generation, artifact. Runs in the process that holds the models."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+import torch
+from PIL import Image
+
+from workers.engine.generation import Watcher, generate
+from workers.engine.loaded import LoadedModel, load_model
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import (
+    DeviceError,
+    GenerationFailed,
+    InvalidRequest,
+    JobCancelled,
+    OutOfMemory,
+    ScalingCacheError,
+)
+from workers.jobs.job import Stage, StepKind
+from workers.media.mp4 import write_mp4
+from workers.media.png import write_png
+from workers.models.catalogue import Catalogue
+from workers.process.events import Done, Event, Run, StageStarted, StepDone
+from workers.process.warmup import warm_up
+
+log = structlog.get_logger()
+
+
+class Runner:
+    """Holds the loaded models and runs one job at a time on them."""
+
+    def __init__(self, catalogue: Catalogue, store: ArtifactStore) -> None:
+        self._catalogue = catalogue
+        self._store = store
+        self._models: dict[str, LoadedModel] = {}
+
+    def load(self, names: Sequence[str]) -> None:
+        """Load models by their names in the catalogue and warm them up.
+
+        Raises `ModelLoadFailed`, `CoefficientsMismatch`.
+        """
+        for name in names:
+            entry = self._catalogue.entry(name)
+            model = load_model(entry, self._catalogue.family(name))
+            warm = warm_up(model, self._catalogue)
+            log.info(
+                "model loaded",
+                model=name,
+                source=entry.source,
+                revision=entry.revision,
+                switches=entry.shown(),
+                fingerprint=model.fingerprint,
+                coefficients=[known.key.shown() for known in model.coefficients],
+                warm_step_seconds=warm and round(warm.full_step_seconds, 4),
+            )
+            self._models[name] = model
+
+    def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
+        """Generate and store one video, or one image.
+
+        emit: told of every stage and step. stopped: asked at every step and stage; True ends the job.
+        Raises `JobCancelled` then, and another error of `workers.jobs.errors` when the generation fails.
+        """
+
+        def stage(name: Stage) -> None:
+            if stopped():
+                raise JobCancelled("the job was cancelled")
+            emit(StageStarted(name))
+
+        def step(index: int, kind: StepKind, seconds: float) -> None:
+            emit(StepDone(index, kind, seconds))
+            if stopped():
+                raise JobCancelled(f"the job was cancelled after step {index + 1} of {run.request.steps}")
+
+        try:
+            return self._run(run, Watcher(stage, step))
+        except ScalingCacheError:
+            raise
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemory("the device ran out of memory for this size, length and model") from error
+        except torch.AcceleratorError as error:
+            raise DeviceError("the device failed") from error
+        except Exception as error:
+            raise GenerationFailed(f"the pipeline raised {type(error).__name__}") from error
+
+    def _reference(self, run: Run) -> Image.Image | None:
+        if run.request.input_reference is None:
+            return None
+        try:
+            with Image.open(self._store.reference(run.tenant, run.job_id)) as image:
+                return image.convert("RGB")
+        except OSError as error:
+            raise InvalidRequest("input_reference", "the image that the job starts from is no longer kept") from error
+
+    def _run(self, run: Run, watcher: Watcher) -> Done:
+        request = run.request
+        generation = generate(self._models[request.model], request, watcher, self._reference(run))
+        watcher.stage("encode_video")
+        encoding = time.perf_counter()
+        encoded = encoding
+
+        still = self._catalogue.family(request.model).media == "image"
+
+        def write(path: Path) -> None:
+            nonlocal encoded
+            if still:
+                write_png(path, generation.frames[0])
+            else:
+                write_mp4(path, generation.frames, request.fps)
+            encoded = time.perf_counter()
+
+        name, media_type = ("image.png", "image/png") if still else ("video.mp4", "video/mp4")
+        artifact = self._store.publish(run.tenant, run.job_id, run.attempt_token, name, write, media_type)
+        stored = time.perf_counter()
+        timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
+        return Done(generation.report.model_copy(update={"timings": timings}), artifact)

@@ -1,0 +1,163 @@
+"""The worker's main process: claims jobs, watches over each, and owns the process that holds the models.
+
+It never imports torch: loading and compiling models hold the interpreter's lock for seconds, and beats must not wait.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+
+import structlog
+
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import InvalidRequest, LeaseLost, QueueUnavailable, WorkerCrashed
+from workers.jobs.job import JobError
+from workers.jobs.queue import Attempt, JobQueue
+from workers.models.catalogue import Catalogue
+from workers.process.attempt import AttemptWatch
+from workers.process.child import Child, ChildDied, ChildSettings, RunsJobs, runner
+from workers.process.events import Failed, Ready
+from workers.process.housekeeping import Housekeeping
+from workers.process.metrics import Metrics
+from workers.process.settings import Settings
+from workers.process.shutdown import Shutdown
+
+log = structlog.get_logger()
+
+#: Longest single wait for a job or for the child; so long may a signal go unnoticed.
+IDLE_SECONDS = 1.0
+FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 1.0, 60.0
+REDIS_BACKOFF_SECONDS = 1.0
+
+
+class Supervisor:
+    """One worker: one process with models, one job at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        shutdown: Shutdown,
+        make_runner: Callable[[ChildSettings], RunsJobs] = runner,
+    ) -> None:
+        self._settings, self._catalogue, self._shutdown, self._make_runner = settings, catalogue, shutdown, make_runner
+        self._models = tuple(catalogue.entries)
+        self._queue = JobQueue(
+            settings.redis_address, lease_seconds=settings.lease_seconds, retention_seconds=settings.retention_seconds
+        )
+        self._store = ArtifactStore(settings.artifacts)
+        self._metrics = Metrics(self._models)
+        self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
+        self._housekeeping = Housekeeping(
+            self._queue, self._store, self._metrics, shutdown, settings.worker, self._serves
+        )
+        self._child: Child | None = None
+        self._ready = False
+        self._load_failures = 0
+        self._load_at = 0.0
+        self._reachable = True
+
+    def run(self) -> None:
+        """Serve until a signal asks for the end."""
+        log.info("worker started", worker=self._settings.worker, models=self._serves)
+        with ExitStack() as endings:
+            endings.callback(log.info, "worker stopped", worker=self._settings.worker)
+            endings.callback(self._queue.close)
+            if self._settings.metrics_port is not None:
+                host = self._settings.metrics_host
+                port = endings.enter_context(self._metrics.serve(host, self._settings.metrics_port))
+                log.info("metrics served", host=host, port=port)
+            endings.callback(self._housekeeping.stop)
+            endings.callback(self._drop_child)
+            self._housekeeping.start()
+            while not self._shutdown.requested:
+                if self._ready or self._make_ready():
+                    self._serve_next()
+
+    def _make_ready(self) -> bool:
+        """One step towards loaded models: start the process, or wait a little for it. A failure is tried again."""
+        if self._child is None:
+            if (wait := self._load_at - time.monotonic()) > 0:
+                self._shutdown.sleep(min(wait, IDLE_SECONDS))
+                return False
+            if not self._load_failures:  # One that failed stays so while it tries again, or it would look well.
+                self._housekeeping.state("loading")
+            settings = self._settings
+            self._child = Child(
+                ChildSettings(
+                    self._catalogue, settings.artifacts, self._models, settings.torch_threads, settings.log_format
+                ),
+                self._make_runner,
+            )
+        try:
+            event = self._child.receive(IDLE_SECONDS)
+        except ChildDied as died:
+            self._load_failed(WorkerCrashed.code, f"the process died: {died}")
+            return False
+        match event:
+            case Ready(models, seconds):
+                loads = dict(zip(models, seconds, strict=True))
+                log.info("models loaded", seconds={model: round(took, 2) for model, took in loads.items()})
+                self._metrics.loaded(loads)
+                self._ready, self._load_failures = True, 0
+                self._housekeeping.state("idle")
+            case Failed(code, message):
+                self._load_failed(code, message)
+        return self._ready
+
+    def _load_failed(self, code: str, cause: str) -> None:
+        self._drop_child()
+        self._housekeeping.state("failed", JobError(code=code, message=cause))
+        delay = min(LAST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**self._load_failures)
+        self._load_failures += 1
+        self._load_at = time.monotonic() + delay
+        log.error("models not loaded", code=code, cause=cause, retry_in_seconds=delay)
+
+    def _drop_child(self) -> None:
+        if self._child is not None:
+            self._child.close()
+        self._child, self._ready = None, False
+
+    def _serve_next(self) -> None:
+        """Wait for a job and run it; returns now and then without one."""
+        assert self._child is not None
+        try:
+            # Models take turns, or a busy one would starve those behind it.
+            self._models = (*self._models[1:], self._models[0])
+            attempt = self._queue.claim(self._models, self._settings.worker)
+            if attempt is None:
+                self._child.receive(0)  # An idle process sends nothing; this finds out that it died.
+                self._queue.wait(self._models, IDLE_SECONDS)
+        except QueueUnavailable as error:
+            if self._reachable:
+                log.warning("waiting for Redis", error=str(error))
+            self._reachable = False
+            self._shutdown.sleep(REDIS_BACKOFF_SECONDS)
+            return
+        except ChildDied as died:
+            self._load_failed(WorkerCrashed.code, f"the idle process died: {died}")
+            return
+        self._reachable = True
+        if attempt is not None:
+            self._serve(attempt, self._child)
+
+    def _serve(self, attempt: Attempt, child: Child) -> None:
+        if self._shutdown.requested:  # The signal came while the claim was under way.
+            with suppress(QueueUnavailable, LeaseLost):
+                self._queue.release(attempt)
+            return
+        try:
+            self._catalogue.check(attempt.job.request)
+        except InvalidRequest as error:  # The service checks too, but perhaps another catalogue, or an older one.
+            with suppress(QueueUnavailable, LeaseLost):
+                self._queue.fail(attempt, JobError(code=error.code, message=str(error)), error.max_attempts)
+            self._metrics.ended(attempt.job.request.model, "failed", code=error.code)
+            log.info("job ended", job=attempt.job.id, outcome="failed", code=error.code)
+            return
+        self._housekeeping.state("busy")
+        watch = AttemptWatch(attempt, child, self._queue, self._store, self._settings, self._metrics, self._shutdown)
+        watch.run()
+        if child.alive:
+            self._housekeeping.state("idle")
+        else:
+            self._drop_child()

@@ -1,0 +1,40 @@
+"""A generation of a few steps after loading: kernels are chosen and blocks compiled before a job waits for them."""
+
+import torch
+from PIL import Image
+
+from workers.engine.generation import generate
+from workers.engine.loaded import LoadedModel
+from workers.jobs.errors import ModelLoadFailed, ScalingCacheError
+from workers.jobs.job import RunReport
+from workers.models.catalogue import Catalogue
+
+
+def warm_up(model: LoadedModel, catalogue: Catalogue) -> RunReport | None:
+    """Run the entry's `warmup_steps` of its default request, uncached; None when it has none.
+
+    Raises `ModelLoadFailed` when that is not possible: then no job would be either.
+    """
+    entry = model.entry
+    if not entry.warmup_steps:
+        return None
+    animates = model.family.input_reference == "required"
+    try:
+        request = catalogue.request(
+            entry.name,
+            "warm-up",
+            steps=entry.warmup_steps,
+            sf=max(2, entry.warmup_steps),
+            seed=0,
+            input_reference="0" * 64 if animates else None,
+        )
+        image = Image.new("RGB", (request.width, request.height)) if animates else None
+        return generate(model, request, image=image).report
+    except torch.OutOfMemoryError as error:
+        raise ModelLoadFailed(
+            f"model {entry.name}: the device has too little memory for its default request"
+        ) from error
+    except ScalingCacheError as error:
+        raise ModelLoadFailed(f"model {entry.name}: its default request: {error}") from error
+    except Exception as error:
+        raise ModelLoadFailed(f"model {entry.name}: its warm-up raised {type(error).__name__}: {error}") from error
