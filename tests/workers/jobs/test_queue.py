@@ -42,7 +42,9 @@ def test_a_second_submission_of_an_id_changes_nothing(queue: JobQueue) -> None:
     assert queue.depth(MODEL).queued == 1
 
 
-@pytest.mark.parametrize("job_id", [new_job_id(MODEL), "video_wan-tiny_1", "", "{q:wan-tiny}:leases"])
+@pytest.mark.parametrize(
+    "job_id", [pytest.param(new_job_id(MODEL), id="new"), "video_wan-tiny_1", "", "{q:wan-tiny}:leases"]
+)
 def test_an_unknown_id_is_not_found(queue: JobQueue, job_id: str) -> None:
     for call in (queue.get, queue.cancel, queue.delete):
         with pytest.raises(JobNotFound):
