@@ -18,6 +18,7 @@ from torch import Tensor
 from workers.engine.acceleration import fitting
 from workers.engine.generation import Watcher, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.prompts import read_prompts
@@ -72,11 +73,12 @@ def compare(
     model: LoadedModel, alpha: Tensor, request: GenerationRequest, varied: list[IntervalSettings]
 ) -> dict[IntervalSettings, tuple[int, float, float]]:
     """(full steps, PSNR, SSIM) of a request with each of the settings."""
-    reference, _ = run_pipeline(model, request, None, Watcher())
+    reference, _ = run_pipeline(model, plan_run(model, request), None, Watcher())
     found = {}
     for settings in varied:
-        session = Relay(settings, alpha, model.segments(request))
-        frames, _ = run_pipeline(model, request, session, Watcher())
+        plan = plan_run(model, request)
+        session = Relay(settings, alpha, plan.segments)
+        frames, _ = run_pipeline(model, plan, session, Watcher())
         found[settings] = session.decisions.count("F"), psnr(frames, reference), ssim(frames, reference)
     return found
 

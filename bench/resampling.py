@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from workers.engine.acceleration import fitting, resampled
+from workers.engine.acceleration import fitting_coefficients, resampled
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
-from workers.jobs.job import GenerationRequest
+from workers.engine.plan import plan_run
+from workers.jobs.job import GenerationRequest, Reason
 from workers.measurement.calibration import Calibration, calibrate
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.prompts import read_prompts
@@ -54,9 +55,9 @@ def main(
     torch.set_num_threads(threads)
     known = Catalogue.read(catalogue)
     loaded = load_model(known.entry(model), known.family(model))
-    file, why = fitting(loaded, known.request(model, "any"))
-    if file is None:
-        raise SystemExit(why)
+    file = fitting_coefficients(loaded, plan_run(loaded, known.request(model, "any")))
+    if isinstance(file, Reason):
+        raise SystemExit(str(file))
     table = Table("steps", "coefficients", "full steps", "PSNR, dB", "SSIM", "mean |α − measured α|", title=model)
     for number in steps:
         what = Calibration(
@@ -77,7 +78,11 @@ def main(
             known.request(model, prompt.text, steps=number, sf=wanted, seed=seed)
             for seed, prompt in enumerate(read_prompts(prompts, limit))
         ]
-        alphas = {"measured": own.alpha, "resampled": resampled(loaded, file, requests[0]), "none": ones.alpha}
+        alphas = {
+            "measured": own.alpha,
+            "resampled": resampled(loaded, file, plan_run(loaded, requests[0])),
+            "none": ones.alpha,
+        }
         for name, row in compare(ways, requests).items():
             distance = float((alphas[name] - own.alpha)[2:].abs().mean())
             cells = f"{row.full_steps:.1f}", f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{distance:.4f}"
@@ -96,7 +101,7 @@ def compare(ways: dict[str, LoadedModel], requests: list[GenerationRequest]) -> 
     """Fidelity of the same requests on models that differ in their coefficients alone."""
     found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in ways}
     for request in requests:
-        reference = generate(ways["measured"], request.model_copy(update={"sf": request.steps})).frames
+        reference = generate(ways["measured"], request.uncached).frames
         for name, model in ways.items():
             run = generate(model, request)
             found[name].append((run.report.full_steps, psnr(run.frames, reference), ssim(run.frames, reference)))

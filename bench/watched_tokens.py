@@ -14,6 +14,7 @@ from rich.table import Table
 from workers.engine.acceleration import fitting
 from workers.engine.generation import Watcher, run_pipeline
 from workers.engine.loaded import load_model
+from workers.engine.plan import plan_run
 from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
 from workers.scalingcache.controller import IntervalSettings
@@ -46,7 +47,7 @@ def main(
         whole: Session | None = None
         for count in (ALL, *COUNTS):
             session = Session(settings, coefficients.alpha, watched_tokens=count)
-            run_pipeline(loaded, request, session, Watcher())
+            run_pipeline(loaded, plan_run(loaded, request), session, Watcher())
             whole = whole or session
             table.add_row(str(number), "all" if count == ALL else str(count), *compare(session, whole))
     console.print(table)

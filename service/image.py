@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.video import Speedup, Timings, speedup_of, timings_of
+from service.video import Speedup, Timings, reason_of, speedup_of, timings_of
 from workers.jobs.job import Job
 
 
@@ -56,7 +56,7 @@ def image_of(job: Job, *, b64_json: str | None = None, url: str | None = None) -
         cached_steps=report and report.cached_steps,
         decisions=report and report.decisions,
         engaged=report and report.engaged,
-        reason=report and report.reason,
+        reason=reason_of(report),
         speedup=speedup_of(report),
         timings=timings_of(job),
     )

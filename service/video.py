@@ -128,7 +128,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         cached_steps=report and report.cached_steps,
         decisions=report and report.decisions,
         engaged=report and report.engaged,
-        reason=report and report.reason,
+        reason=reason_of(report),
         speedup=speedup_of(report),
         queue_position=queue_position,
         eta_seconds=_eta(job, now),
@@ -142,6 +142,11 @@ def speedup_of(report: RunReport | None) -> Speedup | None:
     if report is None:
         return None
     return Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated)
+
+
+def reason_of(report: RunReport | None) -> str | None:
+    """Why a run was not accelerated, or what else than measured coefficients it stands on: `code: detail`."""
+    return None if report is None or report.reason is None else str(report.reason)
 
 
 def poll_after_ms(video: Video) -> int:
@@ -173,7 +178,7 @@ def error_of(job: Job) -> JobError | None:
 def _eta(job: Job, now: float) -> float | None:
     """Only for jobs without the cache: there every step costs the same, so the steps done tell of the steps to come."""
     steps = job.request.steps
-    if job.state is not JobState.RUNNING or job.started_at is None or job.step == 0 or job.request.sf < steps:
+    if job.state is not JobState.RUNNING or job.started_at is None or job.step == 0 or job.request.wants_acceleration:
         return None
     return max(0.0, now - job.started_at) / job.step * (steps - job.step)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from service.video import poll_after_ms, video_of
+from tests.workers.factories import a_report
 from workers.jobs.job import GenerationRequest, Job, JobState, Priority
 
 REQUEST = GenerationRequest(
@@ -68,6 +69,20 @@ def test_the_eta_comes_from_the_steps_done_where_all_steps_cost_the_same() -> No
 )
 def test_there_is_no_eta_where_it_would_be_a_guess(unknowable: Job) -> None:
     assert video_of(unknowable, queue_position=None, now=110.0).eta_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        (None, None),
+        ({"code": "not_requested"}, "not_requested"),
+        ({"code": "resampled", "detail": "measured with 50 steps"}, "resampled: measured with 50 steps"),
+    ],
+)
+def test_the_reason_is_its_code_and_behind_a_colon_its_detail(reason: object, text: str | None) -> None:
+    report = a_report().model_dump() | {"reason": reason}
+    video = video_of(job(state=JobState.COMPLETED, report=report), queue_position=None, now=300.0)
+    assert video.reason == text
 
 
 @pytest.mark.parametrize(("now", "milliseconds"), [(100.0, 500), (120.0, 3000), (10_000.0, 5000)])

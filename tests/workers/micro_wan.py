@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from workers.engine.loaded import LoadedModel
+from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import Defaults, Limits, ModelEntry
 from workers.scalingcache.coefficients import Coefficients
@@ -79,7 +80,7 @@ def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
     """The model with made-up coefficients for this request that let it skip."""
     steps = request.steps
     coefficients = Coefficients(
-        key=model.key(request),
+        key=plan_run(model, request).key,
         alpha=torch.full((steps, BLOCKS), 0.9, dtype=torch.float64),
         spread=torch.zeros(steps, BLOCKS, dtype=torch.float64),
         kappa=3.0,

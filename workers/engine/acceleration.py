@@ -1,13 +1,14 @@
-"""Which session a request gets: with measured coefficients, with resampled ones, or none, and why."""
+"""How a planned run is accelerated: with measured coefficients, with resampled ones, or not at all, and why."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from workers.engine.loaded import LoadedModel
-from workers.jobs.job import GenerationRequest
+from workers.engine.plan import RunPlan, plan_run
+from workers.jobs.job import Reason, ReasonCode
 from workers.scalingcache.coefficients import Coefficients
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.reach import step_range
@@ -16,64 +17,74 @@ from workers.scalingcache.resampling import resample
 from workers.scalingcache.segments import slices
 
 
-def accelerate(model: LoadedModel, request: GenerationRequest) -> tuple[Relay | None, str | None]:
-    """The session for a request, or None; and why there is none, or on what else than measured coefficients it stands.
+@dataclass(frozen=True)
+class Acceleration:
+    """What a run has of the cache.
 
-    A reason starts with a fixed word, and a colon or its end follows.
+    session: of this run alone, to be closed after it; None where the run is the plain pipeline.
+    reason: why there is no session, or what its coefficients stand on; None where they were measured for such a run.
     """
-    if request.sf >= request.steps:
-        return None, "not_requested"
-    if request.steps < request.sf + 2:
-        return (
-            None,
-            f"too_few_steps: sf {request.sf} needs at least {request.sf + 2} steps, this run has {request.steps}",
-        )
-    known, unfit = fitting(model, request)
-    if known is None:
-        if not request.allow_uncalibrated:
-            return None, unfit
-        blocks = len(model.family.layout().blocks(model.pipeline.transformer))
-        ones = torch.ones(request.steps, blocks, dtype=torch.float64)
-        relay = Relay(IntervalSettings(request.sf), ones, model.segments(request))
-        return relay, f"uncalibrated: alpha is 1 throughout ({unfit})"
-    settings = IntervalSettings(request.sf, known.kappa, known.max_skip, known.final_full_steps)
-    segments = model.segments(request)
-    if known.key.steps == request.steps:
-        return Relay(settings, known.alpha, segments), None
-    alpha = resampled(model, known, request)
-    return Relay(settings, alpha, segments), f"resampled: measured with {known.key.steps} steps"
+
+    session: Relay | None
+    reason: Reason | None
 
 
-def resampled(model: LoadedModel, known: Coefficients, request: GenerationRequest) -> Tensor:
-    """The coefficients of a model, `[steps of the request, blocks]`, on the noise levels of the request's run."""
+def accelerate(model: LoadedModel, plan: RunPlan) -> Acceleration:
+    """The acceleration that a model can give a run."""
+    request = plan.request
+    if not request.wants_acceleration:
+        return Acceleration(None, Reason(code=ReasonCode.NOT_REQUESTED))
+    if not request.can_be_accelerated:
+        detail = f"sf {request.sf} needs at least {request.sf + 2} steps, this run has {request.steps}"
+        return Acceleration(None, Reason(code=ReasonCode.TOO_FEW_STEPS, detail=detail))
+    fitting = fitting_coefficients(model, plan)
+    if isinstance(fitting, Reason):
+        return _uncalibrated(model, plan, fitting) if request.allow_uncalibrated else Acceleration(None, fitting)
+    settings = IntervalSettings(request.sf, fitting.kappa, fitting.max_skip, fitting.final_full_steps)
+    if fitting.key.steps == request.steps:
+        return Acceleration(Relay(settings, fitting.alpha, plan.segments), None)
+    reason = Reason(code=ReasonCode.RESAMPLED, detail=f"measured with {fitting.key.steps} steps")
+    return Acceleration(Relay(settings, resampled(model, fitting, plan), plan.segments), reason)
 
-    def sigmas(steps: int) -> list[Tensor]:
-        """Of each expert."""
-        run = request.model_copy(update={"steps": steps})
-        levels = model.family.sigmas(model.scheduler(request), run)
-        return [levels[part] for part in slices(model.segments(run), steps)]
 
-    measured = sigmas(known.key.steps)
-    alphas = torch.split(known.alpha, [len(levels) for levels in measured])
-    experts = zip(alphas, measured, sigmas(request.steps), strict=True)
-    return torch.cat([resample(alpha, levels, wanted) for alpha, levels, wanted in experts])
+def _uncalibrated(model: LoadedModel, plan: RunPlan, unfit: Reason) -> Acceleration:
+    ones = torch.ones(plan.request.steps, model.blocks, dtype=torch.float64)
+    reason = Reason(code=ReasonCode.UNCALIBRATED, detail=f"alpha is 1 throughout ({unfit})")
+    return Acceleration(Relay(IntervalSettings(plan.request.sf), ones, plan.segments), reason)
 
 
-def fitting(model: LoadedModel, request: GenerationRequest) -> tuple[Coefficients | None, str | None]:
-    """Those of the model's coefficients that were measured on what a request asks for, or None and why none was.
+def resampled(model: LoadedModel, coefficients: Coefficients, plan: RunPlan) -> Tensor:
+    """A model's coefficients, `[steps of the run, blocks]`, on the noise levels of a run with other steps."""
+    measured = plan_run(model, plan.request.model_copy(update={"steps": coefficients.key.steps}))
+    experts = zip(
+        _by_expert(coefficients.alpha, measured),
+        _by_expert(measured.sigmas, measured),
+        _by_expert(plan.sigmas, plan),
+        strict=True,
+    )
+    return torch.cat([resample(alpha, sigmas, wanted) for alpha, sigmas, wanted in experts])
+
+
+def _by_expert(values: Tensor, plan: RunPlan) -> list[Tensor]:
+    """Each expert's part of what there is one of for every step."""
+    return [values[part] for part in slices(plan.segments, plan.request.steps)]
+
+
+def fitting_coefficients(model: LoadedModel, plan: RunPlan) -> Coefficients | Reason:
+    """Those of the model's coefficients that were measured on what a run is, or why none was.
 
     Where several differ from it in the number of steps alone, those with the nearest number.
     """
     if not model.coefficients:
-        return None, f"not_calibrated: model {model.entry.name} has no coefficient file"
-    key = model.key(request)
-    differences = [replace(each.key, steps=request.steps).difference(key) for each in model.coefficients]
+        return Reason(code=ReasonCode.NOT_CALIBRATED, detail=f"model {model.entry.name} has no coefficient file")
+    key = plan.key
+    differences = [replace(each.key, steps=key.steps).difference(key) for each in model.coefficients]
     alike = [each for each, different in zip(model.coefficients, differences, strict=True) if different is None]
     if not alike:
-        return None, f"other_settings: {'; '.join(dict.fromkeys(filter(None, differences)))}"
-    nearest = min(alike, key=lambda each: abs(math.log(each.key.steps / request.steps)))
+        return Reason(code=ReasonCode.OTHER_SETTINGS, detail="; ".join(dict.fromkeys(filter(None, differences))))
+    nearest = min(alike, key=lambda each: abs(math.log(each.key.steps / key.steps)))
     reach = step_range(nearest.key.steps)
-    if request.steps not in reach:
-        difference = nearest.key.difference(key)
-        return None, f"other_settings: {difference}; coefficients are resampled to {reach[0]} to {reach[-1]} steps"
-    return nearest, None
+    if key.steps not in reach:
+        detail = f"{nearest.key.difference(key)}; coefficients are resampled to {reach[0]} to {reach[-1]} steps"
+        return Reason(code=ReasonCode.OTHER_SETTINGS, detail=detail)
+    return nearest

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from workers.caching.transformer import CacheMethod, attached
-from workers.engine.acceleration import accelerate
+from workers.engine.acceleration import Acceleration, accelerate
 from workers.engine.loaded import LoadedModel
-from workers.jobs.job import GenerationRequest, RunReport, Stage, StepKind
-from workers.scalingcache.relay import Relay
+from workers.engine.plan import RunPlan, plan_run
+from workers.jobs.job import GenerationRequest, Reason, ReasonCode, RunReport, Stage, StepKind
 
 Frames = NDArray[np.uint8]  # [frames, height, width, 3]
 
@@ -70,31 +70,31 @@ def generate(
 
     image: the picture that the request's `input_reference` names, in the request's size.
     """
-    session, reason = accelerate(model, request)
+    plan = plan_run(model, request)
+    acceleration = accelerate(model, plan)
     try:
-        frames, clock = run_pipeline(model, request, session, watcher or Watcher(), image)
-        return Generation(frames, _report(request, session, reason, clock))
+        frames, clock = run_pipeline(model, plan, acceleration.session, watcher or Watcher(), image)
+        return Generation(frames, _report(request, acceleration, clock))
     finally:
-        if session is not None:
-            session.close()
+        if acceleration.session is not None:
+            acceleration.session.close()
 
 
 # As the pipeline's own call: with gradients on, the text encoder takes other kernels, and the result another rounding.
 @torch.no_grad()
 def run_pipeline(
     model: LoadedModel,
-    request: GenerationRequest,
+    plan: RunPlan,
     method: CacheMethod | None,
     watcher: Watcher,
     image: Image | None = None,
 ) -> tuple[Frames, _Clock]:
-    """Run the stock pipeline, with a cache method attached or, without one, exactly as it is.
+    """Run the stock pipeline as planned, with a cache method attached or, without one, exactly as it is.
 
     image: the picture that the request's `input_reference` names, in the request's size.
     """
-    family = model.family
+    family, request = model.family, plan.request
     pipeline = family.pipeline(model.pipeline, request)
-    scheduler = model.scheduler(request)
     clock = _Clock(pipeline._execution_device)
 
     watcher.stage("encode_prompt")
@@ -114,7 +114,7 @@ def run_pipeline(
     watcher.stage("denoise")
     with ExitStack() as attachments:
         attachments.callback(setattr, pipeline, "scheduler", pipeline.scheduler)
-        pipeline.scheduler = scheduler
+        pipeline.scheduler = plan.scheduler
         # A pipeline sends offloaded weights back at its end alone, which a cancelled run does not reach; and only the
         # loaded one knows what of it is offloaded.
         attachments.callback(model.pipeline.maybe_free_model_hooks)
@@ -137,7 +137,10 @@ def run_pipeline(
     return (family.pictures(output) * 255).round().astype(np.uint8), clock
 
 
-def _report(request: GenerationRequest, session: Relay | None, reason: str | None, clock: _Clock) -> RunReport:
+def _report(request: GenerationRequest, acceleration: Acceleration, clock: _Clock) -> RunReport:
+    session, reason = acceleration.session, acceleration.reason
+    if session is not None and not clock.steps["predicted"]:
+        reason = Reason(code=ReasonCode.NO_STEP_PREDICTED)
     full, predicted = clock.steps["full"], clock.steps["predicted"]
     # The first step may warm up the device, and would make each predicted one look as if it had saved that, too.
     usual = full[1:] or full
@@ -148,7 +151,7 @@ def _report(request: GenerationRequest, session: Relay | None, reason: str | Non
         cached_steps=len(predicted),
         decisions=session.decisions if session else "F" * request.steps,
         engaged=bool(predicted),
-        reason=reason if predicted or session is None else "no_step_predicted",
+        reason=reason,
         speedup_measured=full_seconds * request.steps / clock.denoise if predicted else 1.0,
         speedup_estimated=request.steps / len(full),
         full_step_seconds=full_seconds,

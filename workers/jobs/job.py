@@ -3,7 +3,7 @@
 import re
 import secrets
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,6 +38,14 @@ class Priority(StrEnum):
     LOW = "low"
 
 
+LEAST_SF = 2  # a difference needs two full steps
+
+
+def uncached_sf(steps: int) -> int:
+    """The sf with which a run of so many steps is the plain pipeline."""
+    return max(LEAST_SF, steps)
+
+
 class GenerationRequest(Frozen):
     """One generation, with every default filled in, so that the same request gives the same video later.
 
@@ -56,7 +64,7 @@ class GenerationRequest(Frozen):
     frames: int = Field(gt=0)
     fps: int = Field(gt=0)
     steps: int = Field(gt=0)
-    sf: int = Field(ge=2)
+    sf: int = Field(ge=LEAST_SF)
     guidance: float = Field(ge=0)
     true_cfg_scale: float = Field(default=1.0, ge=1)
     flow_shift: float | None = Field(default=None, gt=0)
@@ -68,6 +76,21 @@ class GenerationRequest(Frozen):
     @property
     def seconds(self) -> float:
         return self.frames / self.fps
+
+    @property
+    def wants_acceleration(self) -> bool:
+        """Whether fewer steps than all are to be computed in full."""
+        return self.sf < self.steps
+
+    @property
+    def can_be_accelerated(self) -> bool:
+        """Whether the run has room for a predicted step between its first `sf` and its last one."""
+        return self.steps >= self.sf + 2
+
+    @property
+    def uncached(self) -> Self:
+        """The same generation by the plain pipeline."""
+        return self.model_copy(update={"sf": uncached_sf(self.steps)})
 
 
 class JobError(Frozen):
@@ -86,6 +109,33 @@ class Artifact(Frozen):
     sha256: str
 
 
+class ReasonCode(StrEnum):
+    """Why a run was computed in full throughout, or what its coefficients stand on where they were not measured."""
+
+    NOT_REQUESTED = "not_requested"
+    TOO_FEW_STEPS = "too_few_steps"
+    NOT_CALIBRATED = "not_calibrated"
+    OTHER_SETTINGS = "other_settings"
+    NO_STEP_PREDICTED = "no_step_predicted"
+    RESAMPLED = "resampled"
+    UNCALIBRATED = "uncalibrated"
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether steps are predicted all the same."""
+        return self in (ReasonCode.RESAMPLED, ReasonCode.UNCALIBRATED)
+
+
+class Reason(Frozen):
+    """A code for programs and a detail for people; as text `code: detail`, or the code alone."""
+
+    code: ReasonCode
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}" if self.detail else self.code.value
+
+
 class RunReport(Frozen):
     """What really happened in one generation; all times in seconds.
 
@@ -100,7 +150,7 @@ class RunReport(Frozen):
     cached_steps: int
     decisions: str
     engaged: bool
-    reason: str | None
+    reason: Reason | None
     speedup_measured: float
     speedup_estimated: float
     full_step_seconds: float

@@ -14,6 +14,7 @@ import torch
 
 from workers.engine.generation import Watcher, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.plan import RunPlan, plan_run
 from workers.jobs.job import GenerationRequest
 from workers.measurement.prompts import Prompt, same_kind
 from workers.models.catalogue import Catalogue
@@ -70,31 +71,26 @@ def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, 
         progress(len(samples) * steps + step, len(runs) * steps)
 
     for prompt, request in runs:
-        samples.append(_sample(model, prompt, request, what.work, step_done))
+        samples.append(_sample(model, prompt, plan_run(model, request), what.work, step_done))
         step_done(0)
-    return _reduce(model, runs[0][1], samples, what)
+    return _reduce(plan_run(model, runs[0][1]), samples, what)
 
 
 def _request(catalogue: Catalogue, model: str, prompt: Prompt, seed: int, steps: int) -> GenerationRequest:
-    reference = prompt.reference
-    return catalogue.request(model, prompt.text, seed=seed, steps=steps, sf=max(2, steps), input_reference=reference)
+    return catalogue.request(model, prompt.text, seed=seed, steps=steps, input_reference=prompt.reference).uncached
 
 
-def _sample(
-    model: LoadedModel, prompt: Prompt, request: GenerationRequest, work: Path, step_done: Callable[[int], None]
-) -> Sample:
+def _sample(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_done: Callable[[int], None]) -> Sample:
     """One generation's statistics, from an earlier, interrupted run if it got that far."""
-    identity = json.dumps([asdict(model.key(request)), request.model_dump()], sort_keys=True)
+    identity = json.dumps([asdict(plan.key), plan.request.model_dump()], sort_keys=True)
     path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.npz"
-    segments = tuple(model.segments(request))
     if path.exists():
         with np.load(path) as stored:
             energy, cross, rho = (torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho"))
-            return Sample(energy, cross, rho, segments)
-    blocks = len(model.family.layout().blocks(model.pipeline.transformer))
-    recorder = Recorder(blocks, segments=segments)
+            return Sample(energy, cross, rho, plan.segments)
+    recorder = Recorder(model.blocks, segments=plan.segments)
     watcher = Watcher(step=lambda index, _kind, _seconds: step_done(index + 1))
-    run_pipeline(model, request, recorder, watcher, prompt.picture(request))
+    run_pipeline(model, plan, recorder, watcher, prompt.picture(plan.request))
     sample = recorder.sample()
     work.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp.npz")
@@ -103,7 +99,7 @@ def _sample(
     return sample
 
 
-def _reduce(model: LoadedModel, request: GenerationRequest, samples: list[Sample], what: Calibration) -> Coefficients:
+def _reduce(plan: RunPlan, samples: list[Sample], what: Calibration) -> Coefficients:
     estimator = better_estimator(samples)
     alpha = ESTIMATORS[estimator](samples)
     rhos = [s.rho for s in samples]
@@ -111,15 +107,16 @@ def _reduce(model: LoadedModel, request: GenerationRequest, samples: list[Sample
     kappa = fit_kappa(samples, alpha, interval)
 
     def expected(scale: float) -> dict[int, float]:
+        requests = [plan.request.model_copy(update={"sf": sf}) for sf in TABLE_OF_SF]
         settings = [
-            IntervalSettings(sf, scale, what.max_skip, what.final_full_steps)
-            for sf in TABLE_OF_SF
-            if sf <= request.steps - 2
+            IntervalSettings(request.sf, scale, what.max_skip, what.final_full_steps)
+            for request in requests
+            if request.can_be_accelerated
         ]
-        return {each.sf: mean_full_steps(rhos, alpha, each, samples[0].segments) for each in settings}
+        return {each.sf: mean_full_steps(rhos, alpha, each, plan.segments) for each in settings}
 
     return Coefficients(
-        key=model.key(request),
+        key=plan.key,
         alpha=alpha,
         spread=spread(samples),
         kappa=kappa,

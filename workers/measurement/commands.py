@@ -247,7 +247,7 @@ def _report_table(report: RunReport, request: GenerationRequest) -> Table:
     table.add_row("cached steps", str(report.cached_steps))
     table.add_row("speedup", f"{report.speedup_measured:.2f}x measured, {report.speedup_estimated:.2f}x by steps")
     if report.reason is not None:
-        table.add_row("coefficients" if report.engaged else "not accelerated", report.reason)
+        table.add_row("coefficients" if report.engaged else "not accelerated", str(report.reason))
     for stage, seconds in report.timings.items():
         table.add_row(stage, f"{seconds:.2f} s")
     return table

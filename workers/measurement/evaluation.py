@@ -16,11 +16,12 @@ from typing import Any
 import diffusers
 import torch
 
-from workers.engine.acceleration import accelerate, fitting
+from workers.engine.acceleration import accelerate, fitting_coefficients
 from workers.engine.generation import Generation, generate
 from workers.engine.loaded import LoadedModel
+from workers.engine.plan import plan_run
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
-from workers.jobs.job import GenerationRequest
+from workers.jobs.job import GenerationRequest, Reason
 from workers.measurement.contact_sheet import save_contact_sheet
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.figures import save_curve
@@ -88,24 +89,24 @@ def _requests(model: LoadedModel, catalogue: Catalogue, plan: Plan, number: int)
     prompt, seed = plan.prompts[number], plan.seed + number
     given = plan.settings | {"seed": seed, "input_reference": prompt.reference}
     plain = catalogue.request(model.entry.name, prompt.text, **given)
-    uncached = plain.model_copy(update={"sf": max(2, plain.steps)})
-    return [uncached, *(plain.model_copy(update={"sf": sf}) for sf in plan.sf)]
+    return [plain.uncached, *(plain.model_copy(update={"sf": sf}) for sf in plan.sf)]
 
 
 def _check(model: LoadedModel, requests: list[GenerationRequest]) -> None:
     if not 2 <= min(r.sf for r in requests) <= max(r.sf for r in requests[1:]) < requests[0].steps:
         raise InvalidRequest("sf", f"every sf must be at least 2 and below the number of steps, {requests[0].steps}")
     for request in requests[1:]:
-        session, reason = accelerate(model, request)
-        if session is None:
-            raise CoefficientsMismatch(f"sf={request.sf} cannot be evaluated: {reason}")
+        acceleration = accelerate(model, plan_run(model, request))
+        if acceleration.session is None:
+            raise CoefficientsMismatch(f"sf={request.sf} cannot be evaluated: {acceleration.reason}")
 
 
 def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: Measures) -> str:
     """The same for two evaluations exactly when a prompt's result is."""
-    known, _ = fitting(model, requests[1])
+    found = fitting_coefficients(model, plan_run(model, requests[1]))
+    known = None if isinstance(found, Reason) else found
     what = {
-        "key": asdict(model.key(requests[0])),
+        "key": asdict(plan_run(model, requests[0]).key),
         "requests": [r.model_dump() for r in requests],
         "coefficients": known and [known.alpha.tolist(), known.kappa, known.max_skip, known.final_full_steps],
         "measures": [measures.lpips is not None, measures.clip is not None],
@@ -155,7 +156,7 @@ def _pair(
         sf=request.sf,
         seed=request.seed,
         decisions=report.decisions,
-        reason=report.reason,
+        reason=None if report.reason is None else str(report.reason),
         speedup=uncached.report.timings["denoise"] / report.timings["denoise"],
         predicted_step_cost=(report.predicted_step_seconds or 0.0) / report.full_step_seconds,
         psnr=psnr(run.frames, uncached.frames),

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 import workers.models.families
 from workers.jobs.errors import InvalidRequest, ModelNotFound
-from workers.jobs.job import GenerationRequest
+from workers.jobs.job import GenerationRequest, uncached_sf
 from workers.models.entry import ModelEntry
 from workers.models.evaluation import Evaluation
 from workers.models.family import Family
@@ -123,7 +123,7 @@ class Catalogue:
         entry = self.entry(model)
         defaults = entry.defaults.model_dump(exclude={"sf", "max_sequence_length"})
         values = defaults | {name: value for name, value in given.items() if value is not None}
-        values.setdefault("sf", max(2, min(entry.defaults.sf, int(values["steps"]))))
+        values.setdefault("sf", min(entry.defaults.sf, uncached_sf(int(values["steps"]))))
         values.setdefault("seed", secrets.randbits(SEED_BITS))
         try:
             request = GenerationRequest(model=model, prompt=prompt, **values)
@@ -137,7 +137,7 @@ class Catalogue:
         return request
 
     def _check_reach(self, request: GenerationRequest) -> None:
-        if request.steps < request.sf + 2 or request.allow_uncalibrated:
+        if not request.can_be_accelerated or request.allow_uncalibrated:
             return  # It runs uncached, or as it comes.
         ranges = [step_range(steps) for steps in _measured_steps(self.entry(request.model), request)]
         if ranges and not any(request.steps in reach for reach in ranges):

@@ -103,14 +103,14 @@ class Family(ABC):
         """The transformers of a run in their turns: one, unless the model has experts."""
         return [pipeline.transformer]
 
-    def segments(self, pipeline: "DiffusionPipeline", scheduler: Any, request: GenerationRequest) -> Sequence[int]:
-        """How many consecutive steps each of `transformers` computes. May change the scheduler."""
-        return [request.steps]
+    def segments(self, pipeline: "DiffusionPipeline", scheduler: Any) -> Sequence[int]:
+        """How many consecutive steps each of `transformers` computes. scheduler: as `sigmas` leaves it."""
+        return [len(scheduler.timesteps)]
 
     def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":
         """The falling noise levels `[steps]` at which a run of this request calls the transformer.
 
-        Overridden where the pipeline gives its scheduler noise levels of its own. Changes the scheduler.
+        Overridden where the pipeline gives its scheduler noise levels of its own. Sets the scheduler's timesteps.
         """
         scheduler.set_timesteps(request.steps)
         levels: Tensor = scheduler.sigmas[: request.steps]

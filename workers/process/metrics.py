@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from workers.build import build
 from workers.jobs import errors
 from workers.jobs.errors import OutOfMemory, ScalingCacheError
-from workers.jobs.job import GenerationRequest, RunReport, StepKind
+from workers.jobs.job import GenerationRequest, ReasonCode, RunReport, StepKind
 from workers.jobs.presence import WorkerState
 from workers.process.devices import DeviceCollector
 from workers.process.events import StepDone
@@ -20,9 +20,6 @@ Outcome = Literal["completed", "failed", "cancelled", "released", "lost", "retri
 #: Every reason that an attempt can fail for, and those after which it is tried again.
 CODES = frozenset(error.code for error in _ERRORS)
 RETRIED = sorted({error.code for error in _ERRORS if error.max_attempts > 1})
-#: The word before the colon in `RunReport.reason`: why a job ran uncached, or on what but measured coefficients.
-UNCACHED = ("not_requested", "too_few_steps", "not_calibrated", "other_settings", "no_step_predicted")
-UNMEASURED = ("resampled", "uncalibrated")
 
 _WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600)
 _JOB_BUCKETS = (0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600, 900, 1200, 1800, 2700, 3600)
@@ -178,9 +175,9 @@ class Metrics:
                 self._jobs.labels(model, outcome, code)
         for kind in get_args(StepKind):
             self._steps.labels(model, kind)
-        for engaged, reasons in (("true", ("", *UNMEASURED)), ("false", UNCACHED)):
-            for reason in reasons:
-                self._acceleration.labels(model, engaged, reason)
+        self._acceleration.labels(model, "true", "")
+        for code in ReasonCode:
+            self._acceleration.labels(model, str(code.accelerated).lower(), code)
 
     @contextmanager
     def serve(self, host: str, port: int) -> Iterator[int]:
@@ -235,7 +232,7 @@ class Metrics:
         self._speedup.labels(model, sf, "measured").observe(report.speedup_measured)
         self._speedup.labels(model, sf, "estimated").observe(report.speedup_estimated)
         self._sf.labels(model).observe(request.sf if report.engaged else report.steps)
-        self._acceleration.labels(model, str(report.engaged).lower(), _bounded(report.reason)).inc()
+        self._acceleration.labels(model, str(report.engaged).lower(), report.reason.code if report.reason else "").inc()
         self._cache_bytes.labels(model).set(report.cache_bytes)
         if report.predicted_step_seconds is not None:
             saved = report.cached_steps * (report.full_step_seconds - report.predicted_step_seconds)
@@ -263,9 +260,3 @@ class Metrics:
 
     def _histogram(self, name: str, says: str, buckets: Sequence[float], *labels: str) -> Histogram:
         return Histogram(name, says, labels, buckets=buckets, registry=self.registry)
-
-
-def _bounded(reason: str | None) -> str:
-    """The word before the colon, if it is one of ours."""
-    word = (reason or "").partition(":")[0]
-    return word if word in ("", *UNCACHED, *UNMEASURED) else "other"

@@ -24,10 +24,9 @@ def warm_up(model: LoadedModel, catalogue: Catalogue) -> RunReport | None:
             entry.name,
             "warm-up",
             steps=entry.warmup_steps,
-            sf=max(2, entry.warmup_steps),
             seed=0,
             input_reference="0" * 64 if animates else None,
-        )
+        ).uncached
         image = Image.new("RGB", (request.width, request.height)) if animates else None
         return generate(model, request, image=image).report
     except torch.OutOfMemoryError as error:

@@ -13,6 +13,7 @@ from tests.workers.micro_wan import BLOCKS
 from workers.caching.transformer import attached
 from workers.engine.generation import Watcher, run_pipeline
 from workers.engine.loaded import LoadedModel
+from workers.engine.plan import plan_run
 from workers.jobs.errors import JobCancelled, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
 from workers.scalingcache.controller import IntervalSettings
@@ -35,7 +36,7 @@ def session(sf: int = 4, kappa: float = 3.0) -> Session:
 
 def plain(model: LoadedModel, asked: GenerationRequest) -> np.ndarray:
     """What the stock pipeline gives when nobody else touches it."""
-    return run_pipeline(model, asked, None, Watcher())[0]
+    return run_pipeline(model, plan_run(model, asked), None, Watcher())[0]
 
 
 class Replay:
@@ -68,16 +69,16 @@ class Record(Replay):
 
 def test_a_session_that_never_predicts_is_bit_identical_to_the_plain_pipeline(micro: LoadedModel) -> None:
     cached = session(sf=STEPS)
-    frames, _ = run_pipeline(micro, request(), cached, Watcher())
+    frames, _ = run_pipeline(micro, plan_run(micro, request()), cached, Watcher())
     assert np.array_equal(frames, plain(micro, request()))
     assert cached.controller.decisions == "F" * STEPS
 
 
 def test_the_head_alone_repeats_the_stock_forward_bit_for_bit(micro: LoadedModel) -> None:
     recorded = Record({})
-    expected, _ = run_pipeline(micro, request(), recorded, Watcher())
+    expected, _ = run_pipeline(micro, plan_run(micro, request()), recorded, Watcher())
     replay = Replay(recorded.known)
-    frames, _ = run_pipeline(micro, request(), replay, Watcher())
+    frames, _ = run_pipeline(micro, plan_run(micro, request()), replay, Watcher())
     assert np.array_equal(frames, expected)
     assert replay.blocks_run == STEPS / 2 * 2 * BLOCKS
 
@@ -103,7 +104,7 @@ def test_no_module_that_only_feeds_the_blocks_runs_at_a_predicted_step(micro: Lo
         return lambda *_: calls.update({name: calls[name] + 1})
 
     handles = [transformer.get_submodule(name).register_forward_hook(count(name)) for name in calls]
-    run_pipeline(micro, request(), cached, Watcher())
+    run_pipeline(micro, plan_run(micro, request()), cached, Watcher())
     for handle in handles:
         handle.remove()
     full = cached.controller.decisions.count("F")
@@ -116,7 +117,7 @@ def test_detaching_leaves_no_trace(micro: LoadedModel) -> None:
     transformer = micro.pipeline.transformer
     plain(micro, request())
     before = set(transformer.__dict__)
-    run_pipeline(micro, request(), session(), Watcher())
+    run_pipeline(micro, plan_run(micro, request()), session(), Watcher())
     assert set(transformer.__dict__) == before
     assert not transformer._diffusers_hook.hooks
     assert all(not block._forward_hooks for block in transformer.blocks)
@@ -127,7 +128,7 @@ def test_after_a_cancel_or_an_exception_the_next_run_is_as_if_nothing_had_been(
     micro: LoadedModel, error: Exception
 ) -> None:
     expected_plain = plain(micro, request())
-    expected_cached, _ = run_pipeline(micro, request(), session(), Watcher())
+    expected_cached, _ = run_pipeline(micro, plan_run(micro, request()), session(), Watcher())
 
     def stop(index: int, *_: Any) -> None:
         if index == 6:
@@ -135,15 +136,15 @@ def test_after_a_cancel_or_an_exception_the_next_run_is_as_if_nothing_had_been(
 
     broken = session()
     with pytest.raises(type(error)):
-        run_pipeline(micro, request(width=64), broken, Watcher(step=stop))
+        run_pipeline(micro, plan_run(micro, request(width=64)), broken, Watcher(step=stop))
     assert np.array_equal(plain(micro, request()), expected_plain)
-    again, _ = run_pipeline(micro, request(), session(), Watcher())
+    again, _ = run_pipeline(micro, plan_run(micro, request()), session(), Watcher())
     assert np.array_equal(again, expected_cached)
 
 
 def test_a_closed_session_frees_its_tensors_although_the_pipeline_lives_on(micro: LoadedModel) -> None:
     cached = session()
-    run_pipeline(micro, request(), cached, Watcher())
+    run_pipeline(micro, plan_run(micro, request()), cached, Watcher())
     alive = [weakref.ref(t) for t in cached.tensors()]
     cached.close()
     gc.collect()

@@ -16,7 +16,7 @@ from bench.checker import read_video
 from workers.engine.generation import Generation, Watcher, generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.errors import JobCancelled
-from workers.jobs.job import GenerationRequest
+from workers.jobs.job import GenerationRequest, Reason, ReasonCode
 from workers.measurement.fidelity import psnr
 from workers.media.png import read_png
 from workers.models.catalogue import Catalogue
@@ -148,4 +148,5 @@ def test_wan_ti2v_tiny_goes_on_from_a_given_first_frame_and_is_accelerated_there
         seen = read_video(generation.frames)
         assert (seen.colour, seen.motion) == ("yellow", "right")
         assert psnr(generation.frames[:1], given[None]) > 24
-        assert generation.report.engaged == (sf == 10) and generation.report.reason in (None, "not_requested")
+        assert generation.report.engaged == (sf == 10)
+        assert generation.report.reason in (None, Reason(code=ReasonCode.NOT_REQUESTED))

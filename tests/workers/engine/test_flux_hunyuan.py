@@ -17,8 +17,9 @@ from tests.workers.caching.test_transformer import Replay
 from workers.caching.transformer import attached
 from workers.engine.generation import Watcher, generate, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.plan import plan_run
 from workers.jobs.errors import JobCancelled
-from workers.jobs.job import GenerationRequest
+from workers.jobs.job import GenerationRequest, Reason, ReasonCode
 from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
 from workers.scalingcache.controller import IntervalSettings
@@ -81,7 +82,7 @@ def asked(model: LoadedModel, variant: Variant, **changes: Any) -> GenerationReq
 
 def relay(model: LoadedModel, request: GenerationRequest, sf: int = 4) -> Relay:
     alpha = torch.full((request.steps, BLOCKS), 0.9, dtype=torch.float64)
-    return Relay(IntervalSettings(sf, kappa=3.0), alpha, model.segments(request))
+    return Relay(IntervalSettings(sf, kappa=3.0), alpha, plan_run(model, request).segments)
 
 
 class Record:
@@ -122,14 +123,14 @@ def test_a_run_without_the_cache_is_bit_identical_to_the_stock_pipeline(
     generation = generate(model, request)
     assert generation.frames.shape == (request.frames, 32, 32, 3)
     assert np.array_equal(generation.frames, (expected * 255).round().astype(np.uint8))
-    assert generation.report.reason == "not_requested"
+    assert generation.report.reason == Reason(code=ReasonCode.NOT_REQUESTED)
 
 
 def test_a_cache_that_never_predicts_is_bit_identical_to_none(model: LoadedModel, variant: Variant) -> None:
     request = asked(model, variant)
     method = relay(model, request, sf=STEPS)
-    frames, _ = run_pipeline(model, request, method, Watcher())
-    plain, _ = run_pipeline(model, request, None, Watcher())
+    frames, _ = run_pipeline(model, plan_run(model, request), method, Watcher())
+    plain, _ = run_pipeline(model, plan_run(model, request), None, Watcher())
     assert np.array_equal(frames, plain)
     assert method.decisions == "F" * STEPS
 
@@ -139,7 +140,7 @@ def test_each_block_shows_the_picture_and_not_the_text_in_the_order_in_which_it_
 ) -> None:
     recorded = Record()
     request = asked(model, variant)
-    run_pipeline(model, request, recorded, Watcher())
+    run_pipeline(model, plan_run(model, request), recorded, Watcher())
     step = [(stream, block) for stream in variant.streams for block in range(BLOCKS)]
     assert [(stream, block) for stream, block, _ in recorded.seen] == step * STEPS
     assert {shape for _, _, shape in recorded.seen} == {(1, variant.tokens, 24)}
@@ -149,9 +150,9 @@ def test_each_block_shows_the_picture_and_not_the_text_in_the_order_in_which_it_
 
 def test_the_head_alone_repeats_the_stock_forward_bit_for_bit(model: LoadedModel, variant: Variant) -> None:
     recorded = Record()
-    expected, _ = run_pipeline(model, asked(model, variant), recorded, Watcher())
+    expected, _ = run_pipeline(model, plan_run(model, asked(model, variant)), recorded, Watcher())
     replay = Replay(recorded.known)
-    frames, _ = run_pipeline(model, asked(model, variant), replay, Watcher())
+    frames, _ = run_pipeline(model, plan_run(model, asked(model, variant)), replay, Watcher())
     assert np.array_equal(frames, expected)
     assert replay.blocks_run == STEPS / 2 * BLOCKS * len(variant.streams)
 
@@ -165,7 +166,7 @@ def test_at_a_predicted_step_nothing_runs_but_what_the_head_needs(model: LoadedM
         return lambda *_: ran[method.full].add(name.partition(".")[0])
 
     handles = [each.register_forward_hook(note(name)) for name, each in transformer.named_modules() if name]
-    run_pipeline(model, request, method, Watcher())
+    run_pipeline(model, plan_run(model, request), method, Watcher())
     for handle in handles:
         handle.remove()
     assert "P" in method.decisions
@@ -180,7 +181,7 @@ def test_the_head_answers_in_both_forms_of_the_forward(model: LoadedModel, varia
         calls.append(arguments)
 
     handle = transformer.register_forward_pre_hook(note, with_kwargs=True)
-    run_pipeline(model, asked(model, variant), None, Watcher())
+    run_pipeline(model, plan_run(model, asked(model, variant)), None, Watcher())
     handle.remove()
     arguments = calls[-1] | {"return_dict": True}
     recorded = Record()
@@ -198,7 +199,7 @@ def test_a_warm_model_gives_the_bytes_of_a_cold_one_also_after_an_exception(
 ) -> None:
     request = asked(model, variant)
     cold = load_model(model.entry, model.family)
-    expected, _ = run_pipeline(cold, request, relay(cold, request), Watcher())
+    expected, _ = run_pipeline(cold, plan_run(cold, request), relay(cold, request), Watcher())
 
     def stop(index: int, *_: Any) -> None:
         if index == 8:
@@ -207,11 +208,11 @@ def test_a_warm_model_gives_the_bytes_of_a_cold_one_also_after_an_exception(
     guided = {"true_cfg_scale": 1.0, "negative_prompt": ""} if variant.guidance else TRUE_CFG
     shifted = {"flow_shift": 3.0} if model.family.flow_shift else {}
     other = asked(model, variant, width=48, guidance=1.0, seed=3, **(guided | shifted))
-    run_pipeline(model, other, relay(model, other, sf=3), Watcher())
+    run_pipeline(model, plan_run(model, other), relay(model, other, sf=3), Watcher())
     with pytest.raises(JobCancelled):
-        run_pipeline(model, other, relay(model, other), Watcher(step=stop))
+        run_pipeline(model, plan_run(model, other), relay(model, other), Watcher(step=stop))
     method = relay(model, request)
-    frames, _ = run_pipeline(model, request, method, Watcher())
+    frames, _ = run_pipeline(model, plan_run(model, request), method, Watcher())
     assert np.array_equal(frames, expected)
     assert "P" in method.decisions
 
@@ -221,21 +222,21 @@ def test_a_request_without_a_flow_shift_gets_the_checkpoints_own_whatever_ran_be
 ) -> None:
     stock = dict(model.pipeline.scheduler.config)
     if model.family.flow_shift:
-        run_pipeline(model, asked(model, variant, flow_shift=3.0), None, Watcher())
-    scheduler = model.scheduler(asked(model, variant, flow_shift=None))
+        run_pipeline(model, plan_run(model, asked(model, variant, flow_shift=3.0)), None, Watcher())
+    scheduler = plan_run(model, asked(model, variant, flow_shift=None)).scheduler
     assert dict(scheduler.config) == stock
 
 
 def test_the_noise_levels_are_those_of_the_pipelines_own_call(model: LoadedModel, variant: Variant) -> None:
     request, used = asked(model, variant, width=48), []
     watcher = Watcher(step=lambda *_: used.append(model.pipeline.scheduler.sigmas[:STEPS]))
-    run_pipeline(model, request, None, watcher)
-    assert torch.equal(used[0], model.family.sigmas(model.scheduler(request), request))
+    run_pipeline(model, plan_run(model, request), None, watcher)
+    assert torch.equal(used[0], plan_run(model, request).sigmas)
 
 
 def test_prompt_guidance_and_negative_prompt_reach_the_result(model: LoadedModel, variant: Variant) -> None:
     def result(**changes: Any) -> bytes:
-        frames, _ = run_pipeline(model, asked(model, variant, steps=3, **changes), None, Watcher())
+        frames, _ = run_pipeline(model, plan_run(model, asked(model, variant, steps=3, **changes)), None, Watcher())
         return frames.tobytes()
 
     first = result()

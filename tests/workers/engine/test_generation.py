@@ -10,10 +10,12 @@ import torch
 from tests.workers import micro_wan
 from tests.workers.caching.test_transformer import request
 from tests.workers.factories import a_request
-from workers.engine.acceleration import fitting, resampled
+from workers.engine.acceleration import Acceleration, fitting_coefficients, resampled
 from workers.engine.generation import Watcher, _Clock, _report, generate
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.plan import plan_run
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed, UnsupportedPipeline
+from workers.jobs.job import Reason, ReasonCode
 from workers.models.families.wan import Wan
 
 
@@ -54,7 +56,7 @@ def test_sf_of_all_steps_is_bit_identical_to_the_untouched_pipeline(calibrated: 
     ).frames[0]  # fmt: skip
     assert np.array_equal(generation.frames, (stock * 255).round().astype(np.uint8))
     assert (generation.report.speedup_measured, generation.report.engaged) == (1.0, False)
-    assert generation.report.reason == "not_requested"
+    assert generation.report.reason == Reason(code=ReasonCode.NOT_REQUESTED)
 
 
 @pytest.mark.parametrize(
@@ -76,13 +78,13 @@ def test_a_run_that_cannot_be_accelerated_is_computed_in_full_and_says_why(
 ) -> None:
     report = generate(calibrated, request(**changes)).report
     assert not report.engaged
-    assert report.reason is not None and report.reason.startswith(reason)
+    assert str(report.reason).startswith(reason)
     assert report.cached_steps == 0
 
 
 def test_a_model_without_coefficients_says_so(micro: LoadedModel) -> None:
     reason = generate(micro, request()).report.reason
-    assert reason is not None and reason.startswith("not_calibrated")
+    assert reason is not None and reason.code is ReasonCode.NOT_CALIBRATED
 
 
 @pytest.mark.parametrize("steps", [6, 9, 24])
@@ -91,12 +93,12 @@ def test_another_number_of_steps_within_reach_runs_on_resampled_coefficients_and
 ) -> None:
     report = generate(calibrated, request(steps=steps)).report
     assert report.engaged and report.cached_steps > 0
-    assert report.reason == "resampled: measured with 12 steps"
+    assert str(report.reason) == "resampled: measured with 12 steps"
 
 
 def test_resampling_follows_the_noise_levels_of_the_models_own_scheduler(calibrated: LoadedModel) -> None:
     [known] = calibrated.coefficients
-    half = resampled(calibrated, known, request(steps=6))
+    half = resampled(calibrated, known, plan_run(calibrated, request(steps=6)))
     # Without a shift all steps are equally wide: half as many, twice as wide, so the decay of 0.9 is squared.
     assert torch.allclose(half[2:], torch.tensor(0.81, dtype=torch.float64), atol=0.01)
 
@@ -109,7 +111,7 @@ def test_who_allows_it_is_accelerated_without_fitting_coefficients_and_told_so(
     calibrated: LoadedModel, changes: dict[str, Any], why: str
 ) -> None:
     report = generate(calibrated, request(allow_uncalibrated=True, **changes)).report
-    assert report.reason is not None and report.reason.startswith(f"uncalibrated: alpha is 1 throughout ({why}")
+    assert str(report.reason).startswith(f"uncalibrated: alpha is 1 throughout ({why}")
     assert report.decisions.startswith("FFFF") and report.decisions.endswith("F")
 
 
@@ -120,12 +122,13 @@ def test_of_several_coefficient_files_a_request_gets_the_one_measured_on_its_set
     several = tuple(micro_wan.calibrated(micro, each).coefficients[0] for each in (usual, shifted, short))
     model = replace(micro, coefficients=several)
     for wanted, known in zip((usual, shifted, short), several, strict=True):
-        assert fitting(model, wanted) == (known, None)
-    assert fitting(model, request(steps=7))[0] is several[2], "the nearest number of steps"
-    assert fitting(model, request(steps=11))[0] is several[0]
-    assert fitting(model, request(guidance=1.0))[0] is None
-    _, why = fitting(model, request(flow_shift=5.0))
-    assert why is not None and why.startswith("other_settings: scheduler") and why.count("; scheduler") == 1
+        assert fitting_coefficients(model, plan_run(model, wanted)) is known
+    fitting = [fitting_coefficients(model, plan_run(model, request(steps=steps))) for steps in (7, 11)]
+    assert fitting[0] is several[2] and fitting[1] is several[0], "the nearest number of steps"
+    unguided = fitting_coefficients(model, plan_run(model, request(guidance=1.0)))
+    assert isinstance(unguided, Reason)
+    why = str(fitting_coefficients(model, plan_run(model, request(flow_shift=5.0))))
+    assert why.startswith("other_settings: scheduler") and why.count("; scheduler") == 1
 
 
 def test_allowing_uncalibrated_changes_nothing_where_coefficients_fit(calibrated: LoadedModel) -> None:
@@ -181,6 +184,6 @@ def test_a_missing_checkpoint_is_one_readable_error(micro: LoadedModel, tmp_path
 
 def test_a_first_step_that_warms_up_the_device_makes_no_other_look_as_if_it_had_saved_that() -> None:
     clock = _Clock(torch.device("cpu"), steps={"full": [9.0, 0.2, 0.2], "predicted": [0.02] * 7})
-    report = _report(a_request(steps=10, sf=3), None, None, clock)
+    report = _report(a_request(steps=10, sf=3), Acceleration(None, None), clock)
     assert report.full_step_seconds == pytest.approx(0.2)
     assert report.speedup_measured == pytest.approx(0.2 * 10 / 9.54)

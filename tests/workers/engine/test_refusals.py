@@ -15,6 +15,7 @@ from tests.workers.engine.test_flux_hunyuan import Record
 from workers.caching.transformer import attached
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.plan import plan_run
 from workers.jobs.errors import InvalidRequest, ModelLoadFailed, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
 from workers.models.catalogue import Catalogue, families
@@ -122,7 +123,7 @@ def test_coefficients_of_another_noise_schedule_are_not_used(flux: LoadedModel) 
     # Of 1024 x 1024 the schedule is nearly that of 1360 x 768, and not that of 768 x 768.
     sizes = ((1024, 1024), (1360, 768), (768, 768))
     keys = {
-        (width, height): flux.key(asked("flux").model_copy(update={"width": width, "height": height}))
+        (width, height): plan_run(flux, asked("flux").model_copy(update={"width": width, "height": height})).key
         for width, height in sizes
     }
     assert keys[1360, 768].difference(keys[1024, 1024]) is None
@@ -133,6 +134,6 @@ def test_coefficients_of_another_noise_schedule_are_not_used(flux: LoadedModel) 
 def test_a_flow_shift_is_part_of_the_key_as_the_scheduler_has_it(tmp_path: Path) -> None:
     micro_hunyuan_video.save_micro_hunyuan_video(tmp_path)
     model = load_model(micro_hunyuan_video.micro_entry(tmp_path), families()["hunyuan_video"])
-    own = model.key(asked("hunyuan_video").model_copy(update={"flow_shift": None}))
-    assert own == model.key(asked("hunyuan_video", flow_shift=7.0))
-    assert "scheduler" in (own.difference(model.key(asked("hunyuan_video", flow_shift=3.0))) or "")
+    own = plan_run(model, asked("hunyuan_video").model_copy(update={"flow_shift": None})).key
+    assert own == plan_run(model, asked("hunyuan_video", flow_shift=7.0)).key
+    assert "scheduler" in (own.difference(plan_run(model, asked("hunyuan_video", flow_shift=3.0)).key) or "")

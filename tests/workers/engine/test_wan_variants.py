@@ -19,9 +19,10 @@ from tests.workers.micro_wan import BLOCKS, save_micro_wan
 from workers.engine.fingerprint import fingerprint
 from workers.engine.generation import Watcher, generate, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.plan import plan_run
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import InvalidRequest, JobCancelled
-from workers.jobs.job import GenerationRequest, new_job_id
+from workers.jobs.job import GenerationRequest, Reason, ReasonCode, new_job_id
 from workers.media.mp4 import read_mp4, write_mp4
 from workers.models.catalogue import Catalogue, families
 from workers.process.events import Run
@@ -84,7 +85,7 @@ def picture(variant: Variant) -> Image | None:
 
 def relay(model: LoadedModel, request: GenerationRequest, sf: int = 4) -> Relay:
     alpha = torch.full((STEPS, BLOCKS), 0.9, dtype=torch.float64)
-    return Relay(IntervalSettings(sf, kappa=3.0), alpha, model.segments(request))
+    return Relay(IntervalSettings(sf, kappa=3.0), alpha, plan_run(model, request).segments)
 
 
 def test_a_run_without_the_cache_is_bit_identical_to_the_stock_pipeline(
@@ -101,23 +102,23 @@ def test_a_run_without_the_cache_is_bit_identical_to_the_stock_pipeline(
     ).frames[0]  # fmt: skip
     generation = generate(model, request, image=picture(variant))
     assert np.array_equal(generation.frames, (expected * 255).round().astype(np.uint8))
-    assert generation.report.reason == "not_requested"
+    assert generation.report.reason == Reason(code=ReasonCode.NOT_REQUESTED)
 
 
 def test_a_cache_that_never_predicts_is_bit_identical_to_none(model: LoadedModel, variant: Variant) -> None:
     request = asked(model, variant)
     method = relay(model, request, sf=STEPS)
-    frames, _ = run_pipeline(model, request, method, Watcher(), picture(variant))
-    plain, _ = run_pipeline(model, request, None, Watcher(), picture(variant))
+    frames, _ = run_pipeline(model, plan_run(model, request), method, Watcher(), picture(variant))
+    plain, _ = run_pipeline(model, plan_run(model, request), None, Watcher(), picture(variant))
     assert np.array_equal(frames, plain)
     assert method.decisions == "F" * STEPS
 
 
 def test_the_head_alone_repeats_the_stock_forward_bit_for_bit(model: LoadedModel, variant: Variant) -> None:
     recorded = Record({})
-    expected, _ = run_pipeline(model, asked(model, variant), recorded, Watcher(), picture(variant))
+    expected, _ = run_pipeline(model, plan_run(model, asked(model, variant)), recorded, Watcher(), picture(variant))
     replay = Replay(recorded.known)
-    frames, _ = run_pipeline(model, asked(model, variant), replay, Watcher(), picture(variant))
+    frames, _ = run_pipeline(model, plan_run(model, asked(model, variant)), replay, Watcher(), picture(variant))
     assert np.array_equal(frames, expected)
     assert replay.blocks_run == STEPS / 2 * 2 * BLOCKS
 
@@ -127,18 +128,18 @@ def test_a_warm_model_gives_the_bytes_of_a_cold_one_also_after_an_exception(
 ) -> None:
     request = asked(model, variant)
     cold = load_model(model.entry, model.family)
-    expected, _ = run_pipeline(cold, request, relay(cold, request), Watcher(), picture(variant))
+    expected, _ = run_pipeline(cold, plan_run(cold, request), relay(cold, request), Watcher(), picture(variant))
 
     def stop(index: int, *_: Any) -> None:
         if index == 8:
             raise JobCancelled("stop")
 
     other = asked(model, variant, frames=9, guidance=1.0, seed=3)
-    run_pipeline(model, other, relay(model, other, sf=3), Watcher(), picture(variant))
+    run_pipeline(model, plan_run(model, other), relay(model, other, sf=3), Watcher(), picture(variant))
     with pytest.raises(JobCancelled):
-        run_pipeline(model, other, relay(model, other), Watcher(step=stop), picture(variant))
+        run_pipeline(model, plan_run(model, other), relay(model, other), Watcher(step=stop), picture(variant))
     method = relay(model, request)
-    frames, _ = run_pipeline(model, request, method, Watcher(), picture(variant))
+    frames, _ = run_pipeline(model, plan_run(model, request), method, Watcher(), picture(variant))
     assert np.array_equal(frames, expected)
     assert "P" in method.decisions
 
@@ -152,10 +153,10 @@ def test_the_segments_are_the_steps_at_which_the_stock_pipeline_calls_each_trans
         for index, each in enumerate(model.family.transformers(model.pipeline))
     ]
     request = asked(model, variant, guidance=1.0)
-    run_pipeline(model, request, None, Watcher(), picture(variant))
+    run_pipeline(model, plan_run(model, request), None, Watcher(), picture(variant))
     for handle in handles:
         handle.remove()
-    segments = model.segments(request)
+    segments = plan_run(model, request).segments
     assert calls == [index for index, steps in enumerate(segments) for _ in range(steps)]
     assert all(segments)
     assert len(segments) == (2 if model.entry.defaults.guidance_2 else 1)
@@ -173,7 +174,7 @@ def test_time_that_goes_into_encoding_an_image_is_no_step_time(model: LoadedMode
             spent.append(time.perf_counter() - start)
 
     model.pipeline.vae.encode = encoding
-    _, clock = run_pipeline(model, asked(model, variant, steps=2), None, Watcher(), picture(variant))
+    _, clock = run_pipeline(model, plan_run(model, asked(model, variant, steps=2)), None, Watcher(), picture(variant))
     assert len(spent) == variant.animates
     assert clock.timings["encode_prompt"] >= sum(spent)
 
@@ -188,11 +189,12 @@ def test_experts_that_swap_places_are_other_weights(tmp_path: Path) -> None:
 
 def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
     """With coefficients of that request, measured in one run."""
-    recorder = Recorder(BLOCKS, segments=tuple(model.segments(request)))
-    run_pipeline(model, request, recorder, Watcher())
+    recorder = Recorder(BLOCKS, segments=plan_run(model, request).segments)
+    run_pipeline(model, plan_run(model, request), recorder, Watcher())
     sample = recorder.sample()
     known = Coefficients(
-        key=model.key(request), alpha=pooled([sample]), spread=torch.zeros_like(sample.energy), kappa=5.0, max_skip=2,
+        key=plan_run(model, request).key, alpha=pooled([sample]), spread=torch.zeros_like(sample.energy),
+        kappa=5.0, max_skip=2,
         final_full_steps=1, estimator="pooled", prompts=1, seeds=1, convergence=[], expected_full_steps={},
         expected_full_steps_literal={}, relative_change=[], prediction_error=[],
     )  # fmt: skip
@@ -207,7 +209,7 @@ def test_two_experts_are_calibrated_and_accelerated_each_by_itself(tmp_path: Pat
         guidance=3.0, guidance_2=2.0, flow_shift=1.0, seed=7,
     )  # fmt: skip
     model = calibrated(model, request)
-    first, _ = model.segments(request)
+    first, _ = plan_run(model, request).segments
     [known] = model.coefficients
     assert torch.equal(known.alpha[first : first + 2], torch.ones(2, BLOCKS, dtype=torch.float64))
     report = generate(model, request).report
@@ -217,14 +219,14 @@ def test_two_experts_are_calibrated_and_accelerated_each_by_itself(tmp_path: Pat
     assert report.decisions[-1] == "F"
 
     resampled = generate(model, request.model_copy(update={"steps": 20})).report
-    assert resampled.reason is not None and resampled.reason.startswith("resampled")
-    first = model.segments(request.model_copy(update={"steps": 20}))[0]
+    assert resampled.reason is not None and resampled.reason.code is ReasonCode.RESAMPLED
+    first = plan_run(model, request.model_copy(update={"steps": 20})).segments[0]
     assert resampled.decisions[first:].startswith("FF")
 
     moved = replace(model, pipeline=model.pipeline)
     moved.pipeline.register_to_config(boundary_ratio=0.3)
     reason = generate(moved, request).report.reason
-    assert reason is not None and reason.startswith("other_settings: scheduler")
+    assert str(reason).startswith("other_settings: scheduler")
 
 
 def test_coefficients_of_text_are_not_used_for_images(tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ def test_coefficients_of_text_are_not_used_for_images(tmp_path: Path) -> None:
     assert generate(model, request).report.engaged
     animating = request.model_copy(update={"input_reference": "0" * 64})
     reason = generate(model, animating, image=variants.a_picture()).report.reason
-    assert reason is not None and reason.startswith("other_settings: input_reference")
+    assert str(reason).startswith("other_settings: input_reference")
 
 
 def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import urllib.request
 import pytest
 
 from tests.workers.factories import MODEL, a_report, a_request
+from workers.jobs.job import Reason, ReasonCode
 from workers.process.events import StepDone
 from workers.process.metrics import Metrics
 
@@ -71,18 +72,12 @@ def test_predicted_steps_that_cost_more_than_full_ones_save_nothing(metrics: Met
     assert sample(metrics, "device_seconds_saved_total") == 0
 
 
-@pytest.mark.parametrize(
-    ("reason", "label"),
-    [
-        ("not_calibrated: model m has no file", "not_calibrated"),
-        ("not_requested", "not_requested"),
-        ("new: x", "other"),
-    ],
-)
-def test_why_a_job_ran_uncached_is_a_word_of_a_fixed_set(metrics: Metrics, reason: str, label: str) -> None:
+@pytest.mark.parametrize("code", [code for code in ReasonCode if not code.accelerated])
+def test_why_a_job_ran_uncached_is_counted_by_its_code_without_the_detail(metrics: Metrics, code: ReasonCode) -> None:
+    reason = Reason(code=code, detail="model m has no file")
     uncached = a_report(full_steps=50).model_copy(update={"reason": reason, "predicted_step_seconds": None})
     metrics.completed(a_request(sf=10), uncached)
-    assert sample(metrics, "acceleration_total", engaged="false", reason=label) == 1
+    assert sample(metrics, "acceleration_total", engaged="false", reason=code.value) == 1
     assert sample(metrics, "sf_effective_sum") == 50
 
 

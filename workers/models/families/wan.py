@@ -52,13 +52,12 @@ class Wan(Family):
         experts = (pipeline.transformer, pipeline.transformer_2)
         return experts if pipeline.config.boundary_ratio is not None else experts[:1]
 
-    def segments(self, pipeline: "DiffusionPipeline", scheduler: Any, request: GenerationRequest) -> Sequence[int]:
+    def segments(self, pipeline: "DiffusionPipeline", scheduler: Any) -> Sequence[int]:
         if pipeline.config.boundary_ratio is None:
-            return [request.steps]
-        scheduler.set_timesteps(request.steps)
+            return super().segments(pipeline, scheduler)
         boundary = pipeline.config.boundary_ratio * scheduler.config.num_train_timesteps
         first = int((scheduler.timesteps >= boundary).sum())
-        return [first, request.steps - first]
+        return [first, len(scheduler.timesteps) - first]
 
     def layout(self) -> "BlockLayout":
         from workers.caching.transformer import BlockLayout

@@ -1,0 +1,94 @@
+"""What is settled about a run before its first step: its noise schedule, its experts' turns, its coefficients' key."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from workers.engine.loaded import LoadedModel
+from workers.jobs.errors import UnsupportedPipeline
+from workers.jobs.job import GenerationRequest
+from workers.scalingcache.coefficients import CoefficientKey
+
+# The settings of a flow-matching scheduler that shape its noise levels or its update.
+_SCHEDULER_SETTINGS = (
+    "flow_shift", "shift", "use_dynamic_shifting", "use_flow_sigmas", "use_karras_sigmas", "use_exponential_sigmas",
+    "use_beta_sigmas", "solver_order", "num_train_timesteps",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run, planned once, for everything that needs to know of it.
+
+    request: what the run is to generate.
+    scheduler: the run's own; the pipeline sets its timesteps once more and steps it.
+    sigmas: the falling noise levels `[steps]` at which the transformer is called, without the last zero.
+    segments: how many consecutive steps each of the family's transformers computes; one number without experts.
+    key: what coefficients for the run have to be measured on.
+    """
+
+    request: GenerationRequest
+    scheduler: Any
+    sigmas: Tensor
+    segments: tuple[int, ...]
+    key: CoefficientKey
+
+
+def plan_run(model: LoadedModel, request: GenerationRequest) -> RunPlan:
+    """Plan one run of a request; a second run needs a plan of its own.
+
+    Raises `UnsupportedPipeline` when the scheduler calls the model several times a step, or has no shift to set.
+    """
+    scheduler = _scheduler(model, request)
+    key = _key(model, request, scheduler)
+    sigmas = model.family.sigmas(scheduler, request)
+    segments = tuple(model.family.segments(model.pipeline, scheduler))
+    return RunPlan(request, scheduler, sigmas, segments, key)
+
+
+def _scheduler(model: LoadedModel, request: GenerationRequest) -> Any:
+    stock = model.pipeline.scheduler
+    shift = {} if request.flow_shift is None else {_shift_setting(stock): request.flow_shift}
+    scheduler = type(stock).from_config(stock.config, **shift)
+    if scheduler.order != 1:
+        raise UnsupportedPipeline(
+            f"scheduler {type(stock).__name__} calls the transformer {scheduler.order} times a step; only schedulers "
+            "of order 1 are supported"
+        )
+    return scheduler
+
+
+def _shift_setting(scheduler: Any) -> str:
+    """What the schedulers of diffusers call the flow shift. Raises `UnsupportedPipeline` when there is none to set."""
+    names = [name for name in ("flow_shift", "shift") if name in scheduler.config]
+    if not names or scheduler.config.get("use_dynamic_shifting"):
+        raise UnsupportedPipeline(f"scheduler {type(scheduler).__name__} has no flow_shift that a request can set")
+    return names[0]
+
+
+def _key(model: LoadedModel, request: GenerationRequest, scheduler: Any) -> CoefficientKey:
+    settings = {name: scheduler.config[name] for name in _SCHEDULER_SETTINGS if name in scheduler.config}
+    if settings.get("use_dynamic_shifting"):
+        settings["halfway_sigma"] = _halfway_sigma(model, request, scheduler)
+    if (boundary := model.pipeline.config.get("boundary_ratio")) is not None:
+        settings["boundary_ratio"] = boundary  # Where one expert takes over from the other.
+    return CoefficientKey(
+        model=model.entry.name,
+        fingerprint=model.fingerprint,
+        scheduler={"class": type(scheduler).__name__} | settings,
+        steps=request.steps,
+        size_class=round(math.log2(request.width * request.height * request.frames)),
+        guidance=model.family.guided(request),
+        input_reference=request.input_reference is not None,
+    )
+
+
+def _halfway_sigma(model: LoadedModel, request: GenerationRequest, scheduler: Any) -> float:
+    """The noise level halfway through a run, which says how far the size shifts the schedule.
+
+    In steps of 0.05, so that sizes with nearly the same schedule share coefficients.
+    """
+    two_steps = request.model_copy(update={"steps": 2})
+    return round(float(model.family.sigmas(scheduler, two_steps)[1]) * 20) / 20
