@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 from service.metrics import Metrics as ServiceMetrics
 from service.settings import Settings as ServiceSettings
 from workers.configuration import FROM_FILE, Configuration, is_secret, variable
-from workers.jobs.queue import JobQueue
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.connection import Connection
 from workers.models.entry import Defaults, Limits, Lora, ModelEntry
 from workers.process.metrics import Metrics as WorkerMetrics
 from workers.process.settings import Settings as WorkerSettings
@@ -30,11 +31,11 @@ class Described:
 
 
 def service_metrics() -> list[Described]:
-    queue = JobQueue("redis://127.0.0.1:6379/0")  # Connects at its first use, which never comes.
+    connection = Connection("redis://127.0.0.1:6379/0")  # Connects at its first use, which never comes.
     try:
-        return list(_described(ServiceMetrics(queue, (), Path())))
+        return list(_described(ServiceMetrics(connection, (), ArtifactStore(Path()))))
     finally:
-        queue.close()
+        connection.close()
 
 
 def worker_metrics() -> list[Described]:

@@ -5,6 +5,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Annotated
 
 import structlog
@@ -17,8 +18,8 @@ from rich.text import Text
 from service import logs, status
 from service.app import create_app
 from service.settings import Settings
+from workers.jobs.connection import Connection
 from workers.jobs.errors import QueueUnavailable, ScalingCacheError
-from workers.jobs.queue import JobQueue
 from workers.process.health import reachable
 
 GRACE_SECONDS = 30
@@ -52,19 +53,23 @@ def show_status(
     """Workers, queues, what runs and how far it is, what failed last."""
     settings: Settings = context.obj
     models = list(settings.read_catalogue().entries)
-    queue = JobQueue(settings.redis_address)
+    connection = Connection(settings.redis_address)
+
+    def read() -> status.SystemStatus:
+        return status.read(connection, models)
+
     try:
         if as_json:
-            typer.echo(status.read(queue, models).model_dump_json(indent=2))
+            typer.echo(read().model_dump_json(indent=2))
         elif watch:
-            _watch(queue, models)
+            _watch(read)
         else:
-            Console().print(status.render(status.read(queue, models)))
+            Console().print(status.render(read()))
     except QueueUnavailable as error:
         typer.echo(f"service: {error}", err=True)
         raise typer.Exit(1) from error
     finally:
-        queue.close()
+        connection.close()
 
 
 @cli.command()
@@ -103,10 +108,10 @@ def _listen(settings: Settings) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _watch(queue: JobQueue, models: list[str]) -> None:
+def _watch(read: Callable[[], status.SystemStatus]) -> None:
     def now() -> RenderableType:
         try:
-            return status.render(status.read(queue, models))
+            return status.render(read())
         except QueueUnavailable as error:
             return Text(str(error), style="bold red")
 

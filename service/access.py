@@ -18,7 +18,7 @@ _CLIENT_LEFT = 499
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-class Access:
+class AccessLogMiddleware:
     """The outermost middleware of ours, so that no answer is without an id and no error without our shape."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

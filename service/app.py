@@ -1,4 +1,4 @@
-"""The application: parts in, routes and middleware around them. Nothing happens at import."""
+"""The application: resources in, routes and middleware around them. Nothing happens at import."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from service import errors
-from service.access import Access
+from service.access import AccessLogMiddleware
+from service.dependencies import Resources
 from service.errors import ErrorBody
-from service.limits import BodyLimit
-from service.parts import Parts
+from service.limits import BodyLimitMiddleware
 from service.routes import health, images, models, videos
 from service.settings import Settings
 
@@ -23,25 +23,25 @@ _ERROR_DOCS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
-    """The service for these settings. `parts` replaces what it would open itself. Raises `CatalogueError`."""
-    parts = parts or Parts.open(settings)
+def create_app(settings: Settings, resources: Resources | None = None) -> FastAPI:
+    """The service for these settings. `resources` replaces what it would open itself. Raises `CatalogueError`."""
+    resources = resources or Resources.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        parts.queue.close()
+        await resources.close()
 
     app = FastAPI(
         title="ScalingCache Serve",
         version=version("scalingcache-serve"),
         description="Videos and images from diffusion transformers, accelerated by ScalingCache, in OpenAI's shapes.",
-        middleware=[Middleware(Access, metrics=parts.metrics), Middleware(BodyLimit)],
+        middleware=[Middleware(AccessLogMiddleware, metrics=resources.metrics), Middleware(BodyLimitMiddleware)],
         lifespan=lifespan,
         redirect_slashes=False,
         responses=_ERROR_DOCS,
     )
-    app.state.parts = parts
+    app.state.resources = resources
     errors.install(app)
     for noun in (health, images, models, videos):
         app.include_router(noun.router)

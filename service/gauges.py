@@ -1,26 +1,25 @@
 """Read anew at each scrape, from Redis and from the disk. The service owns these figures; no worker has them."""
 
-import shutil
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import get_args
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.connection import Connection
 from workers.jobs.errors import QueueUnavailable
-from workers.jobs.presence import WorkerState
-from workers.jobs.queue import JobQueue
-
-TAKES_JOBS = ("idle", "busy")
+from workers.jobs.inspection import Inspection
+from workers.jobs.presence import TAKES_JOBS, Presence, WorkerState
 
 
 class QueueCollector(Collector):
     """Reads the queue when it is scraped. Without Redis it says so and leaves the rest out."""
 
-    def __init__(self, queue: JobQueue, models: Sequence[str]) -> None:
-        self._queue, self._models = queue, models
+    def __init__(self, connection: Connection, models: Sequence[str]) -> None:
+        self._connection, self._models = connection, models
+        self._inspection, self._presence = Inspection(connection), Presence(connection)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The families without samples: registering must not read the queue."""
@@ -38,20 +37,20 @@ class QueueCollector(Collector):
     def _takes_writes(self) -> bool:
         """A Redis without memory or disk is read as ever, and accepts no job."""
         try:
-            self._queue.ping()
+            self._connection.ping()
         except QueueUnavailable:
             return False
         return True
 
     def _read(self, families: dict[str, GaugeMetricFamily]) -> None:
-        families["persisting"].add_metric([], float(self._queue.persisting()))
+        families["persisting"].add_metric([], float(self._inspection.persisting()))
         for model in self._models:
-            depth = self._queue.depth(model)
+            depth = self._inspection.depth(model)
             families["jobs"].add_metric([model, "queued"], depth.queued)
             families["jobs"].add_metric([model, "running"], depth.running)
             families["oldest"].add_metric([model], depth.oldest_seconds)
-            families["dead"].add_metric([model], self._queue.dead_letters(model))
-        live = self._queue.workers()
+            families["dead"].add_metric([model], self._inspection.dead_letters(model))
+        live = self._presence.workers()
         tally = Tally((model, worker.state) for worker in live for model in worker.serves or worker.models)
         # Zeros too: an alert cannot see what is not there.
         for model in sorted({*self._models, *(model for model, _ in tally)}):
@@ -90,21 +89,17 @@ class QueueCollector(Collector):
 class StorageCollector(Collector):
     """The file system of the results."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         return self._families()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         free, size = self._families()
-        # The folder itself is made by the first result.
-        there = next(
-            folder for folder in (self._folder.absolute(), *self._folder.absolute().parents) if folder.exists()
-        )
-        usage = shutil.disk_usage(there)
-        free.add_metric([], usage.free)
-        size.add_metric([], usage.total)
+        free_bytes, total_bytes = self._artifacts.free_and_total_bytes()
+        free.add_metric([], free_bytes)
+        size.add_metric([], total_bytes)
         return free, size
 
     @staticmethod

@@ -4,34 +4,31 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.video import Speedup, Timings, reason_of, speedup_of, timings_of
+from service.run import Run, run_of
 from workers.jobs.job import Job
 
 
-class Image(BaseModel):
-    """Every key is always present; from `id` on they are this service's own."""
+class OpenAIImage(BaseModel):
+    """OpenAI's keys."""
 
     b64_json: str | None = Field(description="The PNG in base64, with response_format b64_json.")
-    url: str | None = Field(description="Where the PNG is, with response_format url.")
-    revised_prompt: None = Field(default=None, description="Prompts are taken as they are.")
+    url: str | None = Field(description="Where the PNG can be downloaded, with response_format url.")
+    revised_prompt: None = Field(default=None, description="Always null: prompts are used unchanged.")
+
+
+class Image(Run, OpenAIImage):
+    """Every key is always present. Those after `revised_prompt` are this service's own."""
 
     id: str
-    seed: int = Field(description="Gives the same image again.")
-    full_steps: int | None
-    cached_steps: int | None
-    decisions: str | None = Field(description="One letter a step: F computed in full, P predicted.")
-    engaged: bool | None = Field(description="Whether the cache was in force.")
-    reason: str | None = Field(description="Why it was not, or on what else than measured coefficients it stands.")
-    speedup: Speedup | None
-    timings: Timings
+    seed: int = Field(description="The same request with this seed gives the same image again.")
 
 
 class Images(BaseModel):
-    """From `model` on the keys are this service's own."""
+    """Those after `output_format` are this service's own."""
 
-    created: int
+    created: int = Field(description="Unix seconds.")
     data: list[Image]
-    size: str
+    size: str = Field(description="Width x height in pixels.")
     output_format: Literal["png"] = "png"
 
     model: str
@@ -45,21 +42,8 @@ class Images(BaseModel):
 
 
 def image_of(job: Job, *, b64_json: str | None = None, url: str | None = None) -> Image:
-    """A completed job's image, with one of the two ways to its file."""
-    report = job.report
-    return Image(
-        b64_json=b64_json,
-        url=url,
-        id=job.id,
-        seed=job.request.seed,
-        full_steps=report and report.full_steps,
-        cached_steps=report and report.cached_steps,
-        decisions=report and report.decisions,
-        engaged=report and report.engaged,
-        reason=reason_of(report),
-        speedup=speedup_of(report),
-        timings=timings_of(job),
-    )
+    """A completed job's image, with one of the two ways to its file: the PNG in base64, or its address."""
+    return Image(b64_json=b64_json, url=url, id=job.id, seed=job.request.seed, **dict(run_of(job)))
 
 
 def images_of(jobs: list[Job], data: list[Image]) -> Images:

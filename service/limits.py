@@ -9,7 +9,7 @@ JSON_BYTES = 1 << 20
 MULTIPART_BYTES = 20 << 20
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """Refuses a body as soon as it is known to be too long: by its declared length, or at the byte that is too many.
 
     Starlette's own limiter knows one size for all content types, and its 413 is plain text.

@@ -1,14 +1,14 @@
 """Every metric of the service, in a registry of its own. Labels never carry ids, paths or prompts."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
 from service.gauges import QueueCollector, StorageCollector
 from workers.build import build
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.connection import Connection
 from workers.jobs.job import GenerationRequest, Priority
-from workers.jobs.queue import JobQueue
 
 # A client may send any word as its method; each new one would be a new time series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -17,7 +17,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Metrics:
     """What is counted as it happens, plus what is read from queue and disk at each scrape."""
 
-    def __init__(self, queue: JobQueue, models: Sequence[str], artifacts: Path) -> None:
+    def __init__(self, connection: Connection, models: Sequence[str], artifacts: ArtifactStore) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "scalingcache_http_requests_total", "HTTP requests.", ["route", "method", "code"], registry=self.registry
@@ -47,7 +47,7 @@ class Metrics:
         )
         self._build = Info("scalingcache_build", "What is running.", registry=self.registry)
         self._build.info(build("service"))
-        self._queue = QueueCollector(queue, models)
+        self._queue = QueueCollector(connection, models)
         self._storage = StorageCollector(artifacts)
         for collector in (self._queue, self._storage):
             self.registry.register(collector)
@@ -57,13 +57,16 @@ class Metrics:
                 self._submitted.labels(model, priority.value)
 
     def request_done(self, route: str, method: str, code: int, seconds: float) -> None:
-        known = method if method in METHODS else "other"
-        self._requests.labels(route, known, str(code)).inc()
-        self._durations.labels(route, known).observe(seconds)
+        """A request to the route of this template was answered with this status, `seconds` after it began."""
+        method = method if method in METHODS else "other"
+        self._requests.labels(route, method, str(code)).inc()
+        self._durations.labels(route, method).observe(seconds)
 
     def job_submitted(self, request: GenerationRequest, priority: Priority) -> None:
+        """A new job was accepted."""
         self._submitted.labels(request.model, priority.value).inc()
         self._sf.labels(request.model).observe(request.sf)
 
     def queued_job_cancelled(self, model: str) -> None:
+        """A job of the model was cancelled before any worker had it."""
         self._cancelled.labels(model).inc()

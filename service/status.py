@@ -11,8 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from workers.jobs.connection import Connection
+from workers.jobs.inspection import Inspection
 from workers.jobs.job import Job
-from workers.jobs.queue import JobQueue
+from workers.jobs.presence import Presence
 
 FAILURES = 5
 _COLOURS = {"idle": "green", "busy": "blue", "loading": "yellow", "draining": "magenta", "failed": "bold red"}
@@ -54,7 +56,7 @@ class JobStatus(BaseModel):
     message: str | None = None
 
 
-class Status(BaseModel):
+class SystemStatus(BaseModel):
     """`seconds` of a running job count from its start, of a failure from its end."""
 
     persisting: bool
@@ -64,17 +66,18 @@ class Status(BaseModel):
     failures: list[JobStatus]
 
 
-def read(queue: JobQueue, models: Sequence[str], clock: Callable[[], float] = time.time) -> Status:
+def read(connection: Connection, models: Sequence[str], clock: Callable[[], float] = time.time) -> SystemStatus:
     """How things stand. Raises `QueueUnavailable`."""
-    now, live = clock(), queue.workers()
-    running = [job for model in models for job in queue.running(model)]
-    failed = [job for model in models for job in queue.last_failures(model, FAILURES)]
+    inspection = Inspection(connection)
+    now, live = clock(), Presence(connection).workers()
+    running = [job for model in models for job in inspection.running(model)]
+    failed = [job for model in models for job in inspection.last_failures(model, FAILURES)]
     failed.sort(key=lambda job: job.completed_at or 0.0, reverse=True)
     jobs = {job.worker: job.id for job in running}
     queues = []
     for model in models:
-        depth = queue.depth(model)
-        takers = sum(model in worker.models for worker in live)
+        depth = inspection.depth(model)
+        takers = sum(worker.takes(model) for worker in live)
         queues.append(
             QueueStatus(
                 model=model,
@@ -84,8 +87,8 @@ def read(queue: JobQueue, models: Sequence[str], clock: Callable[[], float] = ti
                 oldest_seconds=depth.oldest_seconds,
             )
         )
-    return Status(
-        persisting=queue.persisting(),
+    return SystemStatus(
+        persisting=inspection.persisting(),
         workers=[
             WorkerStatus(
                 name=worker.name,
@@ -104,7 +107,7 @@ def read(queue: JobQueue, models: Sequence[str], clock: Callable[[], float] = ti
     )
 
 
-def render(status: Status) -> RenderableType:
+def render(status: SystemStatus) -> RenderableType:
     """The status as tables for a terminal."""
     parts: list[RenderableType] = []
     if not status.persisting:
@@ -136,7 +139,7 @@ def _table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:
     return table
 
 
-def _queues(status: Status) -> Table:
+def _queues(status: SystemStatus) -> Table:
     table = _table(
         "Queues",
         "model",
@@ -153,7 +156,7 @@ def _queues(status: Status) -> Table:
     return table
 
 
-def _workers(status: Status) -> Table:
+def _workers(status: SystemStatus) -> Table:
     table = _table("Workers", "name", "state", "heard", "models", numbers=("heard",))
     for worker in status.workers:
         state = Text(worker.state, style=_COLOURS[worker.state])
@@ -165,7 +168,7 @@ def _workers(status: Status) -> Table:
     return table if status.workers else _empty(table)
 
 
-def _running(status: Status) -> Group:
+def _running(status: SystemStatus) -> Group:
     entries = []
     for job in status.running:
         details = Table.grid(padding=(0, 2))
@@ -177,7 +180,7 @@ def _running(status: Status) -> Group:
     return _list("Running", entries)
 
 
-def _failures(status: Status) -> Group:
+def _failures(status: SystemStatus) -> Group:
     entries = []
     for job in status.failures:
         when = f"{job.state} {duration(job.seconds)} ago, attempt {job.attempts}: "

@@ -4,12 +4,13 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from workers.jobs.job import Job, JobError, JobState, Priority, RunReport
+from service.run import Run, run_of
+from workers.jobs.job import Job, JobError, JobState, Priority
 
-Status = Literal["queued", "in_progress", "completed", "failed"]
+VideoStatus = Literal["queued", "in_progress", "completed", "failed"]
 
 # The shape has no cancelled status, and no difference between failed once and failed for good.
-STATUS: dict[JobState, Status] = {
+STATUS: dict[JobState, VideoStatus] = {
     JobState.QUEUED: "queued",
     JobState.RUNNING: "in_progress",
     JobState.COMPLETED: "completed",
@@ -19,41 +20,28 @@ STATUS: dict[JobState, Status] = {
 }
 
 
-class Speedup(BaseModel):
-    measured: float = Field(description="Mean time of this job's full steps x steps / its denoise time.")
-    estimated: float = Field(description="steps / full steps.")
-
-
-class Timings(BaseModel):
-    """Seconds; null for what has not happened."""
-
-    queued: float | None = None
-    load: float | None = None
-    encode: float | None = Field(default=None, description="Encoding the prompt, and the image.")
-    denoise: float | None = None
-    decode: float | None = None
-    encode_video: float | None = None
-    upload: float | None = None
-
-
-class Video(BaseModel):
-    """Every key is always present; from `state` on they are this service's own."""
+class OpenAIVideo(BaseModel):
+    """OpenAI's keys. Times are whole Unix seconds."""
 
     id: str
     object: Literal["video"] = "video"
     model: str
-    status: Status
-    progress: int = Field(ge=0, le=100, description="Denoising steps done, in percent; 100 only when completed.")
+    status: VideoStatus
+    progress: int = Field(ge=0, le=100, description="Finished denoising steps in percent; 100 only when completed.")
     created_at: int
     completed_at: int | None
-    expires_at: int | None
+    expires_at: int | None = Field(description="When the video and its file are deleted; null until it has ended.")
     prompt: str
-    size: str
-    seconds: str
+    size: str = Field(description="Width x height in pixels.")
+    seconds: str = Field(description="Length in seconds.")
     remixed_from_video_id: str | None
-    error: JobError | None
+    error: JobError | None = Field(description="Why it failed; a cancelled one has the code `cancelled`.")
 
-    state: JobState
+
+class Video(Run, OpenAIVideo):
+    """Every key is always present. Those after `error` are this service's own."""
+
+    state: JobState = Field(description="As `status`, with `cancelled` and `dead`: failed on every attempt.")
     priority: Priority
     metadata: dict[str, str]
     negative_prompt: str
@@ -62,23 +50,14 @@ class Video(BaseModel):
     steps: int
     sf: int
     guidance: float
-    guidance_2: float | None = Field(description="Of the second expert, in models that have two.")
+    guidance_2: float | None = Field(description="Guidance scale of the second expert, in models that have two.")
     true_cfg_scale: float
     flow_shift: float | None
     seed: int
-    full_steps: int | None
-    cached_steps: int | None
-    decisions: str | None = Field(description="One letter a step: F computed in full, P predicted.")
-    engaged: bool | None = Field(description="Whether the cache was in force.")
-    reason: str | None = Field(
-        description="Why it was not, or what else than measured coefficients it stands on: `resampled`, `uncalibrated`."
-    )
-    speedup: Speedup | None
-    queue_position: int | None
-    eta_seconds: float | None
-    timings: Timings
-    attempts: int
-    worker: str | None
+    queue_position: int | None = Field(description="How many jobs start before this one, while it is queued.")
+    eta_seconds: float | None = Field(description="Estimated time to the last denoising step, where it can be told.")
+    attempts: int = Field(description="How many times a worker has started it.")
+    worker: str | None = Field(description="The worker that runs it, or ran it last.")
 
 
 class VideoList(BaseModel):
@@ -86,7 +65,7 @@ class VideoList(BaseModel):
     data: list[Video]
     first_id: str | None
     last_id: str | None
-    has_more: bool
+    has_more: bool = Field(description="Whether there is another page, `after` the last id of this one.")
 
 
 class VideoDeleted(BaseModel):
@@ -96,8 +75,12 @@ class VideoDeleted(BaseModel):
 
 
 def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
-    """`now` is in Unix seconds."""
-    request, report = job.request, job.report
+    """The job as a client sees it.
+
+    queue_position: how many jobs start before it, None unless it is queued. now: Unix seconds, for the ETA.
+    Times are cut to whole seconds; `size` is in pixels, `seconds` the length of the result.
+    """
+    request = job.request
     return Video(
         id=job.id,
         model=request.model,
@@ -124,36 +107,29 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         true_cfg_scale=request.true_cfg_scale,
         flow_shift=request.flow_shift,
         seed=request.seed,
-        full_steps=report and report.full_steps,
-        cached_steps=report and report.cached_steps,
-        decisions=report and report.decisions,
-        engaged=report and report.engaged,
-        reason=reason_of(report),
-        speedup=speedup_of(report),
         queue_position=queue_position,
         eta_seconds=_eta(job, now),
-        timings=timings_of(job),
         attempts=job.attempts,
         worker=job.worker,
+        **dict(run_of(job)),
     )
 
 
-def speedup_of(report: RunReport | None) -> Speedup | None:
-    if report is None:
-        return None
-    return Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated)
-
-
-def reason_of(report: RunReport | None) -> str | None:
-    """Why a run was not accelerated, or what else than measured coefficients it stands on: `code: detail`."""
-    return None if report is None or report.reason is None else str(report.reason)
-
-
 def poll_after_ms(video: Video) -> int:
-    """When to ask again. Clients read this once and keep to it, so it is never long: a tenth of what is left."""
+    """When to ask again, in milliseconds. Clients read this once and keep to it, so it is never long: a tenth of what
+    is left."""
     if video.eta_seconds is None:
         return 1000
     return round(1000 * min(5.0, max(0.5, video.eta_seconds / 10)))
+
+
+def error_of(job: Job) -> JobError | None:
+    """Why there is no result and never will be; None while there may be, or is."""
+    if STATUS[job.state] != "failed":
+        return None
+    if job.state is JobState.CANCELLED:
+        return JobError(code="cancelled", message="The job was cancelled.")
+    return job.error or JobError(code="internal_error", message="The job failed.")
 
 
 def _whole(seconds: float | None) -> int | None:
@@ -166,32 +142,9 @@ def _progress(job: Job) -> int:
     return min(99, 100 * job.step // job.request.steps)
 
 
-def error_of(job: Job) -> JobError | None:
-    """Why there is no result and never will be; None while there may be, or is."""
-    if STATUS[job.state] != "failed":
-        return None
-    if job.state is JobState.CANCELLED:
-        return JobError(code="cancelled", message="The job was cancelled.")
-    return job.error or JobError(code="internal_error", message="The job failed.")
-
-
 def _eta(job: Job, now: float) -> float | None:
     """Only for jobs without the cache: there every step costs the same, so the steps done tell of the steps to come."""
     steps = job.request.steps
     if job.state is not JobState.RUNNING or job.started_at is None or job.step == 0 or job.request.wants_acceleration:
         return None
     return max(0.0, now - job.started_at) / job.step * (steps - job.step)
-
-
-def timings_of(job: Job) -> Timings:
-    """How long each stage of a job took, as far as it has come."""
-    stages = job.report.timings if job.report else {}
-    return Timings(
-        queued=None if job.started_at is None else job.started_at - job.created_at,
-        load=stages.get("load"),
-        encode=stages.get("encode_prompt"),
-        denoise=stages.get("denoise"),
-        decode=stages.get("decode"),
-        encode_video=stages.get("encode_video"),
-        upload=stages.get("store"),
-    )

@@ -1,6 +1,5 @@
 """What machines ask: is the process there, can it serve, what does it measure."""
 
-import tempfile
 from collections.abc import Sequence
 from typing import Literal
 
@@ -8,8 +7,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from service.gauges import TAKES_JOBS
-from service.parts import Parts, Service
+from service.dependencies import Resources, ResourcesDep
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.presence import WorkerInfo
 
@@ -38,11 +36,11 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
-def readyz(parts: Service, response: Response) -> Readiness:
+def readyz(resources: ResourcesDep, response: Response) -> Readiness:
     """Redis answers, results can be stored, and each model has a live worker; else 503 and which of them fails."""
-    checks = {"redis": _redis(parts), "storage": _storage(parts)}
-    workers = parts.queue.workers() if checks["redis"].ok else []
-    for model in parts.catalogue.entries:
+    checks = {"redis": _redis(resources), "storage": _storage(resources)}
+    workers = resources.presence.workers() if checks["redis"].ok else []
+    for model in resources.catalogue.entries:
         checks[f"worker:{model}"] = _workers(model, workers)
     ready = all(check.ok for check in checks.values())
     response.status_code = 200 if ready else 503
@@ -50,14 +48,14 @@ def readyz(parts: Service, response: Response) -> Readiness:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(parts: Service) -> Response:
+def metrics(resources: ResourcesDep) -> Response:
     """Prometheus metrics."""
-    return Response(generate_latest(parts.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(resources.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _redis(parts: Parts) -> Check:
+def _redis(resources: Resources) -> Check:
     try:
-        parts.queue.ping()
+        resources.connection.ping()
     except QueueUnavailable:
         return Check(ok=False, detail="cannot be reached or takes no writes")
     return Check(ok=True, detail="answers and takes writes")
@@ -65,7 +63,7 @@ def _redis(parts: Parts) -> Check:
 
 def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
     """What failed by its code alone: the whole message names folders, and anybody may ask here."""
-    count = sum(model in worker.models for worker in live if worker.state in TAKES_JOBS)
+    count = sum(worker.takes(model) for worker in live)
     failed = [
         f"{worker.name} could not load its models ({worker.problem.code})"
         for worker in live
@@ -74,11 +72,9 @@ def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
     return Check(ok=count > 0, detail="; ".join([f"{count} live workers take jobs of {model}", *failed]))
 
 
-def _storage(parts: Parts) -> Check:
+def _storage(resources: Resources) -> Check:
     try:
-        parts.artifacts_root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=parts.artifacts_root) as file:
-            file.write(b"probe")
+        resources.artifacts.probe()
     except OSError as error:
         return Check(ok=False, detail=error.strerror or "cannot be written")
     return Check(ok=True, detail="can be written")

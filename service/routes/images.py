@@ -9,13 +9,13 @@ from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.content import ArtifactResponse, open_artifact
+from service.dependencies import Resources, ResourcesDep, TenantDep
 from service.errors import NotSupported
 from service.image import Images, image_of, images_of
-from service.parts import Parts, Service, Tenant
+from service.image_jobs import finished_images
 from service.schemas import CreateImage, parse
-from service.waiting import finished_images
 from workers.jobs.errors import JobNotFound
-from workers.jobs.job import Job
+from workers.jobs.job import Job, JobKey
 
 router = APIRouter(tags=["images"])
 
@@ -37,14 +37,14 @@ _DOCS = {
 
 @router.post("/v1/images/generations", openapi_extra=_DOCS)
 async def generate(
-    request: Request, parts: Service, tenant: Tenant, body: Annotated[CreateImage, Depends(_body)]
+    request: Request, resources: ResourcesDep, tenant: TenantDep, body: Annotated[CreateImage, Depends(_body)]
 ) -> Images:
     """Make images and wait for them. A client that leaves, or one image that fails, cancels those not yet made."""
-    jobs = await finished_images(parts, tenant, body, request.is_disconnected)
+    jobs = await finished_images(resources, tenant, body, request.receive)
     if body.response_format == "url":
         urls = [str(request.url_for("image_content", image_id=job.id)) for job in jobs]
         return images_of(jobs, [image_of(job, url=url) for job, url in zip(jobs, urls, strict=True)])
-    files = await run_in_threadpool(_encoded, parts, jobs)
+    files = await run_in_threadpool(_encoded, resources, jobs)
     return images_of(jobs, [image_of(job, b64_json=file) for job, file in zip(jobs, files, strict=True)])
 
 
@@ -60,13 +60,13 @@ async def not_supported(request: Request) -> None:
     response_class=ArtifactResponse,
     responses={200: {"content": {"image/png": {}}}, 206: {"content": {"image/png": {}}}},
 )
-def content(parts: Service, tenant: Tenant, image_id: str) -> ArtifactResponse:
+def content(resources: ResourcesDep, tenant: TenantDep, image_id: str) -> ArtifactResponse:
     """The file of an image, as long as it is kept; `Range` gives a part of it."""
     if not image_id.startswith("image_"):
         raise JobNotFound(f"there is no image {image_id[:120]!r}")
-    return open_artifact(parts.queue.get(image_id, tenant), parts.artifacts)
+    return open_artifact(resources.jobs.get(JobKey(tenant, image_id)), resources.artifacts)
 
 
-def _encoded(parts: Parts, jobs: list[Job]) -> list[str]:
+def _encoded(resources: Resources, jobs: list[Job]) -> list[str]:
     """The files in base64. Raises `ArtifactGone`."""
-    return [b64encode(Path(open_artifact(job, parts.artifacts).path).read_bytes()).decode() for job in jobs]
+    return [b64encode(Path(open_artifact(job, resources.artifacts).path).read_bytes()).decode() for job in jobs]

@@ -1,14 +1,16 @@
 """The models that this service serves."""
 
-from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from service.parts import Parts, Service
+from service.dependencies import Resources, ResourcesDep
 from workers.jobs.errors import QueueUnavailable
+from workers.jobs.job import Media
+from workers.jobs.presence import WorkerInfo
 from workers.models.entry import Defaults, Limits, ModelEntry
 from workers.models.evaluation import Estimate, EvaluationError
 
@@ -52,7 +54,7 @@ class Model(BaseModel):
     created: int
     owned_by: str
     family: str
-    media: Literal["video", "image"]
+    media: Media
     defaults: Defaults
     limits: Limits
     size_multiple: int = Field(description="Width and height are multiples of this.")
@@ -69,30 +71,30 @@ class ModelList(BaseModel):
 
 
 @router.get("/v1/models")
-def list_models(parts: Service) -> ModelList:
+def list_models(resources: ResourcesDep) -> ModelList:
     """All models, in the order of the catalogue; the first is the default."""
-    workers = _serving(parts)
-    return ModelList(data=[_show(parts, entry, workers) for entry in parts.catalogue.entries.values()])
+    workers = _live_workers(resources)
+    return ModelList(data=[_show(resources, entry, workers) for entry in resources.catalogue.entries.values()])
 
 
 @router.get("/v1/models/{model_id}")
-def retrieve(parts: Service, model_id: str) -> Model:
+def retrieve(resources: ResourcesDep, model_id: str) -> Model:
     """One model: what it takes and what it gets when a request does not say."""
-    return _show(parts, parts.catalogue.entry(model_id), _serving(parts))
+    return _show(resources, resources.catalogue.entry(model_id), _live_workers(resources))
 
 
-def _serving(parts: Parts) -> Counter[str] | None:
+def _live_workers(resources: Resources) -> Sequence[WorkerInfo] | None:
     try:
-        return parts.serving()
+        return resources.presence.workers()
     except QueueUnavailable:
         return None
 
 
-def _show(parts: Parts, entry: ModelEntry, workers: Counter[str] | None) -> Model:
-    family = parts.catalogue.family(entry.name)
+def _show(resources: Resources, entry: ModelEntry, workers: Sequence[WorkerInfo] | None) -> Model:
+    family = resources.catalogue.family(entry.name)
     return Model(
         id=entry.name,
-        created=parts.served_since,
+        created=resources.served_since,
         owned_by="scalingcache-serve",
         family=entry.family,
         media=family.media,
@@ -102,25 +104,25 @@ def _show(parts: Parts, entry: ModelEntry, workers: Counter[str] | None) -> Mode
         frame_multiple=family.frame_multiple,
         input_reference=family.input_reference,
         sf=SfRange(minimum=2, maximum=entry.limits.max_steps, default=entry.defaults.sf),
-        expected=_expected(parts, entry.name),
-        live_workers=None if workers is None else workers[entry.name],
+        expected=_expected(resources, entry.name),
+        live_workers=None if workers is None else sum(worker.takes(entry.name) for worker in workers),
     )
 
 
-def _expected(parts: Parts, name: str) -> Evaluated | None:
+def _expected(resources: Resources, name: str) -> Evaluated | None:
     try:
-        found = parts.catalogue.evaluation(name)
+        evaluation = resources.catalogue.evaluation(name)
     except EvaluationError as error:  # One model's broken file must not hide the other models.
         structlog.get_logger("service").warning("evaluation unreadable", model=name, error=str(error))
         return None
-    if found is None:
+    if evaluation is None:
         return None
     return Evaluated(
-        steps=found.steps,
-        size=found.size,
-        frames=found.frames,
-        input_reference=found.input_reference,
-        prompts=len({(pair.prompt, pair.seed) for pair in found.pairs}),
-        date=found.provenance.get("date", ""),
-        sf=[Expected(**row.model_dump(include=set(Expected.model_fields))) for row in found.rows],
+        steps=evaluation.steps,
+        size=evaluation.size,
+        frames=evaluation.frames,
+        input_reference=evaluation.input_reference,
+        prompts=len({(pair.prompt, pair.seed) for pair in evaluation.pairs}),
+        date=evaluation.provenance.get("date", ""),
+        sf=[Expected(**row.model_dump(include=set(Expected.model_fields))) for row in evaluation.rows],
     )

@@ -8,26 +8,27 @@ from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.content import ArtifactResponse, open_artifact
+from service.dependencies import Resources, ResourcesDep, TenantDep
 from service.errors import NotSupported
-from service.parts import Parts, Service, Tenant
-from service.schemas import CreateVideo, models_of, parse_create
-from service.submission import Attempt, stop, submit
+from service.resolution import models_of
+from service.schemas import CreateVideo, parse
+from service.submission import Arrival, cancel_job, submit
 from service.video import Video, VideoDeleted, VideoList, poll_after_ms, video_of
 from workers.jobs.errors import JobNotFound
-from workers.jobs.job import Job, JobState
+from workers.jobs.job import Job, JobKey, JobState
 
 router = APIRouter(tags=["videos"])
 
 
 async def _create_body(request: Request) -> CreateVideo:
-    return parse_create(await read_fields(request))
+    return parse(CreateVideo, await read_fields(request))
 
 
 def _form_schema() -> dict[str, Any]:
     schema = CreateVideo.model_json_schema()
     schema["description"] = "As in JSON, with metadata as metadata[key] fields and input_reference as a file."
-    told = schema["properties"]["input_reference"]["description"]
-    schema["properties"]["input_reference"] = {"type": "string", "format": "binary", "description": told}
+    description = schema["properties"]["input_reference"]["description"]
+    schema["properties"]["input_reference"] = {"type": "string", "format": "binary", "description": description}
     return schema
 
 
@@ -42,21 +43,21 @@ _CREATE_DOCS = {
 }
 
 
-def _show(parts: Parts, job: Job) -> Video:
-    position = parts.queue.position(job) if job.state is JobState.QUEUED else None
-    return video_of(job, queue_position=position, now=parts.clock())
+def _show(resources: Resources, job: Job) -> Video:
+    position = resources.jobs.position(job) if job.state is JobState.QUEUED else None
+    return video_of(job, queue_position=position, now=resources.clock())
 
 
-def _find(parts: Parts, tenant: str, video_id: str) -> Job:
+def _find(resources: Resources, tenant: str, video_id: str) -> Job:
     if not video_id.startswith("video_"):
         raise JobNotFound(f"there is no video {video_id[:120]!r}")
-    return parts.queue.get(video_id, tenant)
+    return resources.jobs.get(JobKey(tenant, video_id))
 
 
 @router.post("/v1/videos", openapi_extra=_CREATE_DOCS)
 async def create(
-    parts: Service,
-    tenant: Tenant,
+    resources: ResourcesDep,
+    tenant: TenantDep,
     response: Response,
     body: Annotated[CreateVideo, Depends(_create_body)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
@@ -64,26 +65,26 @@ async def create(
 ) -> Video:
     """Put a video on the queue. With an `Idempotency-Key`, repeating the same body gives the same video for a day."""
     retry = x_stainless_retry_count.isdecimal() and x_stainless_retry_count.strip("0") != ""
-    job = await submit(parts, Attempt(tenant, body, idempotency_key, retry))
-    video = await run_in_threadpool(_show, parts, job)
+    job = await submit(resources, Arrival(tenant, body, idempotency_key, retry))
+    video = await run_in_threadpool(_show, resources, job)
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video
 
 
 @router.get("/v1/videos")
 def list_videos(
-    parts: Service,
-    tenant: Tenant,
+    resources: ResourcesDep,
+    tenant: TenantDep,
     after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Annotated[Literal["asc", "desc"], Query(description="By time of creation.")] = "desc",
 ) -> VideoList:
     """The videos, newest first unless asked otherwise, in pages."""
-    models = [entry.name for entry in models_of("video", parts.catalogue)]
-    jobs, more = parts.queue.list(tenant, models, after=after, limit=limit, ascending=order == "asc")
+    models = [entry.name for entry in models_of("video", resources.catalogue)]
+    jobs, more = resources.jobs.list(tenant, models, after=after, limit=limit, ascending=order == "asc")
     ids = [job.id for job in jobs]
     return VideoList(
-        data=[_show(parts, job) for job in jobs],
+        data=[_show(resources, job) for job in jobs],
         first_id=ids[0] if ids else None,
         last_id=ids[-1] if ids else None,
         has_more=more,
@@ -101,28 +102,28 @@ async def not_supported(request: Request) -> None:
 
 
 @router.get("/v1/videos/{video_id}")
-def retrieve(parts: Service, tenant: Tenant, response: Response, video_id: str) -> Video:
+def retrieve(resources: ResourcesDep, tenant: TenantDep, response: Response, video_id: str) -> Video:
     """One video as it stands, also when it failed."""
-    video = _show(parts, _find(parts, tenant, video_id))
+    video = _show(resources, _find(resources, tenant, video_id))
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video
 
 
 @router.delete("/v1/videos/{video_id}")
-def delete(parts: Service, tenant: Tenant, video_id: str) -> VideoDeleted:
+def delete(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> VideoDeleted:
     """Forget a video, its prompt and its files; one that waits or runs is cancelled first."""
-    job = _find(parts, tenant, video_id)
-    parts.queue.delete(job.id, tenant)
+    job = _find(resources, tenant, video_id)
+    resources.jobs.delete(job.key)
     if job.artifact is not None:  # Else an attempt may still be writing; the workers' sweep comes after it.
-        parts.artifacts.delete(tenant, job.id)
+        resources.artifacts.delete(job.key)
     structlog.get_logger("service").info("job deleted", job=job.id, state=job.state.value)
     return VideoDeleted(id=job.id)
 
 
 @router.post("/v1/videos/{video_id}/cancel")
-def cancel(parts: Service, tenant: Tenant, video_id: str) -> Video:
+def cancel(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> Video:
     """Stop a video: at once while it waits, at its next step while it runs. One that has ended stays as it is."""
-    return _show(parts, stop(parts, _find(parts, tenant, video_id)))
+    return _show(resources, cancel_job(resources, _find(resources, tenant, video_id)))
 
 
 @router.get(
@@ -131,12 +132,12 @@ def cancel(parts: Service, tenant: Tenant, video_id: str) -> Video:
     responses={200: {"content": {"video/mp4": {}}}, 206: {"content": {"video/mp4": {}}}},
 )
 def content(
-    parts: Service,
-    tenant: Tenant,
+    resources: ResourcesDep,
+    tenant: TenantDep,
     video_id: str,
     variant: Annotated[Literal["video", "thumbnail", "spritesheet"], Query()] = "video",
 ) -> ArtifactResponse:
     """The file of a completed video; `Range` gives a part of it."""
     if variant != "video":
         raise NotSupported("variant", f"variant {variant!r} is not supported yet; allowed: video")
-    return open_artifact(_find(parts, tenant, video_id), parts.artifacts)
+    return open_artifact(_find(resources, tenant, video_id), resources.artifacts)

@@ -16,11 +16,11 @@ import yaml
 from service.settings import Settings
 from tests.deploy.containers import as_written, replaced, seconds
 from tests.deploy.tools import ROOT, program
+from tests.queues import Queue
 from tests.service.serving import served
 from tests.waiting import wait_until
 from tests.workers.process.worker_process import WorkerProcess
-from workers.jobs.job import Priority, new_job_id
-from workers.jobs.queue import JobQueue
+from workers.jobs.job import JobKey, Priority, new_job_id
 from workers.models.catalogue import Catalogue
 
 CALIBRATED, PLAIN = "micro-calibrated", "micro-plain"
@@ -155,10 +155,10 @@ def _run_jobs(client: httpx.Client, redis_url: str, catalogue: Path) -> None:
 
 def _fails(redis_url: str, catalogue: Path) -> str:
     """A job that the worker refuses, as after the limits were lowered."""
-    queue = JobQueue(redis_url)
+    queue = Queue.open(redis_url)
     request = Catalogue.read(catalogue).request(CALIBRATED, "red circle").model_copy(update={"steps": 1000})
-    job = queue.submit(
-        job_id=new_job_id(CALIBRATED), tenant="default", priority=Priority.NORMAL, request=request, metadata={}
+    job = queue.jobs.submit(
+        JobKey("default", new_job_id(CALIBRATED)), priority=Priority.NORMAL, request=request, metadata={}
     )
     queue.close()
     return job.id

@@ -8,9 +8,9 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.queue import JobQueue
 
 CATALOGUE = """
 [models.wan-test]
@@ -59,13 +59,13 @@ def client(settings: Settings) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def queue(settings: Settings) -> Iterator[JobQueue]:
+def queue(settings: Settings) -> Iterator[Queue]:
     """The same queue as a worker sees it."""
-    queue = JobQueue(settings.redis_url)
+    queue = Queue.open(settings.redis_url)
     yield queue
     queue.close()
 
 
 @pytest.fixture
-def worker(settings: Settings, queue: JobQueue) -> FakeWorker:
+def worker(settings: Settings, queue: Queue) -> FakeWorker:
     return FakeWorker(queue, ArtifactStore(settings.artifacts))

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.queues import Queue
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import JobError, RunReport
+from workers.jobs.leases import Attempt, Settled
 from workers.jobs.presence import WorkerState
-from workers.jobs.queue import Attempt, JobQueue, Settled
 
 MODEL = "wan-test"
 VIDEO = bytes(range(256)) * 16
@@ -23,7 +24,7 @@ REPORT = RunReport(
     full_step_seconds=0.2,
     predicted_step_seconds=0.004,
     cache_bytes=1024,
-    timings={"load": 0.0, "encode_prompt": 0.1, "denoise": 4.0, "decode": 0.3, "encode_video": 0.2, "store": 0.01},
+    timings={"encode_prompt": 0.1, "denoise": 4.0, "decode": 0.3, "encode_video": 0.2, "store": 0.01},
     epsilon=[],
     delta=[],
 )
@@ -35,7 +36,7 @@ def _write(path: Path) -> None:
 
 @dataclass
 class FakeWorker:
-    queue: JobQueue
+    queue: Queue
     store: ArtifactStore
     name: str = "worker-1"
     model: str = MODEL
@@ -43,27 +44,26 @@ class FakeWorker:
     media_type: str = "video/mp4"
 
     def announce(self, state: WorkerState = "idle") -> None:
-        self.queue.announce(self.name, [self.model], state)
+        self.queue.presence.announce(self.name, [self.model], state)
 
     def fail_to_load(self, code: str, message: str) -> None:
         problem = JobError(code=code, message=message)
-        self.queue.announce(self.name, [], "failed", {self.model: "bfloat16 on cuda"}, problem)
+        self.queue.presence.announce(self.name, [], "failed", {self.model: "bfloat16 on cuda"}, problem)
 
     def claim(self) -> Attempt:
-        attempt = self.queue.claim([self.model], self.name)
+        attempt = self.queue.leases.claim([self.model], self.name)
         assert attempt is not None, "there is no job to claim"
         return attempt
 
     def complete(self, attempt: Attempt) -> Settled:
-        job = attempt.job
-        artifact = self.store.publish(job.tenant, job.id, attempt.token, self.filename, _write, self.media_type)
-        return self.queue.complete(attempt, artifact, REPORT)
+        artifact = self.store.publish(attempt.key, self.filename, _write, self.media_type)
+        return self.queue.leases.complete(attempt, artifact, REPORT)
 
     def fail(self, attempt: Attempt, code: str, message: str, max_attempts: int = 1) -> Settled:
-        return self.queue.fail(attempt, JobError(code=code, message=message), max_attempts)
+        return self.queue.leases.fail(attempt, JobError(code=code, message=message), max_attempts)
 
     def run_one(self) -> Settled:
         """Claim the next job, go through its steps and complete it."""
         attempt = self.claim()
-        self.queue.beat(attempt, "denoise", attempt.job.request.steps)
+        self.queue.leases.beat(attempt, "denoise", attempt.job.request.steps)
         return self.complete(attempt)

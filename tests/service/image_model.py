@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.conftest import CATALOGUE
 from tests.service.fake_worker import FakeWorker
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.queue import JobQueue
 
 IMAGE_MODEL = "flux-test"
 MODELS = (
@@ -39,7 +39,7 @@ max_steps = 100
 )
 
 
-def image_worker(settings: Settings, queue: JobQueue) -> FakeWorker:
+def image_worker(settings: Settings, queue: Queue) -> FakeWorker:
     store = ArtifactStore(settings.artifacts)
     return FakeWorker(queue, store, model=IMAGE_MODEL, filename="image.png", media_type="image/png")
 
@@ -47,18 +47,18 @@ def image_worker(settings: Settings, queue: JobQueue) -> FakeWorker:
 @contextmanager
 def live_image_worker(settings: Settings) -> Iterator[None]:
     """Completes one image after the other in a thread, but for the prompt `impossible`."""
-    queue, stop = JobQueue(settings.redis_url), threading.Event()
+    queue, stop = Queue.open(settings.redis_url), threading.Event()
     worker = image_worker(settings, queue)
 
     def work() -> None:
         while not stop.is_set():
-            if attempt := queue.claim([IMAGE_MODEL], worker.name):
+            if attempt := queue.leases.claim([IMAGE_MODEL], worker.name):
                 if attempt.job.request.prompt == "impossible":
                     worker.fail(attempt, "generation_failed", "the model refused")
                 else:
                     worker.complete(attempt)
             else:
-                queue.wait([IMAGE_MODEL], 0.2)
+                queue.leases.wait([IMAGE_MODEL], 0.2)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.schemas import CreateVideo
-from workers.jobs.queue import JobQueue
+from tests.queues import Queue
 
 GOOD = {"prompt": "a red ball"}
 
@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
 
 @pytest.mark.parametrize(("changes", "param", "words"), REFUSED.values(), ids=list(REFUSED))
 def test_a_bad_value_is_refused_naming_field_and_value_and_what_is_allowed(
-    client: TestClient, queue: JobQueue, changes: dict[str, Any], param: str, words: list[str]
+    client: TestClient, queue: Queue, changes: dict[str, Any], param: str, words: list[str]
 ) -> None:
     body = {key: value for key, value in (GOOD | changes).items() if value is not ...}
     response = client.post("/v1/videos", json=body)
@@ -81,7 +81,7 @@ def test_a_bad_value_is_refused_naming_field_and_value_and_what_is_allowed(
     assert error["type"] == "invalid_request_error"
     for word in [*words, param]:
         assert word in error["message"]
-    assert queue.depth("wan-test").queued == 0
+    assert queue.inspection.depth("wan-test").queued == 0
 
 
 def test_an_unknown_model_is_not_found_and_the_served_ones_are_named(client: TestClient) -> None:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from service.app import create_app
 from service.limits import JSON_BYTES, MULTIPART_BYTES
 from service.settings import Settings
-from workers.jobs.queue import JobQueue
+from tests.queues import Queue
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "multipart/form-data; boundary=b"}
@@ -82,12 +82,12 @@ def test_a_body_without_end_is_cut_off_at_the_cap(
     assert next(taken) <= limit / len(CHUNK) + 2
 
 
-def test_a_client_that_leaves_in_mid_body_makes_no_job_and_no_error(settings: Settings, queue: JobQueue) -> None:
+def test_a_client_that_leaves_in_mid_body_makes_no_job_and_no_error(settings: Settings, queue: Queue) -> None:
     with capture_logs() as lines:
         left = iter([part(b'{"prompt": "a"'), {"type": "http.disconnect"}])
         assert stream(create_app(settings), left, JSON) == []
     assert [(line["event"], line["log_level"], line["status"]) for line in lines] == [("request", "info", 499)]
-    assert queue.depth("wan-test").queued == 0
+    assert queue.inspection.depth("wan-test").queued == 0
 
 
 def test_a_large_form_below_the_cap_is_read(client: TestClient) -> None:
@@ -117,12 +117,12 @@ def test_a_large_form_below_the_cap_is_read(client: TestClient) -> None:
     ],
 )
 def test_a_malformed_body_is_a_bad_request(
-    client: TestClient, queue: JobQueue, content: bytes, headers: dict[str, str]
+    client: TestClient, queue: Queue, content: bytes, headers: dict[str, str]
 ) -> None:
     response = client.post("/v1/videos", content=content, headers=headers)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["type"]) == (400, "malformed_body", "invalid_request_error")
-    assert queue.depth("wan-test").queued == 0
+    assert queue.inspection.depth("wan-test").queued == 0
 
 
 @pytest.mark.parametrize(

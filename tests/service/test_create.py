@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from workers.jobs.job import Priority
-from workers.jobs.queue import JobQueue
+from tests.queues import Queue
+from workers.jobs.job import JobKey, Priority
 
 FULL = {
     "prompt": "a red ball rises",
@@ -32,13 +32,13 @@ def create(client: TestClient, **fields: Any) -> dict[str, Any]:
     return video
 
 
-def test_a_new_video_is_queued_with_all_that_was_asked(client: TestClient, queue: JobQueue) -> None:
+def test_a_new_video_is_queued_with_all_that_was_asked(client: TestClient, queue: Queue) -> None:
     video = create(client, **FULL)
     for name, value in FULL.items():
         assert video[name] == value
     assert (video["object"], video["status"], video["state"], video["progress"]) == ("video", "queued", "queued", 0)
     assert (video["seconds"], video["queue_position"], video["attempts"]) == ("2.125", 0, 0)
-    job = queue.get(video["id"], "default")
+    job = queue.jobs.get(JobKey("default", video["id"]))
     assert (job.priority, job.metadata) == (Priority.HIGH, FULL["metadata"])
     assert (job.request.width, job.request.height, job.request.seed) == (128, 96, FULL["seed"])
 
@@ -47,7 +47,7 @@ def test_every_key_of_the_shape_is_present_in_a_new_video(client: TestClient) ->
     video = create(client)
     for key in ("completed_at", "expires_at", "remixed_from_video_id", "error", "speedup", "eta_seconds", "worker"):
         assert video[key] is None
-    assert set(video["timings"]) == {"queued", "load", "encode", "denoise", "decode", "encode_video", "upload"}
+    assert set(video["timings"]) == {"queued", "encode", "denoise", "decode", "encode_video", "upload"}
     assert isinstance(video["created_at"], int)
 
 
@@ -67,10 +67,10 @@ def test_a_form_gives_the_same_video_as_json(client: TestClient) -> None:
         assert response.json()[name] == value
 
 
-def test_the_seed_is_drawn_when_absent_and_told(client: TestClient, queue: JobQueue) -> None:
+def test_the_seed_is_drawn_when_absent_and_told(client: TestClient, queue: Queue) -> None:
     first, second = create(client), create(client)
     assert first["seed"] != second["seed"]
-    assert queue.get(first["id"], "default").request.seed == first["seed"] < 2**32
+    assert queue.jobs.get(JobKey("default", first["id"])).request.seed == first["seed"] < 2**32
 
 
 @pytest.mark.parametrize(

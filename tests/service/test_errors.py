@@ -10,20 +10,20 @@ from fastapi.testclient import TestClient
 
 from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
+from service.dependencies import Resources
 from service.errors import ANSWERS, answer_of, response_of
-from service.parts import Parts
 from service.settings import Settings
 from workers.jobs import errors as job_errors
 from workers.jobs.errors import ScalingCacheError
-from workers.jobs.job import Job
-from workers.jobs.queue import JobQueue
+from workers.jobs.job import Job, JobKey
+from workers.jobs.queue import Jobs
 
 RETRIED_BY_SDKS = {408, 409, 429}
 
 
-class BrokenQueue(JobQueue):
-    def get(self, job_id: str, tenant: str) -> Job:
-        raise RuntimeError(f"secret of {tenant}")
+class BrokenJobs(Jobs):
+    def get(self, job: JobKey) -> Job:
+        raise RuntimeError(f"secret of {job.tenant}")
 
 
 def all_errors(cls: type[ScalingCacheError] = ScalingCacheError) -> Iterator[type[ScalingCacheError]]:
@@ -63,8 +63,9 @@ def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
 
 
 def test_a_bug_is_a_500_that_tells_nothing_of_the_inside(settings: Settings) -> None:
-    parts = replace(Parts.open(settings), queue=BrokenQueue(settings.redis_url))
-    with TestClient(create_app(settings, parts)) as client:
+    resources = Resources.open(settings)
+    resources = replace(resources, jobs=BrokenJobs(resources.connection))
+    with TestClient(create_app(settings, resources)) as client:
         response = client.get("/v1/videos/video_1")
     assert response.status_code == 500
     assert response.json()["error"] == {

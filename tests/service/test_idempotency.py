@@ -8,10 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
-from service.parts import Parts
+from service.dependencies import Resources
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
-from workers.jobs.queue import JobQueue
 
 BODY = {"prompt": "a red ball", "sf": 4}
 
@@ -53,11 +53,11 @@ def test_another_key_or_none_makes_another_video(client: TestClient) -> None:
     assert len(ids) == 4
 
 
-def test_fifty_at_once_with_one_key_make_one_video(client: TestClient, queue: JobQueue) -> None:
+def test_fifty_at_once_with_one_key_make_one_video(client: TestClient, queue: Queue) -> None:
     with ThreadPoolExecutor(50) as pool:
         ids = set(pool.map(lambda _: create(client, idempotency_key="k"), range(50)))
     assert len(ids) == 1
-    assert queue.depth("wan-test").queued == 1
+    assert queue.inspection.depth("wan-test").queued == 1
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
@@ -72,12 +72,12 @@ def test_a_refused_body_does_not_use_up_its_key(client: TestClient) -> None:
     assert post(client, idempotency_key="k").status_code == 200
 
 
-def test_a_retry_of_the_sdk_gets_the_job_of_its_first_try(client: TestClient, queue: JobQueue) -> None:
+def test_a_retry_of_the_sdk_gets_the_job_of_its_first_try(client: TestClient, queue: Queue) -> None:
     first = create(client, x_stainless_retry_count="0")
     create(client, BODY | {"sf": 5}, x_stainless_retry_count="0")
     assert create(client, x_stainless_retry_count="1") == first
     assert create(client, x_stainless_retry_count="2") == first
-    assert queue.depth("wan-test").queued == 2
+    assert queue.inspection.depth("wan-test").queued == 2
 
 
 def test_a_first_try_always_makes_a_new_job_and_its_retry_finds_that_one(client: TestClient) -> None:
@@ -106,10 +106,10 @@ def test_a_retry_finds_its_job_behind_many_others(client: TestClient) -> None:
 
 
 def test_a_minute_later_an_equal_body_is_no_retry(settings: Settings) -> None:
-    parts = Parts.open(settings)
-    with TestClient(create_app(settings, parts)) as client:
+    resources = Resources.open(settings)
+    with TestClient(create_app(settings, resources)) as client:
         first = create(client, x_stainless_retry_count="0")
-    later = replace(Parts.open(settings), clock=lambda: parts.clock() + 61)
+    later = replace(Resources.open(settings), clock=lambda: resources.clock() + 61)
     with TestClient(create_app(settings, later)) as client:
         assert create(client, x_stainless_retry_count="1") != first
 

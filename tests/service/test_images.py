@@ -12,12 +12,12 @@ from fastapi.testclient import TestClient
 from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.conftest import settings_in
 from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
 from tests.waiting import wait_until
 from workers.jobs.job import JobState, Priority
-from workers.jobs.queue import JobQueue
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def settings(tmp_path: Path, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def worker(settings: Settings, queue: JobQueue) -> FakeWorker:
+def worker(settings: Settings, queue: Queue) -> FakeWorker:
     return image_worker(settings, queue)
 
 
@@ -75,7 +75,7 @@ def test_the_jobs_are_as_asked_for(client: TestClient, worker: FakeWorker) -> No
     asked = {"steps": 40, "sf": 8, "guidance": 2.5, "true_cfg_scale": 3, "negative_prompt": "blurry"}
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(post, client, priority="high", **asked)
-        attempt = wait_until(lambda: worker.queue.claim([IMAGE_MODEL], worker.name))
+        attempt = wait_until(lambda: worker.queue.leases.claim([IMAGE_MODEL], worker.name))
         worker.complete(attempt)
         assert answer.result(timeout=30).status_code == 200
     request = attempt.job.request
@@ -84,10 +84,10 @@ def test_the_jobs_are_as_asked_for(client: TestClient, worker: FakeWorker) -> No
     assert (request.width, request.height, request.frames, request.flow_shift) == (64, 64, 1, None)
 
 
-def waiting(client: TestClient, pool: ThreadPoolExecutor, queue: JobQueue, **fields: Any) -> "Future[Any]":
+def waiting(client: TestClient, pool: ThreadPoolExecutor, queue: Queue, **fields: Any) -> "Future[Any]":
     """A request whose jobs are in the queue."""
     answer = pool.submit(post, client, **fields)
-    wait_until(lambda: queue.depth(IMAGE_MODEL).queued == fields["n"])
+    wait_until(lambda: queue.inspection.depth(IMAGE_MODEL).queued == fields["n"])
     return answer
 
 
@@ -98,22 +98,22 @@ def test_when_one_image_fails_the_call_fails_with_its_error_and_the_others_are_c
         answer = waiting(client, pool, worker.queue, n=3)
         worker.run_one()
         running = worker.claim()
-        worker.queue.beat(running)
+        worker.queue.leases.beat(running)
         worker.fail(running, "out_of_memory", "too little memory")
         response = answer.result(timeout=30)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["type"]) == (500, "out_of_memory", "server_error")
     assert "too little memory" in error["message"]
     assert response.headers["x-should-retry"] == "false"
-    assert worker.queue.depth(IMAGE_MODEL).queued == 0
+    assert worker.queue.inspection.depth(IMAGE_MODEL).queued == 0
 
 
 def test_who_waits_for_images_does_not_notice_that_redis_was_away(
     settings: Settings, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.waiting.POLL_SECONDS", 0.01)  # so that it asks while Redis is away
+    monkeypatch.setattr("service.image_jobs.RETRY_SECONDS", 0.01)  # so that it asks while Redis is away
     own = settings.model_copy(update={"redis_url": own_redis.url})
-    queue = JobQueue(own.redis_url)
+    queue = Queue.open(own.redis_url)
     with TestClient(create_app(own)) as client, ThreadPoolExecutor(1) as pool:
         answer = waiting(client, pool, queue, n=1)
         own_redis.kill()
@@ -129,8 +129,8 @@ def test_an_image_that_was_cancelled_says_so(client: TestClient, worker: FakeWor
     with ThreadPoolExecutor(1) as pool:
         answer = waiting(client, pool, worker.queue, n=1)
         attempt = worker.claim()
-        worker.queue.cancel(attempt.job.id, attempt.job.tenant)
-        worker.queue.cancelled(attempt)
+        worker.queue.jobs.cancel(attempt.job.key)
+        worker.queue.leases.cancel(attempt)
         assert answer.result(timeout=30).json()["error"]["code"] == "cancelled"
 
 
@@ -150,14 +150,14 @@ def test_an_image_that_was_cancelled_says_so(client: TestClient, worker: FakeWor
     ],
 )
 def test_a_bad_value_is_refused_before_anything_is_queued(
-    client: TestClient, queue: JobQueue, changes: dict[str, Any], param: str, words: list[str]
+    client: TestClient, queue: Queue, changes: dict[str, Any], param: str, words: list[str]
 ) -> None:
     response = post(client, **changes)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", param)
     for word in words:
         assert word in error["message"]
-    assert queue.depth(IMAGE_MODEL).queued == 0
+    assert queue.inspection.depth(IMAGE_MODEL).queued == 0
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_the_content_of_an_image_that_is_not_made_yet_is_refused(client: TestCli
         assert (response.status_code, response.json()["error"]["code"]) == (422, "not_ready")
         worker.complete(attempt)
         answer.result(timeout=30)
-    assert worker.queue.get(attempt.job.id, attempt.job.tenant).state is JobState.COMPLETED
+    assert worker.queue.jobs.get(attempt.job.key).state is JobState.COMPLETED
 
 
 @pytest.mark.parametrize("path", ["/v1/images/edits", "/v1/images/variations"])

@@ -11,11 +11,11 @@ from openai import OpenAI
 
 from demo.embedded_redis import EmbeddedRedis
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.conftest import settings_in
 from tests.service.fake_worker import MODEL, VIDEO, FakeWorker
 from tests.service.serving import served
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.queue import JobQueue
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")
 
@@ -41,18 +41,18 @@ def openai_client(address: str, redis_url: str) -> Iterator[OpenAI]:
 @pytest.fixture
 def live_worker(settings: Settings) -> Iterator[None]:
     """Completes one job after the other in a thread, each in sight of whoever polls."""
-    queue = JobQueue(settings.redis_url)
+    queue = Queue.open(settings.redis_url)
     worker, stop = FakeWorker(queue, ArtifactStore(settings.artifacts)), threading.Event()
 
     def work() -> None:
         while not stop.is_set():
-            if attempt := queue.claim([MODEL], worker.name):
+            if attempt := queue.leases.claim([MODEL], worker.name):
                 if attempt.job.request.prompt == "impossible":
                     worker.fail(attempt, "generation_failed", "the model refused")
                 else:
                     worker.complete(attempt)
             else:
-                queue.wait([MODEL], 0.2)
+                queue.leases.wait([MODEL], 0.2)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -13,13 +13,13 @@ from openai import OpenAI
 
 from demo.embedded_redis import EmbeddedRedis
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.conftest import settings_in
 from tests.service.fake_worker import VIDEO, FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
 from tests.service.serving import served
 from tests.waiting import wait_until
 from workers.jobs.job import JobState
-from workers.jobs.queue import JobQueue
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def openai_client(address: str, redis_url: str) -> Iterator[OpenAI]:
 
 
 @pytest.fixture
-def worker(settings: Settings, redis_url: str, queue: JobQueue) -> FakeWorker:
+def worker(settings: Settings, redis_url: str, queue: Queue) -> FakeWorker:
     return image_worker(settings, queue)
 
 
@@ -68,7 +68,7 @@ def test_a_failed_image_is_raised_once_and_not_tried_again(
     with live_image_worker(settings), pytest.raises(openai.InternalServerError, match="the model refused") as caught:
         openai_client.images.generate(prompt="impossible")
     assert caught.value.code == "generation_failed"
-    jobs, _ = worker.queue.list("default", [IMAGE_MODEL], after=None, limit=10, ascending=True)
+    jobs, _ = worker.queue.jobs.list("default", [IMAGE_MODEL], after=None, limit=10, ascending=True)
     assert len(jobs) == 1
 
 
@@ -78,15 +78,15 @@ def test_a_client_that_leaves_cancels_its_images(address: str, worker: FakeWorke
     head = f"POST /v1/images/generations HTTP/1.1\r\nHost: {server.netloc}\r\nContent-Type: application/json\r\n"
     with socket.create_connection((server.hostname, server.port)) as client:
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        wait_until(lambda: worker.queue.depth(IMAGE_MODEL).queued == 3)
+        wait_until(lambda: worker.queue.inspection.depth(IMAGE_MODEL).queued == 3)
         worker.run_one()
         running = worker.claim()
-        assert worker.queue.beat(running) == "ok"
-    wait_until(lambda: worker.queue.beat(running) == "stop")
-    worker.queue.cancelled(running)
+        assert worker.queue.leases.beat(running) == "ok"
+    wait_until(lambda: worker.queue.leases.beat(running) == "stop")
+    worker.queue.leases.cancel(running)
 
     def states() -> list[JobState]:
-        jobs, _ = worker.queue.list("default", [IMAGE_MODEL], after=None, limit=10, ascending=True)
+        jobs, _ = worker.queue.jobs.list("default", [IMAGE_MODEL], after=None, limit=10, ascending=True)
         return [job.state for job in jobs]
 
     wait_until(lambda: sorted(states()) == [JobState.CANCELLED, JobState.CANCELLED, JobState.COMPLETED])

@@ -12,11 +12,11 @@ from fastapi.testclient import TestClient
 
 from service.settings import Settings
 from tests.images import a_file, chunk, opened
+from tests.queues import Queue
 from tests.service.conftest import CATALOGUE, settings_in
 from tests.service.fake_worker import FakeWorker
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.job import JobState
-from workers.jobs.queue import JobQueue
+from workers.jobs.job import JobKey, JobState
 from workers.media.first_frame import MOST_PIXELS, fitted
 from workers.process.housekeeping import Housekeeping
 from workers.process.metrics import Metrics
@@ -43,16 +43,16 @@ def post(client: TestClient, content: bytes | None, headers: dict[str, str] | No
 
 
 def stored(settings: Settings, job_id: str) -> Path:
-    return ArtifactStore(settings.artifacts).reference("default", job_id)
+    return ArtifactStore(settings.artifacts).reference(JobKey("default", job_id))
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
 def test_a_worker_finds_the_image_in_the_size_of_the_video(
-    client: TestClient, settings: Settings, queue: JobQueue, format: str
+    client: TestClient, settings: Settings, queue: Queue, format: str
 ) -> None:
     response = post(client, a_file(format, (400, 90)), size="192x96")
     assert response.status_code == 200, response.text
-    attempt = queue.claim(["animator"], "w")
+    attempt = queue.leases.claim(["animator"], "w")
     assert attempt is not None and attempt.job.request.input_reference is not None
     image = opened(stored(settings, attempt.job.id))
     assert image.size == (192, 96)
@@ -85,13 +85,13 @@ def test_the_model_says_whether_it_takes_an_image(client: TestClient) -> None:
     ],
 )
 def test_an_image_too_many_or_none_is_refused_naming_the_model(
-    client: TestClient, queue: JobQueue, model: str, content: bytes | None, words: str
+    client: TestClient, queue: Queue, model: str, content: bytes | None, words: str
 ) -> None:
     response = post(client, content, model=model)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "input_reference")
     assert words in error["message"]
-    assert queue.depth(model).queued == 0
+    assert queue.inspection.depth(model).queued == 0
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -121,13 +121,13 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("content", UNREADABLE.values(), ids=list(UNREADABLE))
 def test_what_is_no_whole_image_is_refused_without_the_decoders_words(
-    client: TestClient, queue: JobQueue, content: bytes
+    client: TestClient, queue: Queue, content: bytes
 ) -> None:
     response = post(client, content)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "input_reference")
     assert error["message"] == "input_reference cannot be read; allowed: a whole PNG, JPEG or WebP file"
-    assert queue.depth("animator").queued == 0
+    assert queue.inspection.depth("animator").queued == 0
 
 
 @pytest.mark.parametrize("size", [(5001, 5000), (20_000, 5_000), (2**31 - 1, 2**31 - 1), (MOST_PIXELS + 1, 1)])
@@ -184,18 +184,20 @@ def test_a_refused_image_does_not_use_up_its_key(client: TestClient) -> None:
 
 
 def test_a_retry_brings_the_image_of_a_job_whose_first_try_broke_off(
-    client: TestClient, settings: Settings, queue: JobQueue
+    client: TestClient, settings: Settings, queue: Queue
 ) -> None:
     job_id = post(client, a_file(), {"idempotency-key": "k"}).json()["id"]
-    ArtifactStore(settings.artifacts).delete("default", job_id)
+    ArtifactStore(settings.artifacts).delete(JobKey("default", job_id))
     assert post(client, a_file(), {"idempotency-key": "k"}).json()["id"] == job_id
     assert stored(settings, job_id).exists()
 
 
 @pytest.fixture
-def housekeeping(settings: Settings, queue: JobQueue) -> Iterator[Housekeeping]:
+def housekeeping(settings: Settings, queue: Queue) -> Iterator[Housekeeping]:
     models = ("animator",)
-    yield Housekeeping(queue, ArtifactStore(settings.artifacts), Metrics(models), Shutdown(), "w", models)
+    yield Housekeeping(
+        queue.leases, queue.presence, ArtifactStore(settings.artifacts), Metrics(models), Shutdown(), "w", models
+    )
 
 
 def test_the_image_goes_with_the_job(client: TestClient, settings: Settings, housekeeping: Housekeeping) -> None:
@@ -206,10 +208,10 @@ def test_the_image_goes_with_the_job(client: TestClient, settings: Settings, hou
 
 
 def test_the_image_of_a_completed_job_is_deleted_at_once(
-    client: TestClient, settings: Settings, queue: JobQueue, worker: FakeWorker
+    client: TestClient, settings: Settings, queue: Queue, worker: FakeWorker
 ) -> None:
     job_id = post(client, a_file()).json()["id"]
-    attempt = queue.claim(["animator"], "w")
+    attempt = queue.leases.claim(["animator"], "w")
     assert attempt is not None and worker.complete(attempt).state is JobState.COMPLETED
     assert stored(settings, job_id).exists()
     client.delete(f"/v1/videos/{job_id}")
@@ -217,12 +219,12 @@ def test_the_image_of_a_completed_job_is_deleted_at_once(
 
 
 def test_a_sweep_spares_the_images_of_jobs_and_takes_those_of_none(
-    client: TestClient, settings: Settings, queue: JobQueue
+    client: TestClient, settings: Settings, queue: Queue
 ) -> None:
     store = ArtifactStore(settings.artifacts)
     job_id = post(client, a_file()).json()["id"]
     orphan = job_id[:-4] + "0000"
-    store.keep_reference("default", orphan, b"never submitted")
-    assert store.sweep(queue.references, older_than_seconds=-1) == 1
+    store.keep_reference(JobKey("default", orphan), b"never submitted")
+    assert store.sweep(queue.leases.is_referenced, older_than_seconds=-1) == 1
     assert stored(settings, job_id).exists()
     assert not stored(settings, orphan).exists()

@@ -14,28 +14,28 @@ from rich.console import Console
 
 from service import status
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.fake_worker import MODEL, FakeWorker
 from tests.service.serving import environment
 from tests.workers.factories import a_request, submit
-from workers.jobs.queue import JobQueue
 
 SECRET = "a prompt that nobody else reads"
 
 
 @pytest.fixture
-def busy(queue: JobQueue, worker: FakeWorker) -> FakeWorker:
+def busy(queue: Queue, worker: FakeWorker) -> FakeWorker:
     """One job failed, one runs at step 12, one waits."""
     worker.announce("busy")
     submit(queue, a_request(SECRET, model=MODEL), tenant="acme")
     worker.fail(worker.claim(), "out_of_memory", "too large")
     submit(queue, a_request(SECRET, model=MODEL), tenant="acme")
-    queue.beat(worker.claim(), "denoise", 12)
+    queue.leases.beat(worker.claim(), "denoise", 12)
     submit(queue, a_request(SECRET, model=MODEL), tenant="beta")
     return worker
 
 
-def test_it_tells_workers_queues_progress_and_failures(queue: JobQueue, busy: FakeWorker) -> None:
-    now = status.read(queue, [MODEL])
+def test_it_tells_workers_queues_progress_and_failures(queue: Queue, busy: FakeWorker) -> None:
+    now = status.read(queue.connection, [MODEL])
     (worker,), (load,), (running,), (failed,) = now.workers, now.queues, now.running, now.failures
     assert (worker.name, worker.state, worker.models, worker.job) == (busy.name, "busy", [MODEL], running.id)
     assert (load.workers, load.queued, load.running) == (1, 1, 1)
@@ -44,22 +44,22 @@ def test_it_tells_workers_queues_progress_and_failures(queue: JobQueue, busy: Fa
     assert now.persisting is True
 
 
-def test_a_worker_that_cannot_load_its_model_says_why(queue: JobQueue, worker: FakeWorker) -> None:
+def test_a_worker_that_cannot_load_its_model_says_why(queue: Queue, worker: FakeWorker) -> None:
     worker.fail_to_load("model_load_failed", "no file in /models/wan")
-    now = status.read(queue, [MODEL])
+    now = status.read(queue.connection, [MODEL])
     assert (now.workers[0].models, now.workers[0].serves) == ([], {MODEL: "bfloat16 on cuda"})
     assert now.workers[0].problem == "model_load_failed: no file in /models/wan"
     assert "model_load_failed" in drawn(now)
 
 
-def test_an_empty_system_says_so(queue: JobQueue) -> None:
-    now = status.read(queue, [MODEL])
+def test_an_empty_system_says_so(queue: Queue) -> None:
+    now = status.read(queue.connection, [MODEL])
     assert (now.workers, now.running, now.failures) == ([], [], [])
     assert drawn(now).count("none") == 3
 
 
-def test_the_tables_fit_a_terminal_and_never_show_a_prompt(queue: JobQueue, busy: FakeWorker) -> None:
-    now = status.read(queue, [MODEL])
+def test_the_tables_fit_a_terminal_and_never_show_a_prompt(queue: Queue, busy: FakeWorker) -> None:
+    now = status.read(queue.connection, [MODEL])
     text = drawn(now)
     for part in ("Queues", "Workers", "Running", "Last failures", "12/50", "out_of_memory: too large", busy.name):
         assert part in text
@@ -69,11 +69,11 @@ def test_the_tables_fit_a_terminal_and_never_show_a_prompt(queue: JobQueue, busy
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_failures_beyond_the_last_five_are_left_out(queue: JobQueue, worker: FakeWorker) -> None:
+def test_failures_beyond_the_last_five_are_left_out(queue: Queue, worker: FakeWorker) -> None:
     for number in range(7):
         submit(queue, a_request(model=MODEL))
         worker.fail(worker.claim(), "generation_failed", f"failure {number}")
-    messages = [job.message for job in status.read(queue, [MODEL]).failures]
+    messages = [job.message for job in status.read(queue.connection, [MODEL]).failures]
     assert messages == [f"failure {number}" for number in (6, 5, 4, 3, 2)]
 
 
@@ -122,7 +122,7 @@ def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
 
 
-def drawn(now: status.Status) -> str:
+def drawn(now: status.SystemStatus) -> str:
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(status.render(now))
     return console.export_text()

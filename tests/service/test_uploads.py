@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service import submission
-from service.parts import DECODERS
+from service.dependencies import DECODERS
 from service.settings import Settings
 from tests.images import a_file
 from tests.service.conftest import settings_in
@@ -47,4 +47,4 @@ def test_uploads_that_wait_to_be_decoded_hold_up_no_other_call(
 
 
 def _waiting(client: TestClient) -> int:
-    return client.app.state.parts.decoders.statistics().tasks_waiting  # type: ignore[attr-defined, no-any-return]
+    return client.app.state.resources.decoders.statistics().tasks_waiting  # type: ignore[attr-defined, no-any-return]

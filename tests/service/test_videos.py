@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
-from workers.jobs.queue import JobQueue
 
 HEX = "0" * 32
 
@@ -37,12 +37,12 @@ def test_a_video_is_queued_until_a_worker_really_starts_it(client: TestClient, w
     assert video["timings"]["queued"] >= 0
 
 
-def test_progress_is_the_steps_done(client: TestClient, worker: FakeWorker, queue: JobQueue) -> None:
+def test_progress_is_the_steps_done(client: TestClient, worker: FakeWorker, queue: Queue) -> None:
     video_id = create(client, steps=50)
     attempt = worker.claim()
     seen = []
     for step in (1, 10, 25, 49, 50):
-        queue.beat(attempt, "denoise", step)
+        queue.leases.beat(attempt, "denoise", step)
         seen.append(retrieve(client, video_id)["progress"])
     worker.complete(attempt)
     assert [*seen, retrieve(client, video_id)["progress"]] == [2, 20, 50, 98, 99, 100]
@@ -77,19 +77,19 @@ def test_a_video_that_failed_on_all_attempts_is_failed_and_dead(client: TestClie
     assert video["error"]["code"] == "worker_crashed"
 
 
-def test_a_waiting_video_is_cancelled_at_once(client: TestClient, queue: JobQueue) -> None:
+def test_a_waiting_video_is_cancelled_at_once(client: TestClient, queue: Queue) -> None:
     video_id = create(client)
     response = client.post(f"/v1/videos/{video_id}/cancel")
     assert (response.status_code, response.json()["status"], response.json()["state"]) == (200, "failed", "cancelled")
     assert response.json()["error"]["code"] == "cancelled"
-    assert queue.claim(["wan-test"], "w") is None
+    assert queue.leases.claim(["wan-test"], "w") is None
 
 
 def test_a_running_video_is_cancelled_whatever_its_worker_says_later(client: TestClient, worker: FakeWorker) -> None:
     video_id = create(client)
     attempt = worker.claim()
     assert client.post(f"/v1/videos/{video_id}/cancel").json()["status"] == "in_progress"
-    assert worker.queue.beat(attempt) == "stop"
+    assert worker.queue.leases.beat(attempt) == "stop"
     worker.complete(attempt)
     video = retrieve(client, video_id)
     assert (video["status"], video["state"], video["error"]["code"]) == ("failed", "cancelled", "cancelled")
@@ -121,7 +121,7 @@ def test_deleting_a_running_video_stops_its_worker(client: TestClient, worker: F
     attempt = worker.claim()
     assert client.delete(f"/v1/videos/{video_id}").json()["deleted"] is True
     assert client.get(f"/v1/videos/{video_id}").status_code == 404
-    assert worker.queue.beat(attempt) == "stop"
+    assert worker.queue.leases.beat(attempt) == "stop"
 
 
 def test_the_list_has_newest_first_and_pages_through_all(client: TestClient) -> None:

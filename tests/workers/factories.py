@@ -1,7 +1,7 @@
 """Jobs, reports and artifacts to test with."""
 
-from workers.jobs.job import Artifact, GenerationRequest, Job, Priority, RunReport, new_job_id
-from workers.jobs.queue import JobQueue
+from tests.queues import Queue
+from workers.jobs.job import Artifact, GenerationRequest, Job, JobKey, Priority, RunReport, new_job_id
 
 MODEL = "wan-tiny"
 TENANT = "acme"
@@ -24,16 +24,14 @@ def a_request(prompt: str = "a red ball", *, model: str = MODEL, steps: int = 50
 
 
 def submit(
-    queue: JobQueue,
+    queue: Queue,
     request: GenerationRequest | None = None,
     *,
     tenant: str = TENANT,
     priority: Priority = Priority.NORMAL,
 ) -> Job:
     request = request or a_request()
-    return queue.submit(
-        job_id=new_job_id(request.model), tenant=tenant, priority=priority, request=request, metadata={}
-    )
+    return queue.jobs.submit(JobKey(tenant, new_job_id(request.model)), priority=priority, request=request, metadata={})
 
 
 def an_artifact(path: str = "acme/job/token/video.mp4") -> Artifact:

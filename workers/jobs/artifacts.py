@@ -1,7 +1,7 @@
 """Result files: published whole or not at all, each attempt in a folder of its own.
 
 A file lies at `<root>/<tenant>/<job>/<attempt token>/<file>`, and what the job came with in a folder beside.
-Publication makes it durable, and only `JobQueue.complete` makes it the job's result. So an attempt that lost its job
+Publication makes it durable, and only `Leases.complete` makes it the job's result. So an attempt that lost its job
 can leave a file behind, but never one that a client sees.
 """
 
@@ -9,17 +9,18 @@ import errno
 import hashlib
 import os
 import re
-import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from workers.files import replacing
 from workers.jobs.errors import JobNotFound, StorageFull
-from workers.jobs.job import Artifact
+from workers.jobs.job import Artifact, AttemptKey, JobKey
 
-#: The folder of what a job came with, beside those of its attempts.
+#: In place of an attempt's token: the folder of what a job came with, beside those of its attempts.
 INPUT = "input"
 _REFERENCE = "reference.png"
 
@@ -33,56 +34,41 @@ class ArtifactStore:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def publish(
-        self,
-        tenant: str,
-        job_id: str,
-        attempt_token: str,
-        filename: str,
-        write: Callable[[Path], None],
-        media_type: str,
-    ) -> Artifact:
+    def publish(self, attempt: AttemptKey, filename: str, write: Callable[[Path], None], media_type: str) -> Artifact:
         """Let `write` make the file, and publish it under its final name once it is safe on disk.
 
         `write` gets a path that ends in `.tmp`. Raises `StorageFull`, and whatever `write` raises; nothing of the
-        file stays behind then.
+        attempt's files stays behind then.
         """
-        folder = self._attempt_folder(tenant, job_id, attempt_token)
+        folder = self._attempt_folder(attempt)
         final = folder / _checked(filename)
-        partial = final.with_name(final.name + ".tmp")
-        with _no_partial_file(partial):
-            folder.mkdir(parents=True, exist_ok=True)
-            write(partial)
-            digest, size = _sync_and_hash(partial)
-            partial.rename(final)
-            for made in (folder, folder.parent, folder.parent.parent):
-                _sync_folder(made)
+        with _storage_full("there is no space left for the result"):
+            try:
+                with replacing(final) as partial:
+                    write(partial)
+                    digest, size = _sync_and_hash(partial)
+                _sync_folders(folder)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
         relative = final.relative_to(self._root).as_posix()
         return Artifact(path=relative, media_type=media_type, size_bytes=size, sha256=digest)
 
-    def keep_reference(self, tenant: str, job_id: str, content: bytes) -> None:
+    def keep_reference(self, job: JobKey, content: bytes) -> None:
         """Keep the image that a job starts from until the job's files are deleted. Raises `StorageFull`.
 
         Arrivals of the same request may do this at the same time, with the same content.
         """
-        folder = self._attempt_folder(tenant, job_id, INPUT)
-        partial = folder / f"{secrets.token_hex(8)}.tmp"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            _sync_and_hash(partial)
-            partial.rename(folder / _REFERENCE)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            if error.errno in _FULL:
-                raise StorageFull("there is no space left for the image") from error
-            raise
-        for made in (folder, folder.parent, folder.parent.parent):
-            _sync_folder(made)
+        path = self.reference(job)
+        with _storage_full("there is no space left for the image"):
+            with replacing(path) as partial:
+                partial.write_bytes(content)
+                _sync_and_hash(partial)
+            _sync_folders(path.parent)
 
-    def reference(self, tenant: str, job_id: str) -> Path:
+    def reference(self, job: JobKey) -> Path:
         """Where the image lies that a job starts from; it may be gone."""
-        return self._attempt_folder(tenant, job_id, INPUT) / _REFERENCE
+        return self._attempt_folder(AttemptKey(job.tenant, job.job_id, INPUT)) / _REFERENCE
 
     def path(self, artifact: Artifact) -> Path:
         """Where the file lies; it may be gone. Raises `JobNotFound` for a path that leads out of the store."""
@@ -92,35 +78,49 @@ class ArtifactStore:
             raise JobNotFound("the artifact's path leads out of the store")
         return path
 
-    def delete(self, tenant: str, job_id: str) -> None:
+    def delete(self, job: JobKey) -> None:
         """Delete every file of a job, if there are any."""
-        folder = self._root / _checked(tenant) / _checked(job_id)
+        folder = self._root / _checked(job.tenant) / _checked(job.job_id)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def discard(self, tenant: str, job_id: str, attempt_token: str) -> None:
+    def discard(self, attempt: AttemptKey) -> None:
         """Delete the files of one attempt that will never be a result."""
-        folder = self._attempt_folder(tenant, job_id, attempt_token)
+        folder = self._attempt_folder(attempt)
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):
             folder.parent.rmdir()  # Only when this was its last attempt.
 
-    def sweep(self, referenced: Callable[[str, str], bool], older_than_seconds: float) -> int:
+    def sweep(self, is_referenced: Callable[[AttemptKey], bool], older_than_seconds: float) -> int:
         """Delete attempt folders that no live record points to, such as those of killed workers; returns how many.
 
-        `referenced(job id, attempt token)` is asked for folders that did not change for `older_than_seconds`. That
-        should be longer than a lease, because a folder is there before its attempt's job is completed.
+        `is_referenced` is asked of folders that did not change for `older_than_seconds`. That should be longer than a
+        lease, because a folder is there before its attempt's job is completed.
         """
         before = time.time() - older_than_seconds
         swept = 0
         for folder in self._root.glob("*/*/*"):
+            attempt = AttemptKey(*folder.relative_to(self._root).parts)
             with suppress(FileNotFoundError):  # Deleted by another worker's sweep, or with its job.
-                if folder.stat().st_mtime < before and not referenced(folder.parent.name, folder.name):
-                    self.discard(folder.parent.parent.name, folder.parent.name, folder.name)
+                if folder.stat().st_mtime < before and not is_referenced(attempt):
+                    self.discard(attempt)
                     swept += 1
         return swept
 
-    def _attempt_folder(self, tenant: str, job_id: str, attempt_token: str) -> Path:
-        return self._root / _checked(tenant) / _checked(job_id) / _checked(attempt_token)
+    def probe(self) -> None:
+        """Write a file and delete it, to see that results can be stored. Raises `OSError`."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self._root) as file:
+            file.write(b"probe")
+
+    def free_and_total_bytes(self) -> tuple[int, int]:
+        """Of the file system that the results lie on."""
+        root = self._root.absolute()
+        there = next(folder for folder in (root, *root.parents) if folder.exists())  # The first result makes the root.
+        usage = shutil.disk_usage(there)
+        return usage.free, usage.total
+
+    def _attempt_folder(self, attempt: AttemptKey) -> Path:
+        return self._root / _checked(attempt.tenant) / _checked(attempt.job_id) / _checked(attempt.token)
 
 
 def _checked(name: str) -> str:
@@ -131,13 +131,12 @@ def _checked(name: str) -> str:
 
 
 @contextmanager
-def _no_partial_file(partial: Path) -> Iterator[None]:
+def _storage_full(message: str) -> Iterator[None]:
     try:
         yield
-    except BaseException as error:
-        shutil.rmtree(partial.parent, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in _FULL:
-            raise StorageFull("there is no space left for the result") from error
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(message) from error
         raise
 
 
@@ -149,10 +148,12 @@ def _sync_and_hash(path: Path) -> tuple[str, int]:
         return digest, file.tell()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Without this a rename may be lost in a power cut although the file's content is safe."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync_folders(attempt: Path) -> None:
+    """The folders of an attempt, its job and its tenant: without this a rename may be lost in a power cut although the
+    file's content is safe."""
+    for folder in (attempt, attempt.parent, attempt.parent.parent):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

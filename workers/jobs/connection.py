@@ -1,28 +1,21 @@
 """The way to Redis: clients with bounded waits, the Lua scripts, and one error for everything that goes wrong there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
-from typing import Any
+from typing import TypeVar
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.commands.core import Script as ServerScript
 from redis.retry import Retry
 
 from workers.jobs.errors import QueueUnavailable
+from workers.jobs.scripts import Script
+
+Reply = TypeVar("Reply")
 
 #: The longest that one blocking read may wait, in seconds; well inside the reading client's socket timeout.
 MAX_BLOCK_SECONDS = 5.0
-
-
-@cache
-def _script_text(name: str) -> str:
-    folder = files("workers.jobs")
-    text = (folder / f"{name}.lua").read_text()
-    # Scripts on a model's keys share their helpers; the others have a single key, or none of a model's.
-    alone = name in ("reserve", "announce", "workers")
-    return text if alone else (folder / "common.lua").read_text() + text
 
 
 @contextmanager
@@ -45,16 +38,25 @@ class Connection:
     def __init__(self, redis_url: str, *, command_seconds: float = 5.0) -> None:
         self.commands = _client(redis_url, socket_timeout=command_seconds)
         self.reads = _client(redis_url, socket_timeout=MAX_BLOCK_SECONDS + 10.0)
+        self._scripts: dict[type, ServerScript] = {}
 
-    def call(self, script: str, *keys: str, args: Sequence[object] = ()) -> Any:
-        """Run `<script>.lua`. Raises `QueueUnavailable`."""
+    def run(self, call: Script[Reply]) -> Reply:
+        """Run a script. Raises `QueueUnavailable`."""
+        kind = type(call)
+        if kind not in self._scripts:
+            self._scripts[kind] = self.commands.register_script(kind.text())  # hashes the text, asks nothing of Redis
         with redis_errors():
             # The server has the script after the first call, and gets it again when it came back empty.
-            return self.commands.register_script(_script_text(script))(
-                keys=list(keys), args=[str(value) for value in args]
-            )
+            reply: Reply = self._scripts[kind](keys=call.keys(), args=call.arguments())
+        return reply
+
+    def ping(self) -> None:
+        """Raise `QueueUnavailable` unless Redis answers and takes writes (its disk or memory may be full)."""
+        with redis_errors():
+            self.commands.set("ping", "", ex=60)
 
     def close(self) -> None:
+        """Close both clients."""
         self.commands.close()
         self.reads.close()
 

@@ -1,8 +1,9 @@
-"""What an operator wants to know of the queue: what runs, what failed, whether it is safe."""
+"""What an operator wants to know of the queue: how much waits and runs, what failed, whether it is safe."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from workers.jobs import keys
+from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection, redis_errors
 from workers.jobs.job import Job, JobState
 from workers.jobs.records import job_from
@@ -11,11 +12,25 @@ from workers.jobs.records import job_from
 SEARCHED = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """A model's load: jobs waiting, jobs running, and how long the first in line has waited (0 when none does)."""
+
+    queued: int
+    running: int
+    oldest_seconds: float
+
+
 class Inspection:
     """Reads only, over all tenants. Every method raises `QueueUnavailable`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def depth(self, model: str) -> Depth:
+        """How much work a model has."""
+        queued, running, oldest = self._connection.run(scripts.Depth(keys.root(model)))
+        return Depth(queued, running, float(oldest))
 
     def running(self, model: str) -> list[Job]:
         """The model's running jobs, the one whose lease ends first at the start."""
@@ -38,8 +53,8 @@ class Inspection:
     def persisting(self) -> bool:
         """Whether Redis writes its append-only file, and the last write succeeded."""
         with redis_errors():
-            found: dict[str, Any] = self._connection.commands.info("persistence")
-        return found.get("aof_enabled") == 1 and found.get("aof_last_write_status") == "ok"
+            persistence: dict[str, Any] = self._connection.commands.info("persistence")
+        return persistence.get("aof_enabled") == 1 and persistence.get("aof_last_write_status") == "ok"
 
     def _jobs(self, ids: list[str]) -> list[Job]:
         """Records may be gone since they were listed."""

@@ -2,14 +2,16 @@
 
 import re
 import secrets
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Media = Literal["video", "image"]
 _ID = re.compile(r"(?P<media>video|image)_(?P<model>[a-z0-9][a-z0-9.\-]*)_[0-9a-f]{32}")
 
-Stage = Literal["load", "encode_prompt", "denoise", "decode", "encode_video", "store"]
+Stage = Literal["encode_prompt", "denoise", "decode", "encode_video", "store"]
 StepKind = Literal["full", "predicted"]
 
 
@@ -17,6 +19,21 @@ class Frozen(BaseModel):
     """Immutable, and strict about unknown keys: a record that another version wrote is refused, not guessed at."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class JobKey:
+    """Which job of which tenant. Where a tenant asks, a job of another one does not exist."""
+
+    tenant: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKey(JobKey):
+    """Which attempt at a job. `token` is random, and compared for equality on every write."""
+
+    token: str
 
 
 class JobState(StrEnum):
@@ -183,8 +200,12 @@ class Job(Frozen):
     artifact: Artifact | None = None
     report: RunReport | None = None
 
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.tenant, self.id)
 
-def new_job_id(model: str, media: Literal["video", "image"] = "video") -> str:
+
+def new_job_id(model: str, media: Media = "video") -> str:
     """A random 128-bit id that carries its model, so that every key of the job can be found from the id alone."""
     return f"{media}_{model}_{secrets.token_hex(16)}"
 

@@ -1,24 +1,34 @@
-"""The names of the Redis keys that Python needs; `common.lua` says what lies under each."""
+"""The names of the Redis keys that Python needs, and the type of what lies under each.
+
+All keys of one model begin with its root and so lie in one slot of a Redis Cluster.
+"""
 
 import hashlib
+from typing import NewType
 
 from workers.jobs.errors import JobNotFound
 from workers.jobs.job import Priority, model_of
+
+#: The name of a key, so that no other string is taken for one.
+Key = NewType("Key", str)
 
 RETRY_LANE = "retry"
 #: In order of service, as in `common.lua`.
 LANES = (RETRY_LANE, *Priority)
 
-#: Workers serve several models, so what they announce lies outside every model's hash slot, in one of its own.
-WORKER_KEYS = ("{workers}:beats", "{workers}:infos")
+#: Sorted set of the workers' names by the Unix second at which each counts as gone. Workers serve several models, so
+#: what they announce lies outside every model's slot, in one of its own.
+WORKER_BEATS = Key("{workers}:beats")
+#: Hash from a worker's name to what it announced, as JSON.
+WORKER_INFOS = Key("{workers}:infos")
 
 
-def root(model: str) -> str:
-    """The start of every key of a model. The braces put them all into one slot of a Redis Cluster."""
-    return f"{{q:{model}}}"
+def root(model: str) -> Key:
+    """The start of every key of a model; nothing lies under it. The braces say which part decides the slot."""
+    return Key(f"{{q:{model}}}")
 
 
-def root_of(job_id: str) -> str:
+def root_of(job_id: str) -> Key:
     """The root of a job's keys. Raises `JobNotFound` for an id that cannot be one of ours."""
     model = model_of(job_id)
     if model is None:
@@ -26,34 +36,46 @@ def root_of(job_id: str) -> str:
     return root(model)
 
 
-def job(job_id: str) -> str:
-    return f"{root_of(job_id)}:job:{job_id}"
+def job(job_id: str) -> Key:
+    """Hash: the job's record, see `records.py`. Raises `JobNotFound` for an id that cannot be one of ours."""
+    return Key(f"{root_of(job_id)}:job:{job_id}")
 
 
-def tenant_jobs(model: str, tenant: str) -> str:
-    return f"{root(model)}:tenant:{tenant}"
+def events(job_id: str) -> Key:
+    """Stream: what happened to the job, see `events.py`. Raises `JobNotFound` for an id that cannot be one of ours."""
+    return Key(f"{root_of(job_id)}:events:{job_id}")
 
 
-def stream(model: str, lane: str) -> str:
-    return f"{root(model)}:stream:{lane}"
+def tenant_jobs(model: str, tenant: str) -> Key:
+    """Sorted set: the ids of a tenant's jobs by the Unix second of their creation."""
+    return Key(f"{root(model)}:tenant:{tenant}")
 
 
-def queued(model: str, lane: str) -> str:
-    return f"{root(model)}:queued:{lane}"
+def stream(model: str, lane: str) -> Key:
+    """Stream: one entry with a job's id for each job that waits in the lane, or runs and came from it."""
+    return Key(f"{root(model)}:stream:{lane}")
 
 
-def leases(model: str) -> str:
-    return f"{root(model)}:leases"
+def queued(model: str, lane: str) -> Key:
+    """Sorted set: the ids of the jobs that wait in the lane by the Unix second at which they entered it."""
+    return Key(f"{root(model)}:queued:{lane}")
 
 
-def expiries(model: str) -> str:
-    return f"{root(model)}:expiries"
+def leases(model: str) -> Key:
+    """Sorted set: the ids of the running jobs by the Unix second at which each lease ends."""
+    return Key(f"{root(model)}:leases")
 
 
-def dead(model: str) -> str:
-    return f"{root(model)}:dead"
+def expiries(model: str) -> Key:
+    """Sorted set: `<job id>:<tenant>` of ended and deleted jobs by the Unix second at which files and record go."""
+    return Key(f"{root(model)}:expiries")
 
 
-def idempotency(tenant: str, key: str) -> str:
-    """Hashed: the key is the client's text, of any length."""
-    return "idempotency:" + hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest()
+def dead(model: str) -> Key:
+    """Stream: id and error of the last jobs that failed on every attempt they had."""
+    return Key(f"{root(model)}:dead")
+
+
+def idempotency(tenant: str, key: str) -> Key:
+    """String: fingerprint and job id of the first request with this key. Hashed, as clients' keys have any length."""
+    return Key("idempotency:" + hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest())

@@ -4,29 +4,46 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import ValidationError
 
-from workers.jobs import keys
+from workers.jobs import keys, scripts
 from workers.jobs.artifacts import INPUT
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
 from workers.jobs.errors import InvalidRequest, LeaseLost, WorkerCrashed
-from workers.jobs.job import Artifact, Job, JobError, JobState, RunReport, Stage, model_of
-from workers.jobs.records import job_from
+from workers.jobs.job import (
+    Artifact,
+    AttemptKey,
+    Job,
+    JobError,
+    JobKey,
+    JobState,
+    RunReport,
+    Stage,
+    model_of,
+)
+from workers.jobs.records import fields_of, job_from
+
+Ending = Literal["completed", "failed", "cancelled", "released"]
 
 
 class BeatReply(StrEnum):
     OK = "ok"
-    STOP = "stop"  # a client cancelled or deleted the job: stop, then say `cancelled`
+    STOP = "stop"  # a client cancelled or deleted the job: stop, then `cancel`
     LOST = "lost"  # the job is not this attempt's any more: stop, and write nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One worker's right to run a job. `token` is random and compared for equality on every write."""
+    """One worker's right to run a job."""
 
     job: Job
     token: str
+
+    @property
+    def key(self) -> AttemptKey:
+        return AttemptKey(self.job.tenant, self.job.id, self.token)
 
     @property
     def waited_seconds(self) -> float:
@@ -47,16 +64,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
+    """A job that was taken from a silent worker. `state` is what became of it: `queued` to run again, `dead` when that
+    was its last attempt, `cancelled` when a client had asked for that."""
+
     job_id: str
     state: JobState
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """A job whose files are to be deleted, and then its record."""
-
-    job_id: str
-    tenant: str
 
 
 class Leases:
@@ -64,13 +76,19 @@ class Leases:
 
     At least once: a job whose worker stops beating runs again. At most one result: only the attempt whose token is in
     the record can end it. All times come from the Redis server's clock. Every method raises `QueueUnavailable`.
+
+    Safe to share between threads, except `claim` and `wait`, which belong to one thread.
+
+    lease_seconds: how long a silent worker keeps its job. retention_seconds: how long a job is kept once it ended.
     """
 
-    def __init__(self, connection: Connection, *, lease_seconds: float, retention_seconds: float) -> None:
+    def __init__(
+        self, connection: Connection, *, lease_seconds: float = 60.0, retention_seconds: float = 86_400.0
+    ) -> None:
         self._connection = connection
         self.lease_seconds = lease_seconds
         self.retention_seconds = retention_seconds
-        self._seen: dict[str, str] = {}
+        self._seen: dict[keys.Key, str] = {}
 
     def claim(self, models: Sequence[str], worker: str) -> Attempt | None:
         """The next job of the first of `models` that has one, or None. Requeued jobs come first, then by priority.
@@ -79,8 +97,7 @@ class Leases:
         """
         token = secrets.token_hex(16)
         for model in models:
-            args = [token, worker, self.lease_seconds]
-            record, last_ids = self._connection.call("claim", keys.root(model), args=args)
+            record, last_ids = self._connection.run(scripts.Claim(keys.root(model), token, worker, self.lease_seconds))
             if record:
                 return self._attempt(record, token)
             self._seen.update(zip((keys.stream(model, lane) for lane in keys.LANES), last_ids, strict=True))
@@ -103,71 +120,71 @@ class Leases:
 
     def beat(self, attempt: Attempt, stage: Stage | None = None, step: int = 0) -> BeatReply:
         """Renew the lease and note progress: `step` counts finished steps and never goes back within an attempt."""
-        args = [attempt.job.id, attempt.token, self.lease_seconds, stage or "", step]
-        return BeatReply(self._connection.call("beat", keys.root_of(attempt.job.id), args=args))
+        job_id = attempt.job.id
+        beat = scripts.Beat(keys.root_of(job_id), job_id, attempt.token, self.lease_seconds, stage or "", step)
+        return BeatReply(self._connection.run(beat))
 
     def complete(self, attempt: Attempt, artifact: Artifact, report: RunReport) -> Settled:
         """Make the artifact the job's result. Raises `LeaseLost`; a retry after a lost reply answers as the first."""
-        return self._settle(attempt, "completed", artifact.model_dump_json(), report.model_dump_json(), report.steps)
+        details = (artifact.model_dump_json(), report.model_dump_json(), report.steps)
+        return self._settle(attempt.key, "completed", *details)
 
     def fail(self, attempt: Attempt, error: JobError, max_attempts: int) -> Settled:
         """End the attempt with an error. With fewer than `max_attempts` behind it the job is queued again; else it is
         `failed`, or `dead` (and in the dead-letter stream) when retries were allowed. Raises `LeaseLost`."""
-        return self._settle(attempt, "failed", error.model_dump_json(), max_attempts)
+        return self._settle(attempt.key, "failed", error.model_dump_json(), max_attempts)
 
-    def cancelled(self, attempt: Attempt) -> Settled:
-        """The worker stopped because a beat said so. Raises `LeaseLost`."""
-        return self._settle(attempt, "cancelled")
+    def cancel(self, attempt: Attempt) -> Settled:
+        """End the attempt that stopped because a beat said so. Raises `LeaseLost`."""
+        return self._settle(attempt.key, "cancelled")
 
     def release(self, attempt: Attempt) -> Settled:
         """Give the job back unharmed: it is served next, and the attempt does not count. Raises `LeaseLost`."""
-        return self._settle(attempt, "released")
+        return self._settle(attempt.key, "released")
 
     def reap(self, model: str) -> list[Reaped]:
         """End the attempts whose lease has run out, at most 100 a call: queued again, or dead after their last."""
         error = JobError(code=WorkerCrashed.code, message="the worker that ran the job stopped responding")
-        found = self._connection.call(
-            "reap",
-            keys.root(model),
-            args=[self.retention_seconds, error.model_dump_json(), WorkerCrashed.max_attempts],
+        reap = scripts.Reap(
+            keys.root(model), self.retention_seconds, error.model_dump_json(), WorkerCrashed.max_attempts
         )
-        return [Reaped(job_id, JobState(state)) for job_id, state in zip(found[::2], found[1::2], strict=True)]
+        reply = self._connection.run(reap)
+        return [Reaped(job_id, JobState(state)) for job_id, state in zip(reply[::2], reply[1::2], strict=True)]
 
-    def expired(self, model: str, limit: int = 100) -> list[Expired]:
+    def expired(self, model: str, limit: int = 100) -> list[JobKey]:
         """Deleted jobs, and those past their retention: delete their files, then `forget` them."""
-        found = self._connection.call("expired", keys.root(model), args=[limit])
-        return [Expired(*member.split(":", 1)) for member in found]
+        members = self._connection.run(scripts.Expired(keys.root(model), limit))
+        return [JobKey(tenant, job_id) for job_id, _, tenant in (member.partition(":") for member in members)]
 
-    def forget(self, expired: Expired) -> None:
+    def forget(self, job: JobKey) -> None:
         """Drop the record of a job whose files are gone."""
-        self._connection.call("forget", keys.root_of(expired.job_id), args=[expired.job_id, expired.tenant])
+        self._connection.run(scripts.Forget(keys.root_of(job.job_id), job.job_id, job.tenant))
 
-    def references(self, job_id: str, token: str) -> bool:
+    def is_referenced(self, attempt: AttemptKey) -> bool:
         """Whether this attempt's files are, or may become, a job's result; what a job came with goes with the job."""
-        if model_of(job_id) is None:
+        if model_of(attempt.job_id) is None:
             return False
         with redis_errors():
-            state, owner = self._connection.commands.hmget(keys.job(job_id), ["state", "token"])
-        if token == INPUT:
+            state, owner = self._connection.commands.hmget(keys.job(attempt.job_id), ["state", "token"])
+        if attempt.token == INPUT:
             return state is not None
-        return owner == token and state in (JobState.RUNNING, JobState.COMPLETED)
+        return owner == attempt.token and state in (JobState.RUNNING, JobState.COMPLETED)
 
-    def _attempt(self, record: Sequence[str], token: str) -> Attempt | None:
+    def _attempt(self, record: scripts.Record, token: str) -> Attempt | None:
         """The claimed job; None when it cannot be read, and then it has failed: nobody is to claim it again."""
         try:
             return Attempt(job_from(record), token)
         except ValidationError:
-            job_id = record[record.index("id") + 1]
+            fields = fields_of(record)
             error = JobError(code=InvalidRequest.code, message="the job's record is not one that this version can read")
-            self._settle_token(job_id, token, "failed", error.model_dump_json(), InvalidRequest.max_attempts)
+            attempt = AttemptKey(fields["tenant"], fields["id"], token)
+            self._settle(attempt, "failed", error.model_dump_json(), InvalidRequest.max_attempts)
             return None
 
-    def _settle(self, attempt: Attempt, wanted: str, *details: str | int) -> Settled:
-        return self._settle_token(attempt.job.id, attempt.token, wanted, *details)
-
-    def _settle_token(self, job_id: str, token: str, wanted: str, *details: str | int) -> Settled:
-        args = [job_id, token, self.retention_seconds, wanted, *details]
-        state, seconds = self._connection.call("settle", keys.root_of(job_id), args=args)
+    def _settle(self, attempt: AttemptKey, ending: Ending, *details: str | int) -> Settled:
+        root = keys.root_of(attempt.job_id)
+        settle = scripts.Settle(root, attempt.job_id, attempt.token, self.retention_seconds, ending, details)
+        state, seconds = self._connection.run(settle)
         if state == "lost":
-            raise LeaseLost(f"{job_id} is not this attempt's any more")
+            raise LeaseLost(f"{attempt.job_id} is not this attempt's any more")
         return Settled(JobState(state), float(seconds))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from workers.jobs import keys
+from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
 from workers.jobs.job import JobError
 
@@ -14,6 +14,8 @@ from workers.jobs.job import JobError
 WORKER_TTL_SECONDS = 20
 
 WorkerState = Literal["loading", "idle", "busy", "draining", "failed"]
+#: The states in which a worker takes the jobs of its models, now or when the one that it runs has ended.
+TAKES_JOBS: frozenset[WorkerState] = frozenset({"idle", "busy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class WorkerInfo:
     serves: Mapping[str, str]
     problem: JobError | None
 
+    def takes(self, model: str) -> bool:
+        """Whether it takes jobs of the model."""
+        return self.state in TAKES_JOBS and model in self.models
+
 
 class Presence:
     """The workers' side of this is `announce` and `leave`, the service's is `workers`."""
@@ -49,22 +55,25 @@ class Presence:
         problem: JobError | None = None,
     ) -> None:
         """Say that the worker lives, and what it does. Raises `QueueUnavailable`."""
-        told = {"name": name, "models": list(models), "state": state, "serves": dict(serves)}
-        info = json.dumps(told | {"problem": problem and problem.model_dump()})
-        self._connection.call("announce", *keys.WORKER_KEYS, args=[name, info, WORKER_TTL_SECONDS])
+        info = {"name": name, "models": list(models), "state": state, "serves": dict(serves)}
+        text = json.dumps(info | {"problem": problem and problem.model_dump()})
+        self._announce(name, text, WORKER_TTL_SECONDS)
 
     def leave(self, name: str) -> None:
-        """Say that the worker ends, so that nobody waits for it to be missed."""
-        self._connection.call("announce", *keys.WORKER_KEYS, args=[name, "", 0])
+        """Say that the worker ends, so that nobody waits for it to be missed. Raises `QueueUnavailable`."""
+        self._announce(name, "", 0)
 
     def workers(self) -> list[WorkerInfo]:
         """The live workers, by name. Raises `QueueUnavailable`."""
-        found = self._connection.call("workers", *keys.WORKER_KEYS)
+        reply = self._connection.run(scripts.Workers(keys.WORKER_BEATS, keys.WORKER_INFOS))
         infos = []
-        for text, left in zip(found[::2], found[1::2], strict=True):
+        for text, seconds_left in zip(reply[::2], reply[1::2], strict=True):
             info = json.loads(text)
-            age = max(0.0, WORKER_TTL_SECONDS - float(left))
+            age = max(0.0, WORKER_TTL_SECONDS - float(seconds_left))
             problem = JobError(**info["problem"]) if info.get("problem") else None
             serves = info.get("serves", {})
             infos.append(WorkerInfo(info["name"], tuple(info["models"]), info["state"], age, serves, problem))
         return sorted(infos, key=lambda worker: worker.name)
+
+    def _announce(self, name: str, info: str, ttl_seconds: int) -> None:
+        self._connection.run(scripts.Announce(keys.WORKER_BEATS, keys.WORKER_INFOS, name, info, ttl_seconds))

@@ -1,7 +1,7 @@
 """Between the flat hash in Redis and the typed `Job`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from workers.jobs.job import Job
 
@@ -10,9 +10,17 @@ _JSON = ("request", "metadata", "error", "artifact", "report")
 _INTERNAL = ("token", "lane", "entry", "deleted")
 
 
-def job_from(record: Sequence[str] | dict[str, str]) -> Job:
-    """The job in a hash, given as a mapping or as the flat list that a script returns."""
-    fields = dict(record) if isinstance(record, dict) else dict(zip(record[::2], record[1::2], strict=True))
-    for name in _INTERNAL:
-        fields.pop(name, None)
+def fields_of(record: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """The fields of a hash, given as a mapping or as the flat list that a script returns."""
+    return dict(record) if isinstance(record, Mapping) else dict(zip(record[::2], record[1::2], strict=True))
+
+
+def job_from(record: Sequence[str] | Mapping[str, str]) -> Job:
+    """The job in a hash. Raises pydantic's `ValidationError` for one that this version cannot read."""
+    fields = {name: text for name, text in fields_of(record).items() if name not in _INTERNAL}
     return Job.model_validate({name: json.loads(text) if name in _JSON else text for name, text in fields.items()})
+
+
+def is_visible(fields: Mapping[str, str], tenant: str) -> bool:
+    """Whether the tenant may see the job. Its record may have gone since it was listed."""
+    return bool(fields) and fields["tenant"] == tenant and "deleted" not in fields

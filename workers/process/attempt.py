@@ -9,7 +9,7 @@ import structlog
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import LeaseLost, QueueUnavailable, ScalingCacheError, StepTimeout, WorkerCrashed
 from workers.jobs.job import JobError, JobState, Stage
-from workers.jobs.queue import Attempt, BeatReply, JobQueue, Settled
+from workers.jobs.leases import Attempt, BeatReply, Leases, Settled
 from workers.process.child import Child, ChildDied
 from workers.process.events import Done, Event, Failed, Run, StageStarted, StepDone, Stop, Stopped
 from workers.process.metrics import Metrics, Outcome
@@ -48,13 +48,13 @@ class AttemptWatch:
         self,
         attempt: Attempt,
         child: Child,
-        queue: JobQueue,
+        leases: Leases,
         store: ArtifactStore,
         settings: Settings,
         metrics: Metrics,
         shutdown: Shutdown,
     ) -> None:
-        self._attempt, self._child, self._queue, self._store = attempt, child, queue, store
+        self._attempt, self._child, self._leases, self._store = attempt, child, leases, store
         self._settings, self._metrics, self._shutdown = settings, metrics, shutdown
         self._job = attempt.job
         self._log = log.bind(job=self._job.id, attempt=self._job.attempts)
@@ -71,7 +71,7 @@ class AttemptWatch:
             self._metrics.started(self._job.request.model, self._attempt.waited_seconds)
         self._log.info("job started", waited_seconds=round(self._attempt.waited_seconds, 3))
         try:
-            self._child.send(Run(self._job.id, self._job.tenant, self._attempt.token, self._job.request))
+            self._child.send(Run(self._attempt.key, self._job.request))
             event = self._watch()
         except ChildDied as died:
             self._log.error("the model's process died", cause=str(died))
@@ -113,7 +113,7 @@ class AttemptWatch:
             interval = min(interval, DENOISE_BEAT_SECONDS)
         self._beat_at, self._next_beat_at = asked_at, asked_at + interval
         try:
-            reply = self._queue.beat(self._attempt, self._stage, self._step)
+            reply = self._leases.beat(self._attempt, self._stage, self._step)
         except QueueUnavailable as error:
             lapsed = time.monotonic() - self._renewed_at > self._settings.lease_seconds
             self._warn("lease not renewed", error)
@@ -152,7 +152,7 @@ class AttemptWatch:
     def _end(self, event: Done | Stopped | Failed) -> None:
         match event:
             case Done(report, artifact):
-                ended = self._settle(lambda: self._queue.complete(self._attempt, artifact, report))
+                ended = self._settle(lambda: self._leases.complete(self._attempt, artifact, report))
                 if ended is JobState.COMPLETED:
                     self._metrics.completed(self._job.request, report)
             case Stopped():
@@ -161,18 +161,18 @@ class AttemptWatch:
                 error = JobError(code=code, message=message)
                 if poisons_process:
                     self._child.kill()
-                self._settle(lambda: self._queue.fail(self._attempt, error, max_attempts), code)
+                self._settle(lambda: self._leases.fail(self._attempt, error, max_attempts), code)
 
     def _end_stopped(self) -> None:
         if self._stopping is Why.CANCELLED:
-            self._settle(lambda: self._queue.cancelled(self._attempt))
+            self._settle(lambda: self._leases.cancel(self._attempt))
         else:
-            self._settle(lambda: self._queue.release(self._attempt), released=True)
+            self._settle(lambda: self._leases.release(self._attempt), released=True)
 
     def _end_without_child(self, error: ScalingCacheError) -> None:
         if self._stopping in (None, Why.LOST):
             failure = JobError(code=error.code, message=str(error))
-            self._settle(lambda: self._queue.fail(self._attempt, failure, error.max_attempts), error.code)
+            self._settle(lambda: self._leases.fail(self._attempt, failure, error.max_attempts), error.code)
         else:
             self._end_stopped()
 
@@ -200,7 +200,7 @@ class AttemptWatch:
         self, outcome: Outcome, settled: Settled | None, code: str | None, *, keep_files: bool = False
     ) -> JobState | None:
         if not keep_files:
-            self._store.discard(self._job.tenant, self._job.id, self._attempt.token)
+            self._store.discard(self._attempt.key)
         total = settled.total_seconds if settled and settled.state.terminal else None
         self._metrics.ended(self._job.request.model, outcome, total, code)
         self._log.info("job ended", outcome=outcome, steps=self._step, **({"code": code} if code else {}))

@@ -180,14 +180,14 @@ def _attempt(
     jobs: RunsJobs, run: Run, emit: Callable[[Event], None], stopped: Callable[[str], bool]
 ) -> Done | Stopped | Failed:
     try:
-        return jobs.run(run, emit, lambda: stopped(run.job_id))
+        return jobs.run(run, emit, lambda: stopped(run.key.job_id))
     except JobCancelled:
         return Stopped()
     except ScalingCacheError as error:
-        log.error("job failed", job=run.job_id, code=error.code, frames=logs.frames_of(error))
+        log.error("job failed", job=run.key.job_id, code=error.code, frames=logs.frames_of(error))
         return _failed(error)
     except Exception as error:
-        log.error("job failed", job=run.job_id, frames=logs.frames_of(error))
+        log.error("job failed", job=run.key.job_id, frames=logs.frames_of(error))
         return _failed(GenerationFailed(f"the worker raised {type(error).__name__}"))
 
 

@@ -2,18 +2,16 @@
 
 from dataclasses import dataclass
 
-from workers.jobs.job import Artifact, GenerationRequest, RunReport, Stage, StepKind
+from workers.jobs.job import Artifact, AttemptKey, GenerationRequest, RunReport, Stage, StepKind
 
 # Supervisor to child. Closing the pipe tells the child to exit.
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Generate this now. The attempt token names the artifact's folder."""
+    """Generate this now. The attempt's key names the artifact's folder."""
 
-    job_id: str
-    tenant: str
-    attempt_token: str
+    key: AttemptKey
     request: GenerationRequest
 
 

@@ -12,8 +12,8 @@ from workers import logs
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import QueueUnavailable, WorkerCrashed
 from workers.jobs.job import JobError, JobState
-from workers.jobs.presence import WorkerState
-from workers.jobs.queue import JobQueue
+from workers.jobs.leases import Leases
+from workers.jobs.presence import TAKES_JOBS, Presence, WorkerState
 from workers.process.metrics import Metrics, Outcome
 from workers.process.shutdown import Shutdown
 
@@ -34,7 +34,8 @@ class Housekeeping:
 
     def __init__(
         self,
-        queue: JobQueue,
+        leases: Leases,
+        presence: Presence,
         store: ArtifactStore,
         metrics: Metrics,
         shutdown: Shutdown,
@@ -42,7 +43,8 @@ class Housekeeping:
         serves: Mapping[str, str],
     ) -> None:
         """serves: the worker's models, with what each is loaded with."""
-        self._queue, self._store, self._metrics, self._shutdown = queue, store, metrics, shutdown
+        self._leases, self._presence, self._store = leases, presence, store
+        self._metrics, self._shutdown = metrics, shutdown
         self._worker, self._serves, self._models = worker, serves, tuple(serves)
         self._state: WorkerState = "loading"
         self._problem: JobError | None = None
@@ -60,7 +62,7 @@ class Housekeeping:
         self._wake.set()
         self._thread.join()
         with suppress(QueueUnavailable):
-            self._queue.leave(self._worker)
+            self._presence.leave(self._worker)
 
     def state(self, state: WorkerState, problem: JobError | None = None) -> None:
         """Announce what the worker does now, and what failed. Only an idle or busy one counts as serving its models."""
@@ -81,28 +83,28 @@ class Housekeeping:
                 reachable = False
             except Exception as error:  # A full disk, a folder without permission: no reason to stop reaping.
                 log.error("housekeeping failed", frames=logs.frames_of(error))
-            self._wake.wait(min(ANNOUNCE_SECONDS, self._queue.lease_seconds / 4))
+            self._wake.wait(min(ANNOUNCE_SECONDS, self._leases.lease_seconds / 4))
 
     def _round(self) -> None:
         state = "draining" if self._shutdown.requested else self._state
         self._metrics.state(state)
-        models = self._models if state in ("idle", "busy") else ()
-        self._queue.announce(self._worker, models, state, self._serves, self._problem)
+        models = self._models if state in TAKES_JOBS else ()
+        self._presence.announce(self._worker, models, state, self._serves, self._problem)
         now = time.monotonic()
         if now >= self._reap_at:
             # Jitter, or all workers that started together would ask at the same moment forever.
-            self._reap_at = now + self._queue.lease_seconds / 4 * random.uniform(0.75, 1.25)
+            self._reap_at = now + self._leases.lease_seconds / 4 * random.uniform(0.75, 1.25)
             for model in self._models:
                 self.reap(model)
                 self.delete_expired(model)
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS * random.uniform(0.75, 1.25)
-            if swept := self._store.sweep(self._queue.references, 2 * self._queue.lease_seconds):
+            if swept := self._store.sweep(self._leases.is_referenced, 2 * self._leases.lease_seconds):
                 log.info("orphaned files deleted", attempts=swept)
 
     def reap(self, model: str) -> None:
         """Give the jobs of workers that stopped beating to others."""
-        while reaped := self._queue.reap(model):
+        while reaped := self._leases.reap(model):
             for job in reaped:
                 self._metrics.reclaimed(model)
                 code = None if job.state is JobState.CANCELLED else WorkerCrashed.code
@@ -111,8 +113,8 @@ class Housekeeping:
 
     def delete_expired(self, model: str) -> None:
         """Delete the files, then the records, of jobs past their retention or deleted by their clients."""
-        while due := self._queue.expired(model):
-            for expired in due:
-                self._store.delete(expired.tenant, expired.job_id)
-                self._queue.forget(expired)
-                log.info("job purged", job=expired.job_id)
+        while due := self._leases.expired(model):
+            for job in due:
+                self._store.delete(job)
+                self._leases.forget(job)
+                log.info("job purged", job=job.job_id)

@@ -90,7 +90,7 @@ class Runner:
         if run.request.input_reference is None:
             return None
         try:
-            with Image.open(self._store.reference(run.tenant, run.job_id)) as image:
+            with Image.open(self._store.reference(run.key)) as image:
                 return image.convert("RGB")
         except OSError as error:
             raise InvalidRequest("input_reference", "the image that the job starts from is no longer kept") from error
@@ -113,7 +113,7 @@ class Runner:
             encoded = time.perf_counter()
 
         name, media_type = ("image.png", "image/png") if still else ("video.mp4", "video/mp4")
-        artifact = self._store.publish(run.tenant, run.job_id, run.attempt_token, name, write, media_type)
+        artifact = self._store.publish(run.key, name, write, media_type)
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
         return Done(generation.report.model_copy(update={"timings": timings}), artifact)

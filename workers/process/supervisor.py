@@ -10,9 +10,11 @@ from contextlib import ExitStack, suppress
 import structlog
 
 from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.connection import Connection
 from workers.jobs.errors import InvalidRequest, LeaseLost, QueueUnavailable, WorkerCrashed
 from workers.jobs.job import JobError
-from workers.jobs.queue import Attempt, JobQueue
+from workers.jobs.leases import Attempt, Leases
+from workers.jobs.presence import Presence
 from workers.models.catalogue import Catalogue
 from workers.process.attempt import AttemptWatch
 from workers.process.child import Child, ChildDied, ChildSettings, RunsJobs, runner
@@ -42,14 +44,16 @@ class Supervisor:
     ) -> None:
         self._settings, self._catalogue, self._shutdown, self._make_runner = settings, catalogue, shutdown, make_runner
         self._models = tuple(catalogue.entries)
-        self._queue = JobQueue(
-            settings.redis_address, lease_seconds=settings.lease_seconds, retention_seconds=settings.retention_seconds
+        self._connection = Connection(settings.redis_address)
+        self._leases = Leases(
+            self._connection, lease_seconds=settings.lease_seconds, retention_seconds=settings.retention_seconds
         )
         self._store = ArtifactStore(settings.artifacts)
         self._metrics = Metrics(self._models)
         self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
+        presence = Presence(self._connection)
         self._housekeeping = Housekeeping(
-            self._queue, self._store, self._metrics, shutdown, settings.worker, self._serves
+            self._leases, presence, self._store, self._metrics, shutdown, settings.worker, self._serves
         )
         self._child: Child | None = None
         self._ready = False
@@ -62,7 +66,7 @@ class Supervisor:
         log.info("worker started", worker=self._settings.worker, models=self._serves)
         with ExitStack() as endings:
             endings.callback(log.info, "worker stopped", worker=self._settings.worker)
-            endings.callback(self._queue.close)
+            endings.callback(self._connection.close)
             if self._settings.metrics_port is not None:
                 host = self._settings.metrics_host
                 port = endings.enter_context(self._metrics.serve(host, self._settings.metrics_port))
@@ -124,10 +128,10 @@ class Supervisor:
         try:
             # Models take turns, or a busy one would starve those behind it.
             self._models = (*self._models[1:], self._models[0])
-            attempt = self._queue.claim(self._models, self._settings.worker)
+            attempt = self._leases.claim(self._models, self._settings.worker)
             if attempt is None:
                 self._child.receive(0)  # An idle process sends nothing; this finds out that it died.
-                self._queue.wait(self._models, IDLE_SECONDS)
+                self._leases.wait(self._models, IDLE_SECONDS)
         except QueueUnavailable as error:
             if self._reachable:
                 log.warning("waiting for Redis", error=str(error))
@@ -144,18 +148,18 @@ class Supervisor:
     def _serve(self, attempt: Attempt, child: Child) -> None:
         if self._shutdown.requested:  # The signal came while the claim was under way.
             with suppress(QueueUnavailable, LeaseLost):
-                self._queue.release(attempt)
+                self._leases.release(attempt)
             return
         try:
             self._catalogue.check(attempt.job.request)
         except InvalidRequest as error:  # The service checks too, but perhaps another catalogue, or an older one.
             with suppress(QueueUnavailable, LeaseLost):
-                self._queue.fail(attempt, JobError(code=error.code, message=str(error)), error.max_attempts)
+                self._leases.fail(attempt, JobError(code=error.code, message=str(error)), error.max_attempts)
             self._metrics.ended(attempt.job.request.model, "failed", code=error.code)
             log.info("job ended", job=attempt.job.id, outcome="failed", code=error.code)
             return
         self._housekeeping.state("busy")
-        watch = AttemptWatch(attempt, child, self._queue, self._store, self._settings, self._metrics, self._shutdown)
+        watch = AttemptWatch(attempt, child, self._leases, self._store, self._settings, self._metrics, self._shutdown)
         watch.run()
         if child.alive:
             self._housekeeping.state("idle")

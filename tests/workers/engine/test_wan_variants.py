@@ -22,7 +22,7 @@ from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import InvalidRequest, JobCancelled
-from workers.jobs.job import GenerationRequest, Reason, ReasonCode, new_job_id
+from workers.jobs.job import AttemptKey, GenerationRequest, Reason, ReasonCode, new_job_id
 from workers.media.mp4 import read_mp4, write_mp4
 from workers.models.catalogue import Catalogue, families
 from workers.process.events import Run
@@ -254,13 +254,13 @@ def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> Non
         model=entry.name, prompt="red", width=64, height=64, frames=5, fps=8, steps=2, sf=2, guidance=1.0,
         flow_shift=1.0, seed=7, input_reference="0" * 64,
     )  # fmt: skip
-    run = Run(new_job_id(entry.name), "acme", "a" * 32, request)
+    run = Run(AttemptKey("acme", new_job_id(entry.name), "a" * 32), request)
     with pytest.raises(InvalidRequest, match="no longer kept"):
         runner.run(run, lambda _event: None, lambda: False)
 
     content = io.BytesIO()
     variants.a_picture().save(content, "PNG")
-    store.keep_reference(run.tenant, run.job_id, content.getvalue())
+    store.keep_reference(run.key, content.getvalue())
     done = runner.run(run, lambda _event: None, lambda: False)
     model = load_model(entry, families()["wan-i2v"])
     expected = generate(model, request, image=variants.a_picture()).frames

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from workers.jobs.queue import JobQueue
+from tests.queues import Queue
 
 
 @pytest.fixture
-def queue(redis_url: str) -> Iterator[JobQueue]:
-    queue = JobQueue(redis_url)
+def queue(redis_url: str) -> Iterator[Queue]:
+    queue = Queue.open(redis_url)
     yield queue
     queue.close()
 

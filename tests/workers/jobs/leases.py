@@ -2,15 +2,16 @@
 
 import redis
 
+from tests.queues import Queue
 from tests.workers.factories import MODEL
 from workers.jobs import keys
-from workers.jobs.queue import Attempt, JobQueue
+from workers.jobs.leases import Attempt
 
 WORKER = "worker-1"
 
 
-def claim(queue: JobQueue, worker: str = WORKER) -> Attempt:
-    attempt = queue.claim([MODEL], worker)
+def claim(queue: Queue, worker: str = WORKER) -> Attempt:
+    attempt = queue.leases.claim([MODEL], worker)
     assert attempt is not None
     return attempt
 

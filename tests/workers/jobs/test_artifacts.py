@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import os
+import re
 import resource
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobNotFound, StorageFull
-from workers.jobs.job import Artifact
+from workers.jobs.job import Artifact, AttemptKey, JobKey
 
 JOB, TOKEN = "video_wan-tiny_0123456789abcdef0123456789abcdef", "a" * 32
+ATTEMPT = AttemptKey("acme", JOB, TOKEN)
+KEY = JobKey("acme", JOB)
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def store(tmp_path: Path) -> ArtifactStore:
 
 
 def publish(store: ArtifactStore, content: bytes = b"mp4", *, token: str = TOKEN) -> Artifact:
-    return store.publish("acme", JOB, token, "video.mp4", lambda path: _write(path, content), "video/mp4")
+    return store.publish(AttemptKey("acme", JOB, token), "video.mp4", lambda path: _write(path, content), "video/mp4")
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -49,8 +52,9 @@ def test_the_final_name_does_not_exist_before_the_file_is_whole(store: ArtifactS
         path.write_bytes(b"half")
         seen.extend(files(tmp_path))
 
-    store.publish("acme", JOB, TOKEN, "video.mp4", write, "video/mp4")
-    assert seen == [f"acme/{JOB}/{TOKEN}/video.mp4.tmp"]
+    store.publish(ATTEMPT, "video.mp4", write, "video/mp4")
+    [partial] = seen
+    assert re.fullmatch(rf"acme/{JOB}/{TOKEN}/video\.mp4\.[0-9a-f]+\.tmp", partial)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
@@ -60,7 +64,7 @@ def test_a_full_disk_leaves_no_partial_file(store: ArtifactStore, tmp_path: Path
         raise OSError(code, os.strerror(code))
 
     with pytest.raises(StorageFull):
-        store.publish("acme", JOB, TOKEN, "video.mp4", write, "video/mp4")
+        store.publish(ATTEMPT, "video.mp4", write, "video/mp4")
     assert files(tmp_path) == []
 
 
@@ -72,7 +76,7 @@ def test_a_really_full_disk_is_storage_full(store: ArtifactStore, tmp_path: Path
             file.write(b"video")
 
     with pytest.raises(StorageFull):
-        store.publish("acme", JOB, TOKEN, "video.mp4", write, "video/mp4")
+        store.publish(ATTEMPT, "video.mp4", write, "video/mp4")
     assert list(tmp_path.rglob("*.tmp")) == []
 
 
@@ -81,7 +85,7 @@ def test_an_image_that_finds_no_room_is_storage_full_and_leaves_nothing(store: A
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
     try:
         with pytest.raises(StorageFull):
-            store.keep_reference("acme", JOB, bytes(11))
+            store.keep_reference(KEY, bytes(11))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert files(tmp_path) == []
@@ -89,7 +93,7 @@ def test_an_image_that_finds_no_room_is_storage_full_and_leaves_nothing(store: A
 
 def test_another_error_of_the_writer_passes_through(store: ArtifactStore, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        store.publish("acme", JOB, TOKEN, "video.mp4", lambda path: path.write_text(str(1 / 0)), "video/mp4")
+        store.publish(ATTEMPT, "video.mp4", lambda path: path.write_text(str(1 / 0)), "video/mp4")
     assert files(tmp_path) == []
 
 
@@ -101,18 +105,19 @@ def test_a_path_never_leads_out_of_the_store(store: ArtifactStore, path: str) ->
 
 @pytest.mark.parametrize("name", ["..", "", "a/b", ".hidden", "a\0b"])
 def test_names_that_leave_their_folder_are_refused(store: ArtifactStore, name: str) -> None:
-    for arguments in ((name, JOB, TOKEN, "f"), ("acme", name, TOKEN, "f"), ("acme", JOB, TOKEN, name)):
+    outside = (AttemptKey(name, JOB, TOKEN), AttemptKey("acme", name, TOKEN), AttemptKey("acme", JOB, name))
+    for attempt, filename in (*((each, "f") for each in outside), (ATTEMPT, name)):
         with pytest.raises(ValueError, match="file name"):
-            store.publish(*arguments, lambda path: None, "video/mp4")
+            store.publish(attempt, filename, lambda path: None, "video/mp4")
     with pytest.raises(ValueError, match="file name"):
-        store.delete(name, JOB)
+        store.delete(JobKey(name, JOB))
 
 
 def test_deleting_a_job_takes_all_its_attempts(store: ArtifactStore, tmp_path: Path) -> None:
     publish(store)
     publish(store, token="b" * 32)
-    store.delete("acme", JOB)
-    store.delete("acme", JOB)
+    store.delete(KEY)
+    store.delete(KEY)
     assert files(tmp_path) == []
 
 
@@ -120,20 +125,20 @@ def test_the_sweep_takes_old_attempts_that_nothing_points_to(store: ArtifactStor
     kept, orphan, young = (publish(store, token=letter * 32) for letter in "abc")
     for artifact in (kept, orphan):
         os.utime(store.path(artifact).parent, (0, 0))
-    asked: list[tuple[str, str]] = []
+    asked: list[AttemptKey] = []
 
-    def referenced(job_id: str, token: str) -> bool:
-        asked.append((job_id, token))
-        return token == "a" * 32
+    def is_referenced(attempt: AttemptKey) -> bool:
+        asked.append(attempt)
+        return attempt.token == "a" * 32
 
-    assert store.sweep(referenced, older_than_seconds=60) == 1
+    assert store.sweep(is_referenced, older_than_seconds=60) == 1
     assert files(tmp_path) == [kept.path, young.path]
-    assert sorted(asked) == [(JOB, "a" * 32), (JOB, "b" * 32)]
+    assert sorted(asked, key=lambda attempt: attempt.token) == [ATTEMPT, AttemptKey("acme", JOB, "b" * 32)]
 
 
 def test_discarding_an_attempt_leaves_the_others(store: ArtifactStore, tmp_path: Path) -> None:
     kept = publish(store)
     publish(store, token="b" * 32)
-    store.discard("acme", JOB, "b" * 32)
-    store.discard("acme", JOB, "c" * 32)
+    store.discard(AttemptKey("acme", JOB, "b" * 32))
+    store.discard(AttemptKey("acme", JOB, "c" * 32))
     assert files(tmp_path) == [kept.path]

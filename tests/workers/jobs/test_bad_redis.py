@@ -1,18 +1,19 @@
 """The queue on a Redis that loses replies, is full, or is gone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
 
 from demo.embedded_redis import EmbeddedRedis
+from tests.queues import Queue
 from tests.redis_proxy import RedisProxy
 from tests.redis_servers import every_redis
-from tests.workers.factories import MODEL, TENANT, a_report, an_artifact, submit
+from tests.workers.factories import MODEL, a_report, an_artifact, submit
 from tests.workers.jobs.leases import claim, stream_lengths
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import JobError, JobState
-from workers.jobs.queue import BeatReply, JobQueue
+from workers.jobs.leases import BeatReply
 
 pytestmark = every_redis
 
@@ -24,54 +25,52 @@ def proxy(redis_server: EmbeddedRedis, redis_url: str) -> Iterator[RedisProxy]:
 
 
 @pytest.fixture
-def shaky(proxy: RedisProxy) -> Iterator[JobQueue]:
+def shaky(proxy: RedisProxy) -> Iterator[Queue]:
     """A queue behind the proxy that has its connection already."""
-    queue = JobQueue(proxy.url)
-    queue.ping()
+    queue = Queue.open(proxy.url)
+    queue.connection.ping()
     yield queue
     queue.close()
 
 
-def test_a_submission_whose_reply_was_lost_makes_one_job(
-    shaky: JobQueue, proxy: RedisProxy, raw: "redis.Redis"
-) -> None:
+def test_a_submission_whose_reply_was_lost_makes_one_job(shaky: Queue, proxy: RedisProxy, raw: "redis.Redis") -> None:
     proxy.lose_reply(b"EVALSHA")
     job = submit(shaky)
     assert proxy.lost == 1
     assert stream_lengths(raw) == 1
-    assert shaky.get(job.id, TENANT) == job
+    assert shaky.jobs.get(job.key) == job
 
 
-def test_a_claim_whose_reply_was_lost_gets_the_same_job(shaky: JobQueue, proxy: RedisProxy) -> None:
+def test_a_claim_whose_reply_was_lost_gets_the_same_job(shaky: Queue, proxy: RedisProxy) -> None:
     first, second = submit(shaky), submit(shaky)
-    assert shaky.claim(["flux"], "worker") is None  # loads the script
+    assert shaky.leases.claim(["flux"], "worker") is None  # loads the script
     proxy.lose_reply(b"EVALSHA")
     attempt = claim(shaky)
     assert proxy.lost == 1
     assert (attempt.job.id, attempt.job.attempts) == (first.id, 1)
-    assert shaky.get(second.id, TENANT).state is JobState.QUEUED
+    assert shaky.jobs.get(second.key).state is JobState.QUEUED
 
 
-def test_a_completion_whose_reply_was_lost_is_a_success(shaky: JobQueue, proxy: RedisProxy) -> None:
+def test_a_completion_whose_reply_was_lost_is_a_success(shaky: Queue, proxy: RedisProxy) -> None:
     submit(shaky)
     attempt = claim(shaky)
-    shaky.beat(attempt)
+    shaky.leases.beat(attempt)
     proxy.lose_reply(attempt.token.encode())
-    assert shaky.complete(attempt, an_artifact(), a_report()).state is JobState.COMPLETED
+    assert shaky.leases.complete(attempt, an_artifact(), a_report()).state is JobState.COMPLETED
     assert proxy.lost == 1
 
 
-def test_a_failure_whose_reply_was_lost_counts_once(shaky: JobQueue, proxy: RedisProxy) -> None:
+def test_a_failure_whose_reply_was_lost_counts_once(shaky: Queue, proxy: RedisProxy) -> None:
     job = submit(shaky)
     attempt = claim(shaky)
     proxy.lose_reply(attempt.token.encode())
-    assert shaky.fail(attempt, JobError(code="x", message="x"), 2).state is JobState.QUEUED
+    assert shaky.leases.fail(attempt, JobError(code="x", message="x"), 2).state is JobState.QUEUED
     assert proxy.lost == 1
     assert claim(shaky).job.attempts == 2
-    assert shaky.get(job.id, TENANT).state is JobState.RUNNING
+    assert shaky.jobs.get(job.key).state is JobState.RUNNING
 
 
-def test_a_full_redis_takes_no_job_but_lets_a_running_one_finish(queue: JobQueue, raw: "redis.Redis") -> None:
+def test_a_full_redis_takes_no_job_but_lets_a_running_one_finish(queue: Queue, raw: "redis.Redis") -> None:
     submit(queue)
     attempt = claim(queue)
     raw.config_set("maxmemory", 1)
@@ -79,20 +78,20 @@ def test_a_full_redis_takes_no_job_but_lets_a_running_one_finish(queue: JobQueue
         with pytest.raises(QueueUnavailable):
             submit(queue)
         with pytest.raises(QueueUnavailable):
-            queue.ping()
-        assert queue.beat(attempt, "denoise", 1) is BeatReply.OK
-        assert queue.complete(attempt, an_artifact(), a_report()).state is JobState.COMPLETED
+            queue.connection.ping()
+        assert queue.leases.beat(attempt, "denoise", 1) is BeatReply.OK
+        assert queue.leases.complete(attempt, an_artifact(), a_report()).state is JobState.COMPLETED
     finally:
         raw.config_set("maxmemory", 0)
-    queue.ping()
-    assert queue.depth(MODEL).queued == 0
+    queue.connection.ping()
+    assert queue.inspection.depth(MODEL).queued == 0
 
 
-def test_a_read_only_redis_is_unavailable(queue: JobQueue, raw: "redis.Redis") -> None:
+def test_a_read_only_redis_is_unavailable(queue: Queue, raw: "redis.Redis") -> None:
     raw.replicaof("127.0.0.1", 1)
     try:
         with pytest.raises(QueueUnavailable):
-            queue.ping()
+            queue.connection.ping()
         with pytest.raises(QueueUnavailable):
             submit(queue)
     finally:
@@ -101,11 +100,17 @@ def test_a_read_only_redis_is_unavailable(queue: JobQueue, raw: "redis.Redis") -
 
 
 def test_a_redis_that_is_gone_is_unavailable_and_comes_back(own_redis: EmbeddedRedis) -> None:
-    queue = JobQueue(own_redis.url)
+    queue = Queue.open(own_redis.url)
     job = submit(queue)
-    queue.claim(["flux"], "worker")
+    queue.leases.claim(["flux"], "worker")
     own_redis.kill()
-    for call in (queue.ping, lambda: queue.get(job.id, TENANT), lambda: submit(queue), lambda: queue.wait(["flux"], 1)):
+    calls: list[Callable[[], object]] = [
+        queue.connection.ping,
+        lambda: queue.jobs.get(job.key),
+        lambda: submit(queue),
+        lambda: queue.leases.wait(["flux"], 1),
+    ]
+    for call in calls:
         with pytest.raises(QueueUnavailable):
             call()
     own_redis.start()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
 from workers.jobs.errors import QueueUnavailable
 
@@ -36,6 +37,6 @@ def test_a_redis_that_does_not_answer_is_asked_once(mute: tuple[str, list[socket
     url, accepted = mute
     connection = Connection(url, command_seconds=0.2)
     with pytest.raises(QueueUnavailable):
-        connection.call("workers", "scalingcache:workers")
+        connection.run(scripts.Workers(keys.WORKER_BEATS, keys.WORKER_INFOS))
     assert len(accepted) == 1
     connection.close()

@@ -1,17 +1,17 @@
 import redis
 
+from tests.queues import Queue
 from tests.redis_servers import every_redis
 from workers.jobs.job import JobError
 from workers.jobs.presence import WORKER_TTL_SECONDS
-from workers.jobs.queue import JobQueue
 
 pytestmark = every_redis
 
 
-def test_announced_workers_are_listed_by_name(queue: JobQueue) -> None:
-    queue.announce("b", ["wan-tiny", "flux"], "busy")
-    queue.announce("a", [], "loading")
-    found = queue.workers()
+def test_announced_workers_are_listed_by_name(queue: Queue) -> None:
+    queue.presence.announce("b", ["wan-tiny", "flux"], "busy")
+    queue.presence.announce("a", [], "loading")
+    found = queue.presence.workers()
     assert [(worker.name, worker.models, worker.state) for worker in found] == [
         ("a", (), "loading"),
         ("b", ("wan-tiny", "flux"), "busy"),
@@ -19,30 +19,30 @@ def test_announced_workers_are_listed_by_name(queue: JobQueue) -> None:
     assert all(0 <= worker.beat_age_seconds < WORKER_TTL_SECONDS for worker in found)
 
 
-def test_a_later_announcement_replaces_the_earlier(queue: JobQueue) -> None:
-    queue.announce("a", [], "loading")
-    queue.announce("a", ["wan-tiny"], "idle")
-    [worker] = queue.workers()
+def test_a_later_announcement_replaces_the_earlier(queue: Queue) -> None:
+    queue.presence.announce("a", [], "loading")
+    queue.presence.announce("a", ["wan-tiny"], "idle")
+    [worker] = queue.presence.workers()
     assert (worker.models, worker.state) == (("wan-tiny",), "idle")
 
 
-def test_a_worker_that_leaves_is_gone_at_once(queue: JobQueue) -> None:
-    queue.announce("a", [], "idle")
-    queue.leave("a")
-    queue.leave("a")
-    assert queue.workers() == []
+def test_a_worker_that_leaves_is_gone_at_once(queue: Queue) -> None:
+    queue.presence.announce("a", [], "idle")
+    queue.presence.leave("a")
+    queue.presence.leave("a")
+    assert queue.presence.workers() == []
 
 
-def test_a_worker_says_what_it_is_there_for_and_why_it_cannot(queue: JobQueue) -> None:
+def test_a_worker_says_what_it_is_there_for_and_why_it_cannot(queue: Queue) -> None:
     problem = JobError(code="model_load_failed", message="no such folder")
-    queue.announce("a", [], "failed", {"flux": "bfloat16 on cuda"}, problem)
-    [worker] = queue.workers()
+    queue.presence.announce("a", [], "failed", {"flux": "bfloat16 on cuda"}, problem)
+    [worker] = queue.presence.workers()
     assert (worker.models, dict(worker.serves), worker.problem) == ((), {"flux": "bfloat16 on cuda"}, problem)
 
 
-def test_a_silent_worker_is_gone_and_its_traces_with_the_next_announcement(queue: JobQueue, raw: "redis.Redis") -> None:
-    queue.announce("silent", [], "idle")
+def test_a_silent_worker_is_gone_and_its_traces_with_the_next_announcement(queue: Queue, raw: "redis.Redis") -> None:
+    queue.presence.announce("silent", [], "idle")
     raw.zadd("{workers}:beats", {"silent": 1})
-    assert queue.workers() == []
-    queue.announce("b", [], "idle")
+    assert queue.presence.workers() == []
+    queue.presence.announce("b", [], "idle")
     assert raw.hkeys("{workers}:infos") == ["b"]

@@ -8,13 +8,14 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from tests.queues import Queue
 from tests.redis_servers import every_redis
 from tests.workers.factories import MODEL, TENANT, a_report, an_artifact, submit
 from tests.workers.jobs.leases import WORKER, end_lease, stream_lengths
 from workers.jobs import keys
 from workers.jobs.errors import JobNotFound, LeaseLost
-from workers.jobs.job import JobError, JobState, Priority
-from workers.jobs.queue import Attempt, BeatReply, JobQueue
+from workers.jobs.job import JobError, JobKey, JobState, Priority
+from workers.jobs.leases import Attempt, BeatReply
 
 ERROR = JobError(code="worker_crashed", message="it crashed")
 
@@ -39,7 +40,7 @@ class Known:
 class QueueMachine(RuleBasedStateMachine):
     def __init__(self, url: str) -> None:
         super().__init__()
-        self.queue = JobQueue(url)
+        self.queue = Queue.open(url)
         self.raw = redis.Redis.from_url(url, decode_responses=True)
         self.raw.flushall()
         self.jobs: dict[str, Known] = {}
@@ -66,7 +67,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        attempt = self.queue.claim([MODEL], WORKER)
+        attempt = self.queue.leases.claim([MODEL], WORKER)
         lane = next((lane for lane in keys.LANES if self.lanes[lane]), None)
         if lane is None:
             assert attempt is None
@@ -82,7 +83,7 @@ class QueueMachine(RuleBasedStateMachine):
         _, job = self.pick(data, JobState.RUNNING)
         assert job.current is not None
         expected = BeatReply.STOP if job.cancel or job.deleted else BeatReply.OK
-        assert self.queue.beat(job.current, "denoise", step) is expected
+        assert self.queue.leases.beat(job.current, "denoise", step) is expected
         job.step = max(job.step, step)
 
     @precondition(running)
@@ -117,7 +118,7 @@ class QueueMachine(RuleBasedStateMachine):
             expected = JobState.CANCELLED
         else:
             expected = JobState.QUEUED if job.attempts < 3 else JobState.DEAD
-        [reaped] = self.queue.reap(MODEL)
+        [reaped] = self.queue.leases.reap(MODEL)
         assert (reaped.job_id, reaped.state) == (job_id, expected)
         job.stale.append(job.current)
         self.end(job_id, job, expected)
@@ -127,7 +128,7 @@ class QueueMachine(RuleBasedStateMachine):
     def zombie_writes(self, data: st.DataObject, how: str) -> None:
         stale = data.draw(st.sampled_from([attempt for job in self.jobs.values() for attempt in job.stale]))
         if how == "beat":
-            assert self.queue.beat(stale, "decode", 50) is BeatReply.LOST
+            assert self.queue.leases.beat(stale, "decode", 50) is BeatReply.LOST
         else:
             with pytest.raises(LeaseLost):
                 self.write(stale, how, 3)
@@ -138,9 +139,9 @@ class QueueMachine(RuleBasedStateMachine):
         job_id, job = self.pick(data, *JobState)
         if job.deleted:
             with pytest.raises(JobNotFound):
-                self.queue.cancel(job_id, TENANT)
+                self.queue.jobs.cancel(JobKey(TENANT, job_id))
             return
-        told = self.queue.cancel(job_id, TENANT)
+        told = self.queue.jobs.cancel(JobKey(TENANT, job_id))
         if job.state is JobState.QUEUED:
             self.leave_lane(job_id)
             job.state, job.cancel = JobState.CANCELLED, True
@@ -154,9 +155,9 @@ class QueueMachine(RuleBasedStateMachine):
         job_id, job = self.pick(data, *JobState)
         if job.deleted:
             with pytest.raises(JobNotFound):
-                self.queue.delete(job_id, TENANT)
+                self.queue.jobs.delete(JobKey(TENANT, job_id))
             return
-        self.queue.delete(job_id, TENANT)
+        self.queue.jobs.delete(JobKey(TENANT, job_id))
         job.deleted = True
         if job.state is JobState.QUEUED:
             self.leave_lane(job_id)
@@ -164,21 +165,21 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        due = {expired.job_id: expired for expired in self.queue.expired(MODEL)}
+        due = {expired.job_id: expired for expired in self.queue.leases.expired(MODEL)}
         assert set(due) <= {job_id for job_id, job in self.jobs.items() if job.gone}
         for expired in due.values():
-            self.queue.forget(expired)
+            self.queue.leases.forget(expired)
 
     def write(self, attempt: Attempt, how: str, limit: int) -> JobState:
         match how:
             case "complete":
-                return self.queue.complete(attempt, an_artifact(), a_report()).state
+                return self.queue.leases.complete(attempt, an_artifact(), a_report()).state
             case "fail":
-                return self.queue.fail(attempt, ERROR, limit).state
+                return self.queue.leases.fail(attempt, ERROR, limit).state
             case "cancelled":
-                return self.queue.cancelled(attempt).state
+                return self.queue.leases.cancel(attempt).state
             case _:
-                return self.queue.release(attempt).state
+                return self.queue.leases.release(attempt).state
 
     def end(self, job_id: str, job: Known, state: JobState, *, counts: bool = True) -> None:
         job.state, job.current = state, None
@@ -198,7 +199,7 @@ class QueueMachine(RuleBasedStateMachine):
             if job.deleted:
                 assert bool(self.raw.exists(keys.job(job_id))) == (job.state is JobState.RUNNING)
                 continue
-            record = self.queue.get(job_id, TENANT)
+            record = self.queue.jobs.get(JobKey(TENANT, job_id))
             assert (record.state, record.attempts, record.step) == (job.state, job.attempts, job.step)
             assert record.cancel_requested == job.cancel
             assert (record.artifact is not None) == (job.state is JobState.COMPLETED)
@@ -207,14 +208,14 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def lanes_agree(self) -> None:
         waiting = [job_id for lane in keys.LANES for job_id in self.lanes[lane]]
-        depth = self.queue.depth(MODEL)
+        depth = self.queue.inspection.depth(MODEL)
         running = sum(job.state is JobState.RUNNING for job in self.jobs.values())
         assert (depth.queued, depth.running) == (len(waiting), running)
         assert stream_lengths(self.raw) == len(waiting) + running
-        positions = [self.queue.position(self.queue.get(job_id, TENANT)) for job_id in waiting]
+        positions = [self.queue.jobs.position(self.queue.jobs.get(JobKey(TENANT, job_id))) for job_id in waiting]
         ahead = {job_id: index for index, job_id in enumerate(waiting)}
         assert positions == [ahead[job_id] for job_id in waiting]
-        listed, _ = self.queue.list(TENANT, [MODEL], after=None, limit=100, ascending=True)
+        listed, _ = self.queue.jobs.list(TENANT, [MODEL], after=None, limit=100, ascending=True)
         assert [job.id for job in listed] == [job_id for job_id, job in self.jobs.items() if not job.deleted]
 
 

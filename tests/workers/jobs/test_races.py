@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import redis
 
+from tests.queues import Queue
 from tests.redis_servers import every_redis
-from tests.workers.factories import MODEL, TENANT, a_report, an_artifact, submit
+from tests.workers.factories import MODEL, a_report, an_artifact, submit
 from tests.workers.jobs.leases import claim, end_lease, stream_lengths
 from workers.jobs.errors import LeaseLost
 from workers.jobs.job import JobState
-from workers.jobs.queue import Attempt, JobQueue
+from workers.jobs.leases import Attempt
 
 pytestmark = every_redis
 
@@ -35,35 +36,35 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
         return list(pool.map(run, calls))
 
 
-def test_cancel_against_claim(queue: JobQueue, raw: "redis.Redis") -> None:
+def test_cancel_against_claim(queue: Queue, raw: "redis.Redis") -> None:
     winners = set()
     for _ in range(ROUNDS):
         job = submit(queue)
         cancelled, attempt = together(
-            lambda job=job: queue.cancel(job.id, TENANT), lambda: queue.claim([MODEL], "worker")
+            lambda job=job: queue.jobs.cancel(job.key), lambda: queue.leases.claim([MODEL], "worker")
         )
         if attempt is None:
             assert cancelled.state is JobState.CANCELLED
             winners.add("cancel")
         else:
             assert (cancelled.state, cancelled.cancel_requested) == (JobState.RUNNING, True)
-            assert queue.complete(attempt, an_artifact(), a_report()).state is JobState.CANCELLED
+            assert queue.leases.complete(attempt, an_artifact(), a_report()).state is JobState.CANCELLED
             winners.add("claim")
-        assert queue.get(job.id, TENANT).state is JobState.CANCELLED
+        assert queue.jobs.get(job.key).state is JobState.CANCELLED
     assert stream_lengths(raw) == 0
-    assert len(queue.expired(MODEL)) == 0
+    assert len(queue.leases.expired(MODEL)) == 0
     assert winners, "either may win; both are right"
 
 
-def test_cancel_against_complete(queue: JobQueue) -> None:
+def test_cancel_against_complete(queue: Queue) -> None:
     for _ in range(ROUNDS):
         submit(queue)
         attempt = claim(queue)
         cancelled, settled = together(
-            lambda attempt=attempt: queue.cancel(attempt.job.id, TENANT),
-            lambda attempt=attempt: queue.complete(attempt, an_artifact(), a_report()),
+            lambda attempt=attempt: queue.jobs.cancel(attempt.job.key),
+            lambda attempt=attempt: queue.leases.complete(attempt, an_artifact(), a_report()),
         )
-        final = queue.get(attempt.job.id, TENANT).state
+        final = queue.jobs.get(attempt.job.key).state
         assert settled.state is final
         # What the client was told: "completed already", or "will be cancelled".
         told = cancelled.state if cancelled.state.terminal else JobState.CANCELLED
@@ -71,43 +72,43 @@ def test_cancel_against_complete(queue: JobQueue) -> None:
 
 
 @pytest.mark.parametrize("client", ["cancel", "delete", "nothing"])
-def test_completion_against_the_reaper(queue: JobQueue, raw: "redis.Redis", client: str) -> None:
+def test_completion_against_the_reaper(queue: Queue, raw: "redis.Redis", client: str) -> None:
     for _ in range(ROUNDS // 2):
         submit(queue)
         attempt = claim(queue)
         end_lease(raw, attempt)
         calls = [
-            lambda attempt=attempt: queue.complete(attempt, an_artifact(), a_report()),
-            lambda: queue.reap(MODEL),
+            lambda attempt=attempt: queue.leases.complete(attempt, an_artifact(), a_report()),
+            lambda: queue.leases.reap(MODEL),
         ]
         if client == "cancel":
-            calls.append(lambda attempt=attempt: queue.cancel(attempt.job.id, TENANT))
+            calls.append(lambda attempt=attempt: queue.jobs.cancel(attempt.job.key))
         elif client == "delete":
-            calls.append(lambda attempt=attempt: queue.delete(attempt.job.id, TENANT))
+            calls.append(lambda attempt=attempt: queue.jobs.delete(attempt.job.key))
         settled, reaped, *_ = together(*calls)
         assert isinstance(settled, LeaseLost) == bool(reaped), "exactly one of the two had the job"
         drain(queue)
-        assert queue.depth(MODEL).running == 0
+        assert queue.inspection.depth(MODEL).running == 0
     assert stream_lengths(raw) == 0
 
 
-def test_two_workers_and_the_reaper_publish_one_result(queue: JobQueue, raw: "redis.Redis") -> None:
+def test_two_workers_and_the_reaper_publish_one_result(queue: Queue, raw: "redis.Redis") -> None:
     for _ in range(ROUNDS // 2):
         submit(queue)
         zombie = claim(queue, "zombie")
         end_lease(raw, zombie)
-        queue.reap(MODEL)
+        queue.leases.reap(MODEL)
         heir = claim(queue, "heir")
         results = together(
-            lambda zombie=zombie: queue.complete(zombie, an_artifact("zombie"), a_report()),
-            lambda heir=heir: queue.complete(heir, an_artifact("heir"), a_report()),
+            lambda zombie=zombie: queue.leases.complete(zombie, an_artifact("zombie"), a_report()),
+            lambda heir=heir: queue.leases.complete(heir, an_artifact("heir"), a_report()),
         )
         assert isinstance(results[0], LeaseLost)
-        final = queue.get(heir.job.id, TENANT)
+        final = queue.jobs.get(heir.job.key)
         assert final.artifact == an_artifact("heir")
 
 
-def drain(queue: JobQueue) -> None:
+def drain(queue: Queue) -> None:
     attempt: Attempt | None
-    while attempt := queue.claim([MODEL], "worker"):
-        queue.complete(attempt, an_artifact(), a_report())
+    while attempt := queue.leases.claim([MODEL], "worker"):
+        queue.leases.complete(attempt, an_artifact(), a_report())

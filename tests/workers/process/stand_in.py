@@ -66,9 +66,7 @@ class StandInRunner:
             if stopped():
                 raise JobCancelled("stopped")
         content = f"{os.getpid()}".encode()
-        artifact = self._store.publish(
-            run.tenant, run.job_id, run.attempt_token, "video.mp4", lambda path: _write(path, content), "video/mp4"
-        )
+        artifact = self._store.publish(run.key, "video.mp4", lambda path: _write(path, content), "video/mp4")
         return Done(a_report(), artifact)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workers.factories import MODEL, TENANT, a_request
 from tests.workers.process.stand_in import BROKEN, make
-from workers.jobs.job import new_job_id
+from workers.jobs.job import AttemptKey, new_job_id
 from workers.models.catalogue import Catalogue
 from workers.process.child import Child, ChildDied, ChildSettings
 from workers.process.events import Done, Event, Failed, Ready, Run, StageStarted, StepDone, Stop, Stopped
@@ -24,7 +24,7 @@ def child(tmp_path: Path) -> Iterator[Child]:
 
 
 def a_run(prompt: str) -> Run:
-    return Run(new_job_id(MODEL), TENANT, "a" * 32, a_request(prompt))
+    return Run(AttemptKey(TENANT, new_job_id(MODEL), "a" * 32), a_request(prompt))
 
 
 def next_event(child: Child) -> Event:
@@ -55,9 +55,9 @@ def test_it_loads_then_tells_every_step_of_a_job(child: Child, tmp_path: Path) -
 def test_a_stop_ends_its_job_and_only_its_job(child: Child) -> None:
     first, second = a_run("steps 10000 of 0.01"), a_run("steps 2 of 0")
     child.send(first)
-    child.send(Stop(first.job_id))
+    child.send(Stop(first.key.job_id))
     assert last_event(child) == Stopped()
-    child.send(Stop(first.job_id))
+    child.send(Stop(first.key.job_id))
     child.send(second)
     assert isinstance(last_event(child), Done)
 

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.queues import Queue
 from tests.waiting import wait_until
 from tests.workers.factories import MODEL, TENANT, submit
 from workers.jobs import keys
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.job import Artifact, Job, JobState, new_job_id
-from workers.jobs.queue import JobQueue
+from workers.jobs.job import Artifact, AttemptKey, Job, JobState, new_job_id
 from workers.process.housekeeping import Housekeeping
 from workers.process.metrics import Metrics
 from workers.process.shutdown import Shutdown
 
 
 @pytest.fixture
-def queue(redis_url: str) -> Iterator[JobQueue]:
-    queue = JobQueue(redis_url, lease_seconds=0.2, retention_seconds=0)
+def queue(redis_url: str) -> Iterator[Queue]:
+    queue = Queue.open(redis_url, lease_seconds=0.2, retention_seconds=0)
     yield queue
     queue.close()
 
@@ -36,33 +36,35 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def housekeeping(queue: JobQueue, store: ArtifactStore, metrics: Metrics) -> Iterator[Housekeeping]:
+def housekeeping(queue: Queue, store: ArtifactStore, metrics: Metrics) -> Iterator[Housekeeping]:
     """Not started: the test first makes something to tidy up."""
-    housekeeping = Housekeeping(queue, store, metrics, Shutdown(), "tidy", {MODEL: "float32 on cpu"})
+    housekeeping = Housekeeping(
+        queue.leases, queue.presence, store, metrics, Shutdown(), "tidy", {MODEL: "float32 on cpu"}
+    )
     yield housekeeping
     housekeeping.stop()
 
 
 def a_file(store: ArtifactStore, job_id: str, token: str = "a" * 32) -> Artifact:
-    return store.publish(TENANT, job_id, token, "video.mp4", lambda path: path.touch(), "video/mp4")
+    return store.publish(AttemptKey(TENANT, job_id, token), "video.mp4", lambda path: path.touch(), "video/mp4")
 
 
 def test_the_job_of_a_silent_worker_is_given_to_others(
-    queue: JobQueue, metrics: Metrics, housekeeping: Housekeeping
+    queue: Queue, metrics: Metrics, housekeeping: Housekeeping
 ) -> None:
     job = submit(queue)
-    queue.claim([MODEL], "silent")
+    queue.leases.claim([MODEL], "silent")
     housekeeping.start()
-    wait_until(lambda: queue.get(job.id, TENANT).state is JobState.QUEUED)
+    wait_until(lambda: queue.jobs.get(job.key).state is JobState.QUEUED)
     labels = {"model": MODEL, "outcome": "retried", "reason": "worker_crashed"}
     wait_until(lambda: metrics.registry.get_sample_value("scalingcache_jobs_total", labels) == 1)
     assert metrics.registry.get_sample_value("scalingcache_jobs_reclaimed_total", {"model": MODEL}) == 1
 
 
 def test_files_go_before_the_record_of_an_expired_job(
-    queue: JobQueue, store: ArtifactStore, housekeeping: Housekeeping, redis_url: str
+    queue: Queue, store: ArtifactStore, housekeeping: Housekeeping, redis_url: str
 ) -> None:
-    jobs: list[Job] = [queue.cancel(submit(queue).id, TENANT) for _ in range(150)]
+    jobs: list[Job] = [queue.jobs.cancel(submit(queue).key) for _ in range(150)]
     paths = [store.path(a_file(store, job.id)) for job in jobs]
     housekeeping.start()
     with redis.Redis.from_url(redis_url) as raw:
@@ -80,12 +82,14 @@ def test_files_that_belong_to_no_job_are_swept(store: ArtifactStore, housekeepin
 
 
 def test_it_announces_what_the_worker_does_and_says_goodbye(
-    queue: JobQueue, store: ArtifactStore, metrics: Metrics
+    queue: Queue, store: ArtifactStore, metrics: Metrics
 ) -> None:
-    housekeeping = Housekeeping(queue, store, metrics, Shutdown(), "tidy", {MODEL: "float32 on cpu"})
+    housekeeping = Housekeeping(
+        queue.leases, queue.presence, store, metrics, Shutdown(), "tidy", {MODEL: "float32 on cpu"}
+    )
 
     def announced() -> list[tuple[str, tuple[str, ...]]]:
-        return [(worker.state, worker.models) for worker in queue.workers()]
+        return [(worker.state, worker.models) for worker in queue.presence.workers()]
 
     housekeeping.start()
     wait_until(lambda: announced() == [("loading", ())])
@@ -93,4 +97,4 @@ def test_it_announces_what_the_worker_does_and_says_goodbye(
     wait_until(lambda: announced() == [("idle", (MODEL,))])
     assert metrics.registry.get_sample_value("scalingcache_worker_state", {"state": "idle"}) == 1
     housekeeping.stop()
-    assert queue.workers() == []
+    assert queue.presence.workers() == []

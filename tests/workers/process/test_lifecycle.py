@@ -12,12 +12,12 @@ import av
 import pytest
 
 from demo.embedded_redis import EmbeddedRedis, RedisBinary
+from tests.queues import Queue
 from tests.waiting import wait_until
-from tests.workers.factories import TENANT, a_request, submit
+from tests.workers.factories import a_request, submit
 from tests.workers.process.worker_process import ROOT, WorkerProcess
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import GenerationRequest, Job, JobState
-from workers.jobs.queue import JobQueue
 
 #: Importing torch and diffusers takes long where cores are few.
 SECONDS = 120.0
@@ -38,8 +38,8 @@ def server(redis_binary: RedisBinary) -> Iterator[EmbeddedRedis]:
 
 
 @pytest.fixture(scope="module")
-def queue(server: EmbeddedRedis) -> Iterator[JobQueue]:
-    queue = JobQueue(server.url, lease_seconds=2)
+def queue(server: EmbeddedRedis) -> Iterator[Queue]:
+    queue = Queue.open(server.url, lease_seconds=2)
     yield queue
     queue.close()
 
@@ -71,17 +71,17 @@ def worker(start: Callable[..., WorkerProcess]) -> Iterator[WorkerProcess]:
         yield worker
 
 
-def ended(queue: JobQueue, job: Job) -> Job:
+def ended(queue: Queue, job: Job) -> Job:
     def look() -> Job | None:
-        now = queue.get(job.id, TENANT)
+        now = queue.jobs.get(job.key)
         return now if now.state.terminal else None
 
     return wait_until(look, seconds=SECONDS, what=f"{job.id} ends")
 
 
-def denoising(queue: JobQueue, job: Job) -> Job:
+def denoising(queue: Queue, job: Job) -> Job:
     def look() -> Job | None:
-        now = queue.get(job.id, TENANT)
+        now = queue.jobs.get(job.key)
         assert not now.state.terminal, "too fast for this test"
         return now if now.state is JobState.RUNNING and now.stage == "denoise" and now.step >= 1 else None
 
@@ -97,7 +97,7 @@ def assert_a_video(job: Job, folder: Path) -> None:
         assert sum(1 for _ in container.decode(video=0)) == job.request.frames
 
 
-def test_jobs_become_videos_and_their_steps_are_counted(queue: JobQueue, worker: WorkerProcess, folder: Path) -> None:
+def test_jobs_become_videos_and_their_steps_are_counted(queue: Queue, worker: WorkerProcess, folder: Path) -> None:
     plain, accelerated = submit(queue, request(steps=8, frames=9)), submit(queue, request(steps=50, sf=10, frames=9))
     plain, accelerated = ended(queue, plain), ended(queue, accelerated)
     for job in (plain, accelerated):
@@ -116,10 +116,10 @@ def test_jobs_become_videos_and_their_steps_are_counted(queue: JobQueue, worker:
     assert "red circle" not in worker.log()
 
 
-def test_a_cancel_in_mid_denoise_stops_at_the_next_step(queue: JobQueue, worker: WorkerProcess) -> None:
+def test_a_cancel_in_mid_denoise_stops_at_the_next_step(queue: Queue, worker: WorkerProcess) -> None:
     job = submit(queue, LONG)
     denoising(queue, job)
-    assert queue.cancel(job.id, TENANT).cancel_requested
+    assert queue.jobs.cancel(job.key).cancel_requested
     assert ended(queue, job).state is JobState.CANCELLED
     [line] = wait_until(lambda: worker.logged("job ended", job=job.id))
     [asked] = worker.logged("stopping job", job=job.id)
@@ -127,7 +127,7 @@ def test_a_cancel_in_mid_denoise_stops_at_the_next_step(queue: JobQueue, worker:
     assert line["steps"] < LONG.steps
 
 
-def test_a_job_outlives_redis(server: EmbeddedRedis, queue: JobQueue, worker: WorkerProcess, folder: Path) -> None:
+def test_a_job_outlives_redis(server: EmbeddedRedis, queue: Queue, worker: WorkerProcess, folder: Path) -> None:
     job = submit(queue, request(steps=20))
     denoising(queue, job)
     server.kill()
@@ -138,7 +138,7 @@ def test_a_job_outlives_redis(server: EmbeddedRedis, queue: JobQueue, worker: Wo
 
 
 def test_sigterm_gives_the_job_back_and_another_worker_finishes_it(
-    queue: JobQueue, worker: WorkerProcess, start: Callable[..., WorkerProcess], folder: Path
+    queue: Queue, worker: WorkerProcess, start: Callable[..., WorkerProcess], folder: Path
 ) -> None:
     worker.signal(signal.SIGTERM)
     wait_until(worker.ended, seconds=SECONDS)
@@ -150,7 +150,7 @@ def test_sigterm_gives_the_job_back_and_another_worker_finishes_it(
         first.signal(signal.SIGTERM)
         wait_until(first.ended, seconds=SECONDS)
         assert first.process.returncode == 0
-        released = queue.get(job.id, TENANT)
+        released = queue.jobs.get(job.key)
         assert (released.state, released.attempts) == (JobState.QUEUED, 0)
 
     with start() as second:

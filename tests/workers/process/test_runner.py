@@ -11,7 +11,7 @@ from tests.workers.micro_flux import micro_entry, save_micro_flux
 from workers.engine.generation import generate
 from workers.engine.loaded import load_model
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.job import new_job_id
+from workers.jobs.job import AttemptKey, new_job_id
 from workers.models.catalogue import Catalogue, families
 from workers.process.events import Done, Event, Run, StageStarted, StepDone
 from workers.process.runner import Runner
@@ -30,7 +30,7 @@ def test_an_image_model_gives_a_png_with_exactly_the_pixels_that_were_made(
     runner = Runner(catalogue, store)
     runner.load(["micro-flux"])
     request = catalogue.request("micro-flux", "red circle", width=48, seed=7, steps=5, sf=5)
-    run = Run(new_job_id("micro-flux", "image"), "acme", "token", request)
+    run = Run(AttemptKey("acme", new_job_id("micro-flux", "image"), "token"), request)
     done: Any = runner.run(run, events.append, lambda: False)
     assert isinstance(done, Done)
     assert (done.artifact.media_type, Path(done.artifact.path).name) == ("image/png", "image.png")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.embedded_redis import EmbeddedRedis
+from tests.queues import Queue
 from tests.redis_servers import every_redis
 from tests.waiting import wait_until
 from tests.workers.factories import MODEL, TENANT, a_request, submit
@@ -15,15 +16,14 @@ from tests.workers.process.worker_process import WorkerProcess
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import Job, JobError, JobState
-from workers.jobs.queue import JobQueue
 
 MODULE = "tests.workers.process.stand_in"
 LONG = a_request("steps 200 of 0.02")
 
 
 @pytest.fixture
-def queue(own_redis: EmbeddedRedis) -> Iterator[JobQueue]:
-    queue = JobQueue(own_redis.url, lease_seconds=2)
+def queue(own_redis: EmbeddedRedis) -> Iterator[Queue]:
+    queue = Queue.open(own_redis.url, lease_seconds=2)
     yield queue
     queue.close()
 
@@ -34,17 +34,17 @@ def start(own_redis: EmbeddedRedis, tmp_path: Path) -> Callable[..., WorkerProce
     return lambda **settings: WorkerProcess(MODULE, own_redis.url, tmp_path, **settings)
 
 
-def ended(queue: JobQueue, job: Job) -> Callable[[], Job | None]:
+def ended(queue: Queue, job: Job) -> Callable[[], Job | None]:
     def look() -> Job | None:
-        now = queue.get(job.id, TENANT)
+        now = queue.jobs.get(job.key)
         return now if now.state.terminal else None
 
     return look
 
 
-def at_step(queue: JobQueue, job: Job, step: int) -> Callable[[], Job | None]:
+def at_step(queue: Queue, job: Job, step: int) -> Callable[[], Job | None]:
     def look() -> Job | None:
-        now = queue.get(job.id, TENANT)
+        now = queue.jobs.get(job.key)
         return now if now.state is JobState.RUNNING and now.step >= step else None
 
     return look
@@ -60,7 +60,7 @@ def assert_published(job: Job, folder: Path) -> None:
 
 
 def test_a_warm_process_runs_one_job_after_the_other(
-    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     with start(worker="bench-1") as worker:
         jobs = [submit(queue, a_request("steps 3 of 0.001")) for _ in range(3)]
@@ -75,7 +75,7 @@ def test_a_warm_process_runs_one_job_after_the_other(
 
 
 def test_a_job_survives_the_death_of_its_worker(
-    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     with start() as first:
         job = submit(queue, a_request("steps 60 of 0.02"))
@@ -90,14 +90,14 @@ def test_a_job_survives_the_death_of_its_worker(
 
 
 def test_a_cancel_stops_the_running_job_and_the_process_stays_warm(
-    queue: JobQueue, start: Callable[..., WorkerProcess]
+    queue: Queue, start: Callable[..., WorkerProcess]
 ) -> None:
     with start() as worker:
         job = submit(queue, LONG)
         wait_until(at_step(queue, job, 1))
         child = worker.child.pid
 
-        assert queue.cancel(job.id, TENANT).cancel_requested
+        assert queue.jobs.cancel(job.key).cancel_requested
         assert wait_until(ended(queue, job)).state is JobState.CANCELLED
         after = submit(queue)
         assert wait_until(ended(queue, after)).state is JobState.COMPLETED
@@ -109,20 +109,20 @@ def test_a_cancel_stops_the_running_job_and_the_process_stays_warm(
 
 
 def test_a_deleted_running_job_leaves_nothing(
-    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     with start() as worker:
         job = submit(queue, LONG)
         wait_until(at_step(queue, job, 1))
-        queue.delete(job.id, TENANT)
+        queue.jobs.delete(job.key)
         wait_until(lambda: worker.logged("job purged", job=job.id))
     assert not (tmp_path / "artifacts" / TENANT / job.id).exists()
-    assert queue.depth(MODEL).running == 0
+    assert queue.inspection.depth(MODEL).running == 0
 
 
 @every_redis
 def test_a_job_survives_the_death_of_redis(
-    own_redis: EmbeddedRedis, queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+    own_redis: EmbeddedRedis, queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     with start():
         running, waiting = submit(queue, a_request("steps 50 of 0.02")), submit(queue)
@@ -136,7 +136,7 @@ def test_a_job_survives_the_death_of_redis(
 
 
 def test_a_worker_gives_its_job_up_when_redis_is_away_longer_than_the_lease(
-    own_redis: EmbeddedRedis, queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+    own_redis: EmbeddedRedis, queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     with start(lease_seconds=1, beat_seconds=0.2) as worker:
         job = submit(queue, LONG)
@@ -145,12 +145,12 @@ def test_a_worker_gives_its_job_up_when_redis_is_away_longer_than_the_lease(
         wait_until(lambda: worker.logged("stopping job", why="lapsed"))
         own_redis.start()
         wait_until(lambda: worker.logged("job ended", job=job.id))
-        assert queue.cancel(job.id, TENANT).attempts <= 2
+        assert queue.jobs.cancel(job.key).attempts <= 2
 
 
 @every_redis
 def test_redis_back_empty_needs_no_help(
-    own_redis: EmbeddedRedis, queue: JobQueue, start: Callable[..., WorkerProcess]
+    own_redis: EmbeddedRedis, queue: Queue, start: Callable[..., WorkerProcess]
 ) -> None:
     with start() as worker:
         lost = submit(queue, LONG)
@@ -167,7 +167,7 @@ def test_redis_back_empty_needs_no_help(
 
 
 def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
-    own_redis: EmbeddedRedis, queue: JobQueue, start: Callable[..., WorkerProcess]
+    own_redis: EmbeddedRedis, queue: Queue, start: Callable[..., WorkerProcess]
 ) -> None:
     own_redis.kill()
     with start() as worker:
@@ -177,34 +177,34 @@ def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
         assert wait_until(ended(queue, job)).state is JobState.COMPLETED
 
 
-def test_sigterm_gives_a_long_job_back_unharmed(queue: JobQueue, start: Callable[..., WorkerProcess]) -> None:
+def test_sigterm_gives_a_long_job_back_unharmed(queue: Queue, start: Callable[..., WorkerProcess]) -> None:
     with start(drain_seconds=0) as worker:
         job = submit(queue, LONG)
         wait_until(at_step(queue, job, 1))
         worker.signal(signal.SIGTERM)
         wait_until(worker.ended)
 
-        released = queue.get(job.id, TENANT)
+        released = queue.jobs.get(job.key)
         assert worker.process.returncode == 0
         assert (released.state, released.attempts) == (JobState.QUEUED, 0)
-        assert queue.workers() == []
+        assert queue.presence.workers() == []
 
 
-def test_sigterm_lets_a_short_job_finish(queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path) -> None:
+def test_sigterm_lets_a_short_job_finish(queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path) -> None:
     with start(drain_seconds=30) as worker:
         job, next_job = submit(queue, a_request("steps 100 of 0.02")), submit(queue)
         wait_until(at_step(queue, job, 1))
         worker.signal(signal.SIGTERM)
-        wait_until(lambda: [(info.state, info.models) for info in queue.workers()] == [("draining", ())])
+        wait_until(lambda: [(info.state, info.models) for info in queue.presence.workers()] == [("draining", ())])
         wait_until(worker.ended)
 
         assert worker.process.returncode == 0
-        assert_published(queue.get(job.id, TENANT), tmp_path)
-        assert queue.get(next_job.id, TENANT).state is JobState.QUEUED
+        assert_published(queue.jobs.get(job.key), tmp_path)
+        assert queue.jobs.get(next_job.key).state is JobState.QUEUED
 
 
 def test_a_worker_that_slept_past_its_lease_cannot_write(
-    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     with start(worker="sleeper", metrics_port=0) as sleeper:
         job = submit(queue, a_request("steps 60 of 0.02"))
@@ -217,7 +217,7 @@ def test_a_worker_that_slept_past_its_lease_cannot_write(
             assert sleeper.metric("scalingcache_stale_writes_refused_total", model=MODEL) == 1
             assert sleeper.metric("scalingcache_lease_losses_total", model=MODEL) == 1
 
-        assert queue.get(job.id, TENANT) == finished
+        assert queue.jobs.get(job.key) == finished
         assert (finished.worker, finished.attempts) == ("awake", 2)
         assert_published(finished, tmp_path)
         after = submit(queue)
@@ -236,7 +236,7 @@ def test_a_worker_that_slept_past_its_lease_cannot_write(
     ],
 )
 def test_a_job_that_fails_gets_its_attempts_and_others_run_on(
-    queue: JobQueue, start: Callable[..., WorkerProcess], prompt: str, state: JobState, code: str, attempts: int
+    queue: Queue, start: Callable[..., WorkerProcess], prompt: str, state: JobState, code: str, attempts: int
 ) -> None:
     with start() as worker:
         bad, good = submit(queue, a_request(prompt)), submit(queue)
@@ -249,7 +249,7 @@ def test_a_job_that_fails_gets_its_attempts_and_others_run_on(
     assert "secret" not in failed.error.message + worker.log()
 
 
-def test_a_hung_step_is_ended_and_the_process_replaced(queue: JobQueue, start: Callable[..., WorkerProcess]) -> None:
+def test_a_hung_step_is_ended_and_the_process_replaced(queue: Queue, start: Callable[..., WorkerProcess]) -> None:
     with start(step_timeout_seconds=0.3):
         job = submit(queue, a_request("hang"))
         failed = wait_until(ended(queue, job))
@@ -260,27 +260,27 @@ def test_a_hung_step_is_ended_and_the_process_replaced(queue: JobQueue, start: C
 
 
 def test_a_model_that_cannot_be_loaded_keeps_the_worker_waiting_not_crashing(
-    queue: JobQueue, start: Callable[..., WorkerProcess], tmp_path: Path
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     broken = tmp_path / "artifacts" / BROKEN
     broken.parent.mkdir()
     broken.touch()
     with start(worker="patient") as worker:
         wait_until(lambda: worker.logged("models not loaded", code="model_load_failed"))
-        wait_until(lambda: queue.workers()[0].state == "failed")
-        [info] = queue.workers()
+        wait_until(lambda: queue.presence.workers()[0].state == "failed")
+        [info] = queue.presence.workers()
         assert (info.models, info.serves) == ((), {MODEL: "float32 on cpu"})
         assert info.problem == JobError(code="model_load_failed", message="broken")
 
         broken.unlink()
         assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
-        wait_until(lambda: queue.workers()[0].models == (MODEL,))
-        assert queue.workers()[0].problem is None
+        wait_until(lambda: queue.presence.workers()[0].models == (MODEL,))
+        assert queue.presence.workers()[0].problem is None
         assert not worker.ended()
 
 
 def test_a_request_that_the_model_cannot_serve_is_refused_by_the_worker(
-    queue: JobQueue, start: Callable[..., WorkerProcess]
+    queue: Queue, start: Callable[..., WorkerProcess]
 ) -> None:
     with start():
         job = submit(queue, a_request().model_copy(update={"frames": 32}))
@@ -290,7 +290,7 @@ def test_a_request_that_the_model_cannot_serve_is_refused_by_the_worker(
     assert failed.error.code == "invalid_request"
 
 
-def test_the_queue_says_when_redis_is_gone(own_redis: EmbeddedRedis, queue: JobQueue) -> None:
+def test_the_queue_says_when_redis_is_gone(own_redis: EmbeddedRedis, queue: Queue) -> None:
     own_redis.kill()
     with pytest.raises(QueueUnavailable):
-        queue.ping()
+        queue.connection.ping()

@@ -1,0 +1,77 @@
+"""What the endpoints work with, built once by the application and handed to each of them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Self
+
+from anyio import CapacityLimiter
+from fastapi import Depends, Request
+
+from service.metrics import Metrics
+from service.settings import Settings
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.connection import Connection
+from workers.jobs.events import Events
+from workers.jobs.presence import Presence
+from workers.jobs.queue import Jobs
+from workers.models.catalogue import Catalogue
+
+DECODERS = 2  # at a time: the memory for more is not there
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Everything that outlives a request. Of the queue only the client's side: no lease can be taken or settled here.
+
+    served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
+    decoders: limits the images that are decoded at a time, which may take some hundred MB each.
+    """
+
+    catalogue: Catalogue
+    served_since: int
+    connection: Connection
+    jobs: Jobs
+    events: Events
+    presence: Presence
+    artifacts: ArtifactStore
+    metrics: Metrics
+    clock: Callable[[], float] = time.time
+    decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Raises `CatalogueError`. Redis need not be there yet."""
+        catalogue = settings.read_catalogue()
+        connection = Connection(settings.redis_address)
+        artifacts = ArtifactStore(settings.artifacts)
+        return cls(
+            catalogue=catalogue,
+            served_since=int(settings.catalogue.stat().st_mtime),
+            connection=connection,
+            jobs=Jobs(connection, retention_seconds=settings.retention_seconds),
+            events=Events(settings.redis_address),
+            presence=Presence(connection),
+            artifacts=artifacts,
+            metrics=Metrics(connection, list(catalogue.entries), artifacts),
+        )
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        self.connection.close()
+        await self.events.close()
+
+
+def _resources(request: Request) -> Resources:
+    resources = request.app.state.resources
+    assert isinstance(resources, Resources)
+    return resources
+
+
+def _tenant() -> str:
+    """Whose request this is. Without accounts there is one tenant."""
+    return "default"
+
+
+ResourcesDep = Annotated[Resources, Depends(_resources)]
+TenantDep = Annotated[str, Depends(_tenant)]

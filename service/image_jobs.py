@@ -1,0 +1,106 @@
+"""The jobs of a call that waits for its images: they live no longer than the client that wants them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from service.dependencies import Resources
+from service.errors import JobFailed
+from service.resolution import resolve_images
+from service.schemas import CreateImage
+from service.submission import cancel_job, record_submission
+from service.video import error_of
+from workers.jobs.errors import JobNotFound, QueueUnavailable
+from workers.jobs.events import START
+from workers.jobs.job import GenerationRequest, Job, JobKey, Priority, new_job_id
+
+#: How soon to ask again what Redis did not answer.
+RETRY_SECONDS = 1.0
+
+Result = TypeVar("Result")
+
+
+async def finished_images(
+    resources: Resources, tenant: str, body: CreateImage, receive: Callable[[], Awaitable[Message]]
+) -> list[Job]:
+    """The completed jobs of a request, in the order of their seeds.
+
+    receive: the request's, whose body has been read: it tells when the client leaves. Then, or when one job ends
+    without a result, the others are cancelled. Raises `InvalidRequest`, `QueueUnavailable` while nothing is accepted,
+    `JobFailed`, and `ClientDisconnect` once the client has left.
+    """
+    requests = await run_in_threadpool(resolve_images, body, resources.catalogue)
+    keys = [JobKey(tenant, new_job_id(request.model, "image")) for request in requests]
+    try:
+        await run_in_threadpool(_submit, resources, Priority(body.priority), keys, requests)
+        return await _unless_client_leaves(receive, _completed(resources, keys))
+    except BaseException:  # Also when the server ends and cancels what still waits.
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(_cancel, resources, keys)
+        raise
+
+
+async def _unless_client_leaves(receive: Callable[[], Awaitable[Message]], work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` returns or raises. Raises `ClientDisconnect` once the client has left, and cancels it."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(receive: Callable[[], Awaitable[Message]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _completed(resources: Resources, keys: list[JobKey]) -> list[Job]:
+    """The jobs, once all are completed. Raises `JobFailed` for the first that ends without a result."""
+    positions = {key.job_id: START for key in keys}
+    while True:
+        try:
+            events = await resources.events.read(positions)
+        except QueueUnavailable:  # What was accepted is not lost: the client may stay and wait.
+            await anyio.sleep(RETRY_SECONDS)
+            continue
+        positions |= {event.job_id: event.id for event in events}
+        # In a long silence the records are looked at too: they may have gone, and their events with them.
+        if not events or any(event.ends_job for event in events):
+            jobs = await run_in_threadpool(_read, resources, keys)
+            if jobs and all(job.state.terminal for job in jobs):
+                return jobs
+
+
+def _submit(resources: Resources, priority: Priority, keys: list[JobKey], requests: list[GenerationRequest]) -> None:
+    for key, request in zip(keys, requests, strict=True):
+        record_submission(resources, resources.jobs.submit(key, priority=priority, request=request, metadata={}))
+
+
+def _read(resources: Resources, keys: list[JobKey]) -> list[Job]:
+    """The jobs as they stand; none while the queue is away. Raises `JobFailed` for the first without a result."""
+    try:
+        jobs = [resources.jobs.get(key) for key in keys]
+    except QueueUnavailable:
+        return []
+    for job in jobs:
+        if error := error_of(job):
+            raise JobFailed(job.id, error)
+    return jobs
+
+
+def _cancel(resources: Resources, keys: list[JobKey]) -> None:
+    for key in keys:
+        with suppress(JobNotFound, QueueUnavailable):  # Not submitted, or out of reach: the first error is what counts.
+            cancel_job(resources, resources.jobs.get(key))

@@ -1,0 +1,90 @@
+"""From the fields of a request to the generation that they ask for: every default filled in, every limit checked."""
+
+from service.schemas import MOST_SEEDS, Create, CreateImage, CreateVideo
+from workers.jobs.errors import InvalidRequest, ModelNotFound
+from workers.jobs.job import GenerationRequest, Media, uncached_sf
+from workers.models.catalogue import Catalogue
+from workers.models.entry import ModelEntry
+
+CALLS: dict[Media, str] = {"video": "/v1/videos", "image": "/v1/images/generations"}
+
+
+def resolve_video(body: CreateVideo, catalogue: Catalogue) -> GenerationRequest:
+    """The generation of a video. Raises `InvalidRequest` for what its model cannot do, `ModelNotFound`."""
+    entry = _model(body.model, "video", catalogue)
+    frames, reference = _frames(body, entry, catalogue), body.reference_digest()
+    return _request(body, entry, catalogue, frames=frames, input_reference=reference)
+
+
+def resolve_images(body: CreateImage, catalogue: Catalogue) -> list[GenerationRequest]:
+    """One generation for each image, alike but for the seed. Raises `InvalidRequest`, `ModelNotFound`."""
+    first = _request(body, _model(body.model, "image", catalogue), catalogue)
+    if first.seed + body.n > MOST_SEEDS:
+        raise InvalidRequest("seed", f"seed {first.seed} with n {body.n}: the last seed must be below {MOST_SEEDS}")
+    return [first.model_copy(update={"seed": first.seed + i}) for i in range(body.n)]
+
+
+def models_of(media: Media, catalogue: Catalogue) -> list[ModelEntry]:
+    """The models that make videos, or those that make images, in the catalogue's order."""
+    return [entry for entry in catalogue.entries.values() if catalogue.family(entry.name).media == media]
+
+
+def _model(name: str | None, media: Media, catalogue: Catalogue) -> ModelEntry:
+    served = models_of(media, catalogue)
+    for entry in served:
+        if name is None or entry.name == name:
+            return entry
+    allowed = f"allowed: {', '.join(entry.name for entry in served)}" if served else f"no {media} model is served here"
+    if name is not None and name in catalogue.entries:
+        other = catalogue.family(name).media
+        raise InvalidRequest("model", f"model {name!r} makes {other}s, by POST {CALLS[other]}; {allowed}")
+    raise ModelNotFound("model", f"model {name!r} does not exist; {allowed}" if name else allowed)
+
+
+def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **decided: object) -> GenerationRequest:
+    """What the body says by the generation's own names, and over it what follows from its other fields."""
+    steps = body.steps or entry.defaults.steps
+    if body.sf is not None and body.sf > uncached_sf(steps):
+        raise InvalidRequest(
+            "sf", f"sf {body.sf} must be between 2 and steps, which is {steps}; sf {steps} runs without the cache"
+        )
+    if body.size is not None:
+        decided["width"], decided["height"] = map(int, body.size.split("x"))
+    if body.target_speedup is not None:
+        decided["sf"] = _sf_for(body, body.target_speedup, steps, entry, catalogue)
+    said = body.model_dump(include=type(body).model_fields.keys() & GenerationRequest.model_fields.keys())
+    return catalogue.request(**said | decided | {"model": entry.name})
+
+
+def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
+    if body.frames is not None and body.seconds is not None:
+        raise InvalidRequest("seconds", f"seconds {body.seconds:g} and frames {body.frames}: give one of the two")
+    if body.seconds is None:
+        return body.frames or entry.defaults.frames
+    fps, most = body.fps or entry.defaults.fps, entry.limits.max_frames
+    if body.seconds * fps > most + 1:
+        raise InvalidRequest(
+            "seconds",
+            f"seconds {body.seconds:g} at {fps} fps is {body.seconds * fps:g} frames; "
+            f"{entry.name} makes at most {most} frames, which is {most / fps:.6g} seconds",
+        )
+    return catalogue.family(entry.name).nearest_frames(body.seconds * fps, entry.limits)
+
+
+def _sf_for(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue) -> int:
+    """The `sf` that is expected to be this much faster, by the model's evaluation."""
+    wanted = f"target_speedup {speedup:g}"
+    if body.sf is not None:
+        raise InvalidRequest("target_speedup", f"{wanted} and sf {body.sf}: give one of the two")
+    evaluation = catalogue.evaluation(entry.name)
+    if evaluation is None:
+        raise InvalidRequest("target_speedup", f"{wanted}: {entry.name} has no evaluation to choose by; give sf")
+    if evaluation.steps != steps:
+        raise InvalidRequest(
+            "target_speedup",
+            f"{wanted}: {entry.name} was evaluated with {evaluation.steps} steps, not {steps}; give sf",
+        )
+    if evaluation.input_reference != (isinstance(body, CreateVideo) and body.input_reference is not None):
+        kind = "with" if evaluation.input_reference else "without"
+        raise InvalidRequest("target_speedup", f"{wanted}: {entry.name} was evaluated {kind} input_reference; give sf")
+    return evaluation.sf_for(speedup)

@@ -1,0 +1,62 @@
+"""What a job's run was like, in the same fields for videos and images."""
+
+from pydantic import BaseModel, Field
+
+from workers.jobs.job import Job
+
+
+class Speedup(BaseModel):
+    measured: float = Field(description="Mean time of this job's full steps × steps / its denoise time.")
+    estimated: float = Field(description="steps / full steps.")
+
+
+class Timings(BaseModel):
+    """Seconds that each stage took; null for a stage that has not happened."""
+
+    queued: float | None = None
+    encode: float | None = Field(default=None, description="Encoding the prompt, and the image.")
+    denoise: float | None = None
+    decode: float | None = None
+    encode_video: float | None = Field(default=None, description="Writing the frames as MP4 or PNG.")
+    upload: float | None = Field(default=None, description="Storing the file.")
+
+
+class Run(BaseModel):
+    """Null, but for the timings, until the job is completed."""
+
+    full_steps: int | None
+    cached_steps: int | None
+    decisions: str | None = Field(description="One letter a step: F computed in full, P predicted.")
+    engaged: bool | None = Field(description="Whether ScalingCache was in force.")
+    reason: str | None = Field(
+        description="Why ScalingCache was not in force, or that its coefficients were not measured for this request: "
+        "`resampled`, `uncalibrated`."
+    )
+    speedup: Speedup | None
+    timings: Timings
+
+
+def run_of(job: Job) -> Run:
+    """The run of a job as far as it has come."""
+    report = job.report
+    return Run(
+        full_steps=report and report.full_steps,
+        cached_steps=report and report.cached_steps,
+        decisions=report and report.decisions,
+        engaged=report and report.engaged,
+        reason=str(report.reason) if report and report.reason else None,
+        speedup=report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated),
+        timings=_timings(job),
+    )
+
+
+def _timings(job: Job) -> Timings:
+    stages = job.report.timings if job.report else {}
+    return Timings(
+        queued=None if job.started_at is None else job.started_at - job.created_at,
+        encode=stages.get("encode_prompt"),
+        denoise=stages.get("denoise"),
+        decode=stages.get("decode"),
+        encode_video=stages.get("encode_video"),
+        upload=stages.get("store"),
+    )

@@ -1,0 +1,78 @@
+"""What happens to a job, told as it happens: each job has a stream of events that the scripts write and this reads."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+
+from workers.jobs import keys
+from workers.jobs.connection import MAX_BLOCK_SECONDS, redis_errors
+from workers.jobs.job import Frozen, JobState, Stage
+
+#: Before the first event of any job.
+START = "0-0"
+
+
+class JobEvent(Frozen):
+    """One event. `id` is that of its entry, rises within a job, and is where a reader goes on from.
+
+    type: `state`, with the state that the job is in now; `stage`, with the stage that has begun; `step`, with how many
+    denoising steps are done; `cancel_requested`, with the state, which stays until the worker has stopped.
+    """
+
+    id: str
+    job_id: str
+    type: Literal["state", "stage", "step", "cancel_requested"]
+    state: JobState | None = None
+    stage: Stage | None = None
+    step: int | None = None
+
+    @property
+    def ends_job(self) -> bool:
+        return self.type == "state" and self.state is not None and self.state.terminal
+
+
+class Events:
+    """Reads events for a program with an event loop: who waits holds a connection, but no thread.
+
+    About 200 events of a job are kept, until a day after its last one or until the job is deleted. The job's record is
+    the truth: where a read brings nothing, it says whether anything can still come.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._reads = redis.asyncio.Redis.from_url(
+            redis_url,
+            decode_responses=True,
+            socket_timeout=MAX_BLOCK_SECONDS + 10.0,
+            socket_connect_timeout=2.0,
+            health_check_interval=15,
+            retry=Retry(
+                ExponentialWithJitterBackoff(base=0.05, cap=1.0),
+                3,
+                supported_errors=(redis.exceptions.ConnectionError,),
+            ),
+        )
+
+    async def read(self, after: Mapping[str, str], timeout_seconds: float = MAX_BLOCK_SECONDS) -> list[JobEvent]:
+        """The events of some jobs of one model, each job's in order; waits for the first of them.
+
+        after: for each job id the id of the last event that is known, or `START`. Nothing is lost between two reads.
+        Empty when nothing came within `timeout_seconds`, which is cut to `MAX_BLOCK_SECONDS`. Raises
+        `QueueUnavailable`, and `JobNotFound` for an id that cannot be one of ours.
+        """
+        streams = {keys.events(job_id): job_id for job_id in after}
+        positions: dict[Any, Any] = {stream: after[job_id] for stream, job_id in streams.items()}
+        block = max(1, int(1000 * min(timeout_seconds, MAX_BLOCK_SECONDS)))
+        with redis_errors():
+            reply: Any = await self._reads.xread(positions, block=block)
+        return [
+            JobEvent.model_validate({"id": entry_id, "job_id": streams[stream], **fields})
+            for stream, entries in reply
+            for entry_id, fields in entries
+        ]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._reads.aclose()

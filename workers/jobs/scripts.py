@@ -1,0 +1,169 @@
+"""The Lua scripts as typed calls: a class is a script, an instance one call of it with its keys and arguments.
+
+What a script does, and what its reply means, stands at the top of its `.lua` file.
+"""
+
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from typing import ClassVar, Generic, Literal, TypeVar
+
+from workers.jobs.job import Priority
+from workers.jobs.keys import Key
+
+Reply = TypeVar("Reply")
+
+#: A hash as a script returns it: field, value, field, value, ...
+Record = list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Script(Generic[Reply]):
+    """A call of the script in the file of its class's name, in lower case.
+
+    Fields of type `Key` are its KEYS, the others its ARGV, both in the order of the fields.
+    """
+
+    #: Files that are put before the script's own.
+    prelude: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def text(cls) -> str:
+        """The script's source."""
+        folder = files("workers.jobs")
+        return "".join((folder / f"{name}.lua").read_text() for name in (*cls.prelude, cls.__name__.lower()))
+
+    def keys(self) -> list[Key]:
+        """KEYS."""
+        return [getattr(self, field.name) for field in fields(self) if field.type is Key]
+
+    def arguments(self) -> list[str]:
+        """ARGV: everything as text, an enum by its value, the items of a tuple one after the other."""
+        values = [getattr(self, field.name) for field in fields(self) if field.type is not Key]
+        return [str(item) for value in values for item in (value if isinstance(value, tuple) else (value,))]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScript(Script[Reply]):
+    """A script on one model's keys, all of which begin with `root`."""
+
+    prelude: ClassVar[tuple[str, ...]] = ("common",)
+
+    root: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Submit(ModelScript[Record]):
+    """request, metadata: as JSON. Answers with the record."""
+
+    job_id: str
+    tenant: str
+    priority: Priority
+    request: str
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(ModelScript[tuple[Record, list[str]]]):
+    """Answers with the job's record, or with an empty one and the last entry id of each lane's stream."""
+
+    token: str
+    worker: str
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beat(ModelScript[str]):
+    """stage: empty where it did not change. step: how many steps are done. Answers with a `BeatReply`."""
+
+    job_id: str
+    token: str
+    lease_seconds: float
+    stage: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle(ModelScript[tuple[str, str]]):
+    """details: for `completed` artifact and report as JSON and the steps; for `failed` the error as JSON and how many
+    attempts the job gets in all. Answers with the job's state afterwards and the seconds since it was created."""
+
+    job_id: str
+    token: str
+    retention_seconds: float
+    ending: Literal["completed", "failed", "cancelled", "released"]
+    details: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(ModelScript[Record]):
+    """Answers with the record, an empty one when the tenant has no such job."""
+
+    job_id: str
+    tenant: str
+    retention_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delete(ModelScript[int]):
+    """Answers with 0 when the tenant has no such job."""
+
+    job_id: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Depth(ModelScript[tuple[int, int, str]]):
+    """Answers with jobs queued, jobs running, seconds that the oldest waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reap(ModelScript[list[str]]):
+    """error: as JSON. Answers with id, new state, id, new state, ..."""
+
+    retention_seconds: float
+    error: str
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expired(ModelScript[list[str]]):
+    """Answers with `<id>:<tenant>` of at most `limit` jobs."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget(ModelScript[None]):
+    """Drops a record."""
+
+    job_id: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve(Script[tuple[str, str]]):
+    """Answers with the fingerprint and the job id of the first call with this key."""
+
+    idempotency: Key
+    fingerprint: str
+    job_id: str
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announce(Script[None]):
+    """info: as JSON. ttl_seconds: 0 when the worker leaves."""
+
+    beats: Key
+    infos: Key
+    name: str
+    info: str
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workers(Script[list[str]]):
+    """Answers with info, seconds left, info, seconds left, ..."""
+
+    beats: Key
+    infos: Key
