@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from workers.files import replacing
+
 WORK = Path(__file__).parents[1] / "work"
 """Training states, latents and logs; not committed."""
 SAVE_EVERY_SECONDS = 150.0
@@ -17,10 +19,8 @@ SAVE_EVERY_SECONDS = 150.0
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:
     """Writes `state` so that an interruption leaves either the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        torch.save(state, partial)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ import torch
 from workers.engine.generation import Watcher, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import RunPlan, plan_run
+from workers.files import replacing
 from workers.jobs.job import GenerationRequest
 from workers.measurement.prompts import Prompt, same_kind
 from workers.models.catalogue import Catalogue
@@ -92,10 +93,8 @@ def _sample(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_
     watcher = Watcher(step=lambda index, _kind, _seconds: step_done(index + 1))
     run_pipeline(model, plan, recorder, watcher, prompt.picture(plan.request))
     sample = recorder.sample()
-    work.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, energy=sample.energy, cross=sample.cross, rho=sample.rho)
-    temporary.replace(path)
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, energy=sample.energy, cross=sample.cross, rho=sample.rho)
     return sample
 
 

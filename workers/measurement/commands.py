@@ -123,7 +123,6 @@ def calibrate(
     with _progress() as progress:
         told = _told(progress, f"{len(what.prompts)} prompts × {seeds} seeds")
         coefficients = measure(known, what, told)
-    destination.parent.mkdir(parents=True, exist_ok=True)
     coefficients.save(destination)
     figures = save_figures(coefficients, destination.with_suffix(""))
     _print_calibration(coefficients)

@@ -20,6 +20,7 @@ from workers.engine.acceleration import accelerate, fitting_coefficients
 from workers.engine.generation import Generation, generate
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
+from workers.files import replacing
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.jobs.job import GenerationRequest, Reason
 from workers.measurement.contact_sheet import save_contact_sheet
@@ -136,9 +137,8 @@ def _measure(
         pairs.append(_pair(prompt, request, uncached, run, measures, clip_uncached))
         sheet[f"sf={request.sf}, {pairs[-1].speedup:.2f}x, {pairs[-1].psnr:.1f} dB"] = run.frames
     save_contact_sheet(kept.with_suffix(".png"), sheet)
-    temporary = kept.with_suffix(".tmp")
-    temporary.write_text(json.dumps([pair.model_dump() for pair in pairs]))
-    temporary.replace(kept.with_suffix(".json"))
+    with replacing(kept.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps([pair.model_dump() for pair in pairs]))
 
 
 def _pair(

@@ -10,8 +10,7 @@ from workers.jobs.job import GenerationRequest
 from workers.measurement.contact_sheet import save_contact_sheet
 from workers.measurement.fidelity import Video
 from workers.measurement.prompts import Prompt
-from workers.media.mp4 import write_mp4
-from workers.media.png import write_png
+from workers.media.formats import FORMATS
 
 
 @dataclass(frozen=True)
@@ -35,18 +34,15 @@ def generate_files(
     output: the file, when there is one request; else a folder, which gets a file for each request and, for a group of
         several, a contact sheet with a row for each.
     """
-    still = model.family.media == "image"
+    format = FORMATS[model.family.media]
     several = len(groups) > 1 or len(groups[0]) > 1
     for number, (prompt, group) in enumerate(zip(prompts, groups, strict=True)):
         shown: dict[str, Video] = {}
         for request in group:
             generation = generate(model, request, Watcher(step=lambda *_: step_done()), prompt.picture(request))
-            path = output / f"{number:03d}-sf{request.sf}.{'png' if still else 'mp4'}" if several else output
+            path = output / f"{number:03d}-sf{request.sf}{format.suffix}" if several else output
             path.parent.mkdir(parents=True, exist_ok=True)
-            if still:
-                write_png(path, generation.frames[0])
-            else:
-                write_mp4(path, generation.frames, request.fps)
+            format.write(path, generation.frames, request.fps)
             shown[f"sf={request.sf}: {request.prompt}"] = generation.frames
             yield Written(request, generation, path)
         if len(group) > 1:

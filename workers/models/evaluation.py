@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from workers.files import replacing
 from workers.jobs.errors import InvalidRequest, ScalingCacheError
 from workers.jobs.job import Frozen
 
@@ -90,10 +91,8 @@ class Evaluation(Frozen):
 
     def save(self, path: Path) -> None:
         """Write the file, replacing an older one in one move."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(self.model_dump_json(indent=1) + "\n")
-        temporary.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from workers.jobs.errors import InvalidRequest
-from workers.jobs.job import GenerationRequest
+from workers.jobs.job import GenerationRequest, Media
 from workers.models.entry import Limits, ModelEntry
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Family(ABC):
     """All that is particular to one architecture. Nothing outside a family's file asks which family it is."""
 
     name: ClassVar[str]
-    media: ClassVar[Literal["video", "image"]]
+    media: ClassVar[Media]
     #: Width and height are multiples of this many pixels.
     size_multiple: ClassVar[int]
     #: Frames are `frame_multiple * k + 1`.

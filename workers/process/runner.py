@@ -20,8 +20,7 @@ from workers.jobs.errors import (
     ScalingCacheError,
 )
 from workers.jobs.job import Stage, StepKind
-from workers.media.mp4 import write_mp4
-from workers.media.png import write_png
+from workers.media.formats import FORMATS
 from workers.models.catalogue import Catalogue
 from workers.process.events import Done, Event, Run, StageStarted, StepDone
 from workers.process.warmup import warm_up
@@ -102,18 +101,15 @@ class Runner:
         encoding = time.perf_counter()
         encoded = encoding
 
-        still = self._catalogue.family(request.model).media == "image"
+        media = self._catalogue.family(request.model).media
+        format = FORMATS[media]
 
         def write(path: Path) -> None:
             nonlocal encoded
-            if still:
-                write_png(path, generation.frames[0])
-            else:
-                write_mp4(path, generation.frames, request.fps)
+            format.write(path, generation.frames, request.fps)
             encoded = time.perf_counter()
 
-        name, media_type = ("image.png", "image/png") if still else ("video.mp4", "video/mp4")
-        artifact = self._store.publish(run.key, name, write, media_type)
+        artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type)
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
         return Done(generation.report.model_copy(update={"timings": timings}), artifact)

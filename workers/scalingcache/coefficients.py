@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workers.files import replacing
+
 SCHEMA = 1
 
 
@@ -79,9 +81,8 @@ class Coefficients:
         table = asdict(self) | {"schema": SCHEMA}
         table["alpha"] = _rows(self.alpha)
         table["spread"] = _rows(self.spread)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(_dumps(table))
-        temporary.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(_dumps(table))
 
     @classmethod
     def load(cls, path: Path) -> "Coefficients":
