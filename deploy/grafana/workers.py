@@ -122,8 +122,8 @@ def _loading() -> Panels:
 
 
 def _failures() -> Panels:
-    def events(counter: str, legend: str) -> tuple[str, str]:
-        return f"sum by (model) (increase(scalingcache_{counter}_total{{{_M}}}{_R}))", legend
+    def events(counter: str, legend: str, label: str = "") -> tuple[str, str]:
+        return f"sum by (model) (increase(scalingcache_{counter}_total{{{label}{_M}}}{_R}))", legend
 
     failed = f'scalingcache_jobs_total{{outcome=~"failed|dead|retried",{_M}}}'
     return [
@@ -138,8 +138,8 @@ def _failures() -> Panels:
             "Retries and dead letters",
             "Attempts that were put back after an error, and jobs that failed on every attempt.",
             "none",
-            events("retries", "{{model}} retried"),
-            events("dead_letters", "{{model}} dead"),
+            events("jobs", "{{model}} retried", 'outcome="retried",'),
+            events("jobs", "{{model}} dead", 'outcome="dead",'),
         ),
         curves(
             "Leases",
@@ -154,7 +154,7 @@ def _failures() -> Panels:
             "Out of memory",
             "Attempts that ended because the device had too little memory.",
             "none",
-            events("out_of_memory", "{{model}}"),
+            events("jobs", "{{model}}", 'reason="out_of_memory",'),
             width=12,
         ),
         curves(

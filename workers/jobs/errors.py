@@ -1,4 +1,7 @@
-"""The one tree of errors. Each class is one sentence, one stable `code`, and what it means for the attempt."""
+"""The tree of errors. Each class is one sentence and one stable `code`.
+
+`AttemptFailed` and what is below it can end an attempt at a job; the others are for who called.
+"""
 
 from typing import ClassVar
 
@@ -7,10 +10,6 @@ class ScalingCacheError(Exception):
     """Anything this project raises on purpose; `code` is what an API client sees and what metrics count."""
 
     code: ClassVar[str] = "internal_error"
-    #: How many attempts in all a job gets when an attempt ends like this.
-    max_attempts: ClassVar[int] = 1
-    #: True when the process that held the device must not run another job.
-    poisons_process: ClassVar[bool] = False
 
 
 class InvalidRequest(ScalingCacheError):
@@ -29,6 +28,12 @@ class ModelNotFound(InvalidRequest):
     code = "model_not_found"
 
 
+class IdempotencyConflict(InvalidRequest):
+    """The same idempotency key came with another body."""
+
+    code = "idempotency_conflict"
+
+
 class JobNotFound(ScalingCacheError):
     """There is no such job, or it belongs to another tenant."""
 
@@ -39,12 +44,6 @@ class JobNotFinished(ScalingCacheError):
     """The job has no artifact yet, or will never have one."""
 
     code = "not_ready"
-
-
-class IdempotencyConflict(InvalidRequest):
-    """The same idempotency key came with another body."""
-
-    code = "idempotency_conflict"
 
 
 class QueueUnavailable(ScalingCacheError):
@@ -63,57 +62,12 @@ class LeaseLost(ScalingCacheError):
     """The job is no longer this attempt's; nothing it writes will be accepted."""
 
     code = "lease_lost"
-    max_attempts = 3
-
-
-class WorkerCrashed(ScalingCacheError):
-    """The process that ran the job died, or stopped beating."""
-
-    code = "worker_crashed"
-    max_attempts = 3
-
-
-class StepTimeout(ScalingCacheError):
-    """A denoising step made no progress before its deadline."""
-
-    code = "step_timeout"
-    max_attempts = 3
-    poisons_process = True
-
-
-class OutOfMemory(ScalingCacheError):
-    """The device has too little memory for this job."""
-
-    code = "out_of_memory"
-    max_attempts = 2
-    poisons_process = True
-
-
-class DeviceError(ScalingCacheError):
-    """The device failed; its context is gone with it."""
-
-    code = "device_error"
-    max_attempts = 3
-    poisons_process = True
-
-
-class StorageFull(ScalingCacheError):
-    """There is no space left for the artifact."""
-
-    code = "storage_full"
 
 
 class ModelLoadFailed(ScalingCacheError):
     """The checkpoint could not be loaded."""
 
     code = "model_load_failed"
-    max_attempts = 3
-
-
-class UnsupportedPipeline(ScalingCacheError):
-    """The pipeline cannot be accelerated; the message says which property is missing."""
-
-    code = "unsupported_pipeline"
 
 
 class CoefficientsMismatch(ScalingCacheError):
@@ -122,8 +76,66 @@ class CoefficientsMismatch(ScalingCacheError):
     code = "coefficients_mismatch"
 
 
-class GenerationFailed(ScalingCacheError):
+class AttemptFailed(ScalingCacheError):
+    """An attempt ended without a result; the message is safe to show to a client."""
+
+    #: How many attempts in all a job gets when an attempt ends like this.
+    max_attempts: ClassVar[int] = 1
+    #: True when the process that held the device must not run another job.
+    poisons_process: ClassVar[bool] = False
+
+
+class RequestRefused(AttemptFailed):
+    """The worker cannot serve what the service accepted: it has another catalogue, or another version."""
+
+    code = InvalidRequest.code
+
+
+class UnsupportedPipeline(AttemptFailed):
+    """The pipeline cannot be accelerated; the message says which property is missing."""
+
+    code = "unsupported_pipeline"
+
+
+class StorageFull(AttemptFailed):
+    """There is no space left for the artifact."""
+
+    code = "storage_full"
+
+
+class OutOfMemory(AttemptFailed):
+    """The device has too little memory for this job."""
+
+    code = "out_of_memory"
+    max_attempts = 2
+    poisons_process = True
+
+
+class GenerationFailed(AttemptFailed):
     """The pipeline raised an error that has no better name."""
 
     code = "generation_failed"
     max_attempts = 2
+
+
+class DeviceError(AttemptFailed):
+    """The device failed; its context is gone with it."""
+
+    code = "device_error"
+    max_attempts = 3
+    poisons_process = True
+
+
+class StepTimeout(AttemptFailed):
+    """A denoising step made no progress before its deadline."""
+
+    code = "step_timeout"
+    max_attempts = 3
+    poisons_process = True
+
+
+class WorkerCrashed(AttemptFailed):
+    """The process that ran the job died, or stopped beating."""
+
+    code = "worker_crashed"
+    max_attempts = 3

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from workers.jobs import keys, scripts
 from workers.jobs.artifacts import INPUT
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
-from workers.jobs.errors import InvalidRequest, LeaseLost, WorkerCrashed
+from workers.jobs.errors import LeaseLost, RequestRefused, WorkerCrashed
 from workers.jobs.job import (
     Artifact,
     AttemptKey,
@@ -176,9 +176,9 @@ class Leases:
             return Attempt(job_from(record), token)
         except ValidationError:
             fields = fields_of(record)
-            error = JobError(code=InvalidRequest.code, message="the job's record is not one that this version can read")
+            error = JobError(code=RequestRefused.code, message="the job's record is not one that this version can read")
             attempt = AttemptKey(fields["tenant"], fields["id"], token)
-            self._settle(attempt, "failed", error.model_dump_json(), InvalidRequest.max_attempts)
+            self._settle(attempt, "failed", error.model_dump_json(), RequestRefused.max_attempts)
             return None
 
     def _settle(self, attempt: AttemptKey, ending: Ending, *details: str | int) -> Settled:

@@ -7,11 +7,11 @@ from enum import Enum, auto
 import structlog
 
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import LeaseLost, QueueUnavailable, ScalingCacheError, StepTimeout, WorkerCrashed
+from workers.jobs.errors import AttemptFailed, LeaseLost, QueueUnavailable, StepTimeout, WorkerCrashed
 from workers.jobs.job import JobError, JobState, Stage
 from workers.jobs.leases import Attempt, BeatReply, Leases, Settled
 from workers.process.child import Child, ChildDied
-from workers.process.events import Done, Event, Failed, Run, StageStarted, StepDone, Stop, Stopped
+from workers.process.events import Done, Ending, Failed, Progress, Run, StageStarted, StepDone, Stop, Stopped
 from workers.process.metrics import Metrics, Outcome
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
@@ -82,24 +82,25 @@ class AttemptWatch:
         else:
             self._end(event)
 
-    def _watch(self) -> Done | Stopped | Failed:
+    def _watch(self) -> Ending:
         """Look after the job until the child says how it ended. Raises `ChildDied`, `StepTimeout`."""
         while True:
             event = self._child.receive(min(PROGRESS_SECONDS, self._next_beat_at - time.monotonic()))
-            if isinstance(event, Done | Stopped | Failed):
-                return event
-            if event is not None:
-                self._note(event)
+            match event:
+                case Done(job_id) | Stopped(job_id) | Failed(job_id) if job_id == self._job.id:
+                    return event
+                case StageStarted(job_id) | StepDone(job_id) if job_id == self._job.id:
+                    self._note(event)
             self._beat_if_due()
             self._check_deadlines()
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Progress) -> None:
         self._progress_at = time.monotonic()
         self._next_beat_at = min(self._next_beat_at, self._beat_at + PROGRESS_SECONDS)
         match event:
-            case StageStarted(stage):
+            case StageStarted(_, stage):
                 self._stage = stage
-            case StepDone(index):
+            case StepDone(_, index):
                 self._step = index + 1
                 self._metrics.stepped(self._job.request.model, event)
 
@@ -149,15 +150,15 @@ class AttemptWatch:
         elif why is Why.LOST:
             self._stopping = why
 
-    def _end(self, event: Done | Stopped | Failed) -> None:
+    def _end(self, event: Ending) -> None:
         match event:
-            case Done(report, artifact):
+            case Done(_, report, artifact):
                 ended = self._settle(lambda: self._leases.complete(self._attempt, artifact, report))
                 if ended is JobState.COMPLETED:
                     self._metrics.completed(self._job.request, report)
             case Stopped():
                 self._end_stopped()
-            case Failed(code, message, max_attempts, poisons_process):
+            case Failed(_, code, message, max_attempts, poisons_process):
                 error = JobError(code=code, message=message)
                 if poisons_process:
                     self._child.kill()
@@ -169,7 +170,7 @@ class AttemptWatch:
         else:
             self._settle(lambda: self._leases.release(self._attempt), released=True)
 
-    def _end_without_child(self, error: ScalingCacheError) -> None:
+    def _end_without_child(self, error: AttemptFailed) -> None:
         if self._stopping in (None, Why.LOST):
             failure = JobError(code=error.code, message=str(error))
             self._settle(lambda: self._leases.fail(self._attempt, failure, error.max_attempts), error.code)

@@ -17,9 +17,17 @@ import structlog
 from workers import logs
 from workers.configuration import LogFormat
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import GenerationFailed, JobCancelled, ModelLoadFailed, ScalingCacheError
+from workers.jobs.errors import (
+    AttemptFailed,
+    GenerationFailed,
+    InvalidRequest,
+    JobCancelled,
+    ModelLoadFailed,
+    RequestRefused,
+    ScalingCacheError,
+)
 from workers.models.catalogue import Catalogue
-from workers.process.events import Command, Done, Event, Failed, Ready, Run, Stop, Stopped
+from workers.process.events import Command, Done, Ending, Event, Failed, LoadFailed, Ready, Run, Stop, Stopped
 
 log = structlog.get_logger()
 
@@ -169,30 +177,31 @@ def _load(
             seconds.append(time.perf_counter() - start)
     except Exception as error:
         log.error("models could not be loaded", models=settings.models, frames=logs.frames_of(error))
-        known = error if isinstance(error, ScalingCacheError) else ModelLoadFailed(f"{type(error).__name__}: {error}")
-        _send(pipe, _failed(known))
+        ours = error if isinstance(error, ScalingCacheError) else ModelLoadFailed(f"{type(error).__name__}: {error}")
+        _send(pipe, LoadFailed(ours.code, str(ours)))
         return None
     _send(pipe, Ready(settings.models, tuple(seconds)))
     return jobs
 
 
-def _attempt(
-    jobs: RunsJobs, run: Run, emit: Callable[[Event], None], stopped: Callable[[str], bool]
-) -> Done | Stopped | Failed:
+def _attempt(jobs: RunsJobs, run: Run, emit: Callable[[Event], None], stopped: Callable[[str], bool]) -> Ending:
     try:
         return jobs.run(run, emit, lambda: stopped(run.key.job_id))
     except JobCancelled:
-        return Stopped()
-    except ScalingCacheError as error:
-        log.error("job failed", job=run.key.job_id, code=error.code, frames=logs.frames_of(error))
-        return _failed(error)
+        return Stopped(run.key.job_id)
     except Exception as error:
-        log.error("job failed", job=run.key.job_id, frames=logs.frames_of(error))
-        return _failed(GenerationFailed(f"the worker raised {type(error).__name__}"))
+        failure = _failure(error)
+        log.error("job failed", job=run.key.job_id, code=failure.code, frames=logs.frames_of(error))
+        return Failed(run.key.job_id, failure.code, str(failure), failure.max_attempts, failure.poisons_process)
 
 
-def _failed(error: ScalingCacheError) -> Failed:
-    return Failed(error.code, str(error), error.max_attempts, error.poisons_process)
+def _failure(error: Exception) -> AttemptFailed:
+    """How the attempt ended, whatever was raised; a foreign error's text may tell of the inside."""
+    if isinstance(error, AttemptFailed):
+        return error
+    if isinstance(error, InvalidRequest):
+        return RequestRefused(str(error))
+    return GenerationFailed(f"the worker raised {type(error).__name__}")
 
 
 def _send(pipe: Connection, event: Event) -> None:

@@ -34,7 +34,18 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The models cannot be loaded; the process ends. `code` is that of an error of `workers.jobs.errors`."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageStarted:
+    """The job enters a stage."""
+
+    job_id: str
     stage: Stage
 
 
@@ -42,6 +53,7 @@ class StageStarted:
 class StepDone:
     """Denoising step `index` (from 0) is done, in `seconds`."""
 
+    job_id: str
     index: int
     kind: StepKind
     seconds: float
@@ -49,6 +61,9 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """The job's file is published; the queue does not know yet."""
+
+    job_id: str
     report: RunReport
     artifact: Artifact
 
@@ -57,11 +72,14 @@ class Done:
 class Stopped:
     """The job was given up because a `Stop` came."""
 
+    job_id: str
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt ended with an error of `workers.jobs.errors`; `message` is safe to show to a client."""
+    """The attempt ended with this `AttemptFailed`; `message` is safe to show to a client."""
 
+    job_id: str
     code: str
     message: str
     max_attempts: int
@@ -69,4 +87,7 @@ class Failed:
 
 
 Command = Run | Stop
-Event = Ready | StageStarted | StepDone | Done | Stopped | Failed
+LoadEvent = Ready | LoadFailed
+Progress = StageStarted | StepDone
+Ending = Done | Stopped | Failed
+Event = LoadEvent | Progress | Ending

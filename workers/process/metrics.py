@@ -8,18 +8,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from workers.build import build
 from workers.jobs import errors
-from workers.jobs.errors import OutOfMemory, ScalingCacheError
+from workers.jobs.errors import AttemptFailed
 from workers.jobs.job import GenerationRequest, ReasonCode, RunReport, StepKind
 from workers.jobs.presence import WorkerState
 from workers.process.devices import DeviceCollector
 from workers.process.events import StepDone
 
-_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ScalingCacheError)]
 #: How an attempt ended: `released` at shutdown, `lost` to another worker (which counts it), `retried` after an error.
 Outcome = Literal["completed", "failed", "cancelled", "released", "lost", "retried", "dead"]
-#: Every reason that an attempt can fail for, and those after which it is tried again.
-CODES = frozenset(error.code for error in _ERRORS)
-RETRIED = sorted({error.code for error in _ERRORS if error.max_attempts > 1})
+_FAILURES = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, AttemptFailed) and kind is not AttemptFailed
+]
+#: The error codes of attempts that end their job, and of those after which it is tried again.
+FINAL = frozenset(failure.code for failure in _FAILURES if failure.max_attempts == 1)
+RETRIED = frozenset(failure.code for failure in _FAILURES if failure.max_attempts > 1)
 
 _WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600)
 _JOB_BUCKETS = (0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600, 900, 1200, 1800, 2700, 3600)
@@ -152,25 +156,13 @@ class Metrics:
         self._reclaims = self._counter(
             "scalingcache_jobs_reclaimed_total", "Jobs that this worker took from one that fell silent.", "model"
         )
-        self._retries = self._counter(
-            "scalingcache_retries_total", "Attempts put back into the queue after an error.", "model", "reason"
-        )
-        self._dead = self._counter(
-            "scalingcache_dead_letters_total", "Jobs that failed on every attempt they had.", "model", "reason"
-        )
-        self._out_of_memory = self._counter(
-            "scalingcache_out_of_memory_total", "Attempts for which the device had too little memory.", "model"
-        )
 
     def _begin(self, model: str) -> None:
-        for counter in (self._losses, self._refused, self._reclaims, self._out_of_memory, self._saved):
+        for counter in (self._losses, self._refused, self._reclaims, self._saved):
             counter.labels(model)
-        for code in RETRIED:
-            self._retries.labels(model, code)
-            self._dead.labels(model, code)
         for outcome in ("completed", "cancelled", "released"):
             self._jobs.labels(model, outcome, "")
-        for outcome, codes in (("failed", CODES), ("retried", RETRIED), ("dead", RETRIED)):
+        for outcome, codes in (("failed", FINAL), ("retried", RETRIED), ("dead", RETRIED)):
             for code in codes:
                 self._jobs.labels(model, outcome, code)
         for kind in get_args(StepKind):
@@ -196,19 +188,13 @@ class Metrics:
     def ended(self, model: str, outcome: Outcome, total_seconds: float | None = None, code: str | None = None) -> None:
         """An attempt ended, with its error code when it failed, with `total_seconds` since its creation when the job
         ended, too."""
-        reason = "" if code is None else code if code in CODES else "other"
+        reason = "" if code is None else code if code in FINAL | RETRIED else "other"
         if outcome == "lost":
             self._losses.labels(model).inc()
         else:
             self._jobs.labels(model, outcome, reason).inc()
         if total_seconds is not None:
             self._duration.labels(model, outcome).observe(total_seconds)
-        if outcome == "retried":
-            self._retries.labels(model, reason).inc()
-        elif outcome == "dead":
-            self._dead.labels(model, reason).inc()
-        if reason == OutOfMemory.code:
-            self._out_of_memory.labels(model).inc()
 
     def reclaimed(self, model: str) -> None:
         self._reclaims.labels(model).inc()

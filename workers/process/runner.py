@@ -14,9 +14,9 @@ from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
     DeviceError,
     GenerationFailed,
-    InvalidRequest,
     JobCancelled,
     OutOfMemory,
+    RequestRefused,
     ScalingCacheError,
 )
 from workers.jobs.job import Stage, StepKind
@@ -61,16 +61,16 @@ class Runner:
         """Generate and store one video, or one image.
 
         emit: told of every stage and step. stopped: asked at every step and stage; True ends the job.
-        Raises `JobCancelled` then, and another error of `workers.jobs.errors` when the generation fails.
+        Raises `JobCancelled` then, and `AttemptFailed` when the generation fails.
         """
 
         def stage(name: Stage) -> None:
             if stopped():
                 raise JobCancelled("the job was cancelled")
-            emit(StageStarted(name))
+            emit(StageStarted(run.key.job_id, name))
 
         def step(index: int, kind: StepKind, seconds: float) -> None:
-            emit(StepDone(index, kind, seconds))
+            emit(StepDone(run.key.job_id, index, kind, seconds))
             if stopped():
                 raise JobCancelled(f"the job was cancelled after step {index + 1} of {run.request.steps}")
 
@@ -92,7 +92,7 @@ class Runner:
             with Image.open(self._store.reference(run.key)) as image:
                 return image.convert("RGB")
         except OSError as error:
-            raise InvalidRequest("input_reference", "the image that the job starts from is no longer kept") from error
+            raise RequestRefused("the image that the job starts from is no longer kept") from error
 
     def _run(self, run: Run, watcher: Watcher) -> Done:
         request = run.request
@@ -112,4 +112,4 @@ class Runner:
         artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type)
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
-        return Done(generation.report.model_copy(update={"timings": timings}), artifact)
+        return Done(run.key.job_id, generation.report.model_copy(update={"timings": timings}), artifact)

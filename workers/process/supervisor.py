@@ -11,14 +11,14 @@ import structlog
 
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
-from workers.jobs.errors import InvalidRequest, LeaseLost, QueueUnavailable, WorkerCrashed
+from workers.jobs.errors import InvalidRequest, LeaseLost, QueueUnavailable, RequestRefused, WorkerCrashed
 from workers.jobs.job import JobError
 from workers.jobs.leases import Attempt, Leases
 from workers.jobs.presence import Presence
 from workers.models.catalogue import Catalogue
 from workers.process.attempt import AttemptWatch
 from workers.process.child import Child, ChildDied, ChildSettings, RunsJobs, runner
-from workers.process.events import Failed, Ready
+from workers.process.events import LoadFailed, Ready
 from workers.process.housekeeping import Housekeeping
 from workers.process.metrics import Metrics
 from workers.process.settings import Settings
@@ -105,7 +105,7 @@ class Supervisor:
                 self._metrics.loaded(loads)
                 self._ready, self._load_failures = True, 0
                 self._housekeeping.state("idle")
-            case Failed(code, message):
+            case LoadFailed(code, message):
                 self._load_failed(code, message)
         return self._ready
 
@@ -153,10 +153,7 @@ class Supervisor:
         try:
             self._catalogue.check(attempt.job.request)
         except InvalidRequest as error:  # The service checks too, but perhaps another catalogue, or an older one.
-            with suppress(QueueUnavailable, LeaseLost):
-                self._leases.fail(attempt, JobError(code=error.code, message=str(error)), error.max_attempts)
-            self._metrics.ended(attempt.job.request.model, "failed", code=error.code)
-            log.info("job ended", job=attempt.job.id, outcome="failed", code=error.code)
+            self._refuse(attempt, RequestRefused(str(error)))
             return
         self._housekeeping.state("busy")
         watch = AttemptWatch(attempt, child, self._leases, self._store, self._settings, self._metrics, self._shutdown)
@@ -165,3 +162,9 @@ class Supervisor:
             self._housekeeping.state("idle")
         else:
             self._drop_child()
+
+    def _refuse(self, attempt: Attempt, refusal: RequestRefused) -> None:
+        with suppress(QueueUnavailable, LeaseLost):
+            self._leases.fail(attempt, JobError(code=refusal.code, message=str(refusal)), refusal.max_attempts)
+        self._metrics.ended(attempt.job.request.model, "failed", code=refusal.code)
+        log.info("job ended", job=attempt.job.id, outcome="failed", code=refusal.code)

@@ -21,7 +21,7 @@ from workers.engine.generation import Watcher, generate, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import InvalidRequest, JobCancelled
+from workers.jobs.errors import JobCancelled, RequestRefused
 from workers.jobs.job import AttemptKey, GenerationRequest, Reason, ReasonCode, new_job_id
 from workers.media.mp4 import read_mp4, write_mp4
 from workers.models.catalogue import Catalogue, families
@@ -255,7 +255,7 @@ def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> Non
         flow_shift=1.0, seed=7, input_reference="0" * 64,
     )  # fmt: skip
     run = Run(AttemptKey("acme", new_job_id(entry.name), "a" * 32), request)
-    with pytest.raises(InvalidRequest, match="no longer kept"):
+    with pytest.raises(RequestRefused, match="no longer kept"):
         runner.run(run, lambda _event: None, lambda: False)
 
     content = io.BytesIO()

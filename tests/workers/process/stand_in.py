@@ -1,6 +1,7 @@
 """A worker whose model takes no time and does what the prompt says; run as `python -m tests.workers.process.stand_in`.
 
-Everything but the model is the real thing. Prompts: `steps <n> of <seconds>`, and those in `_MISBEHAVE`.
+Everything but the model is the real thing. Prompts: `steps <n> of <seconds>`, `speak of another job`, and those in
+`_MISBEHAVE`.
 """
 
 import os
@@ -21,7 +22,7 @@ from workers.jobs.errors import (
     StorageFull,
 )
 from workers.process.child import ChildSettings, RunsJobs
-from workers.process.events import Done, Event, Run, StageStarted, StepDone
+from workers.process.events import Done, Event, Run, StageStarted, StepDone, Stopped
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
 from workers.process.supervisor import Supervisor
@@ -55,19 +56,22 @@ class StandInRunner:
             raise ModelLoadFailed("broken")
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
-        emit(StageStarted("denoise"))
+        emit(StageStarted(run.key.job_id, "denoise"))
         if misbehave := _MISBEHAVE.get(run.request.prompt):
             misbehave()
+        if run.request.prompt == "speak of another job":
+            emit(StepDone("another", 40, "full", 0.0))
+            emit(Stopped("another"))
         match = re.fullmatch(r"steps (\d+) of ([\d.]+)", run.request.prompt)
         steps, seconds = (int(match[1]), float(match[2])) if match else (1, 0.0)
         for index in range(steps):
             time.sleep(seconds)
-            emit(StepDone(index, "full", seconds))
+            emit(StepDone(run.key.job_id, index, "full", seconds))
             if stopped():
                 raise JobCancelled("stopped")
         content = f"{os.getpid()}".encode()
         artifact = self._store.publish(run.key, "video.mp4", lambda path: _write(path, content), "video/mp4")
-        return Done(a_report(), artifact)
+        return Done(run.key.job_id, a_report(), artifact)
 
 
 def _write(path: Path, content: bytes) -> None:

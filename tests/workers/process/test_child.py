@@ -11,7 +11,7 @@ from tests.workers.process.stand_in import BROKEN, make
 from workers.jobs.job import AttemptKey, new_job_id
 from workers.models.catalogue import Catalogue
 from workers.process.child import Child, ChildDied, ChildSettings
-from workers.process.events import Done, Event, Failed, Ready, Run, StageStarted, StepDone, Stop, Stopped
+from workers.process.events import Done, Event, Failed, LoadFailed, Ready, Run, StageStarted, StepDone, Stop, Stopped
 
 CATALOGUE = Catalogue.read(Path("models.toml"))
 
@@ -43,11 +43,12 @@ def test_it_loads_then_tells_every_step_of_a_job(child: Child, tmp_path: Path) -
     ready = next_event(child)
     assert isinstance(ready, Ready)
     assert ready.models == (MODEL,)
-    child.send(a_run("steps 2 of 0"))
-    assert next_event(child) == StageStarted("denoise")
-    assert [next_event(child) for _ in range(2)] == [StepDone(0, "full", 0.0), StepDone(1, "full", 0.0)]
+    child.send(run := a_run("steps 2 of 0"))
+    assert next_event(child) == StageStarted(run.key.job_id, "denoise")
+    assert [next_event(child) for _ in range(2)] == [StepDone(run.key.job_id, step, "full", 0.0) for step in range(2)]
     done = next_event(child)
     assert isinstance(done, Done)
+    assert done.job_id == run.key.job_id
     assert (tmp_path / done.artifact.path).exists()
     assert child.receive(0) is None
 
@@ -56,23 +57,25 @@ def test_a_stop_ends_its_job_and_only_its_job(child: Child) -> None:
     first, second = a_run("steps 10000 of 0.01"), a_run("steps 2 of 0")
     child.send(first)
     child.send(Stop(first.key.job_id))
-    assert last_event(child) == Stopped()
+    assert last_event(child) == Stopped(first.key.job_id)
     child.send(Stop(first.key.job_id))
     child.send(second)
     assert isinstance(last_event(child), Done)
 
 
 def test_a_failure_crosses_the_pipe_as_code_and_message(child: Child) -> None:
-    child.send(a_run("run out of memory"))
-    assert last_event(child) == Failed("out_of_memory", "no memory", 2, True)
-    child.send(a_run("raise"))
-    assert last_event(child) == Failed("generation_failed", "the worker raised RuntimeError", 2, False)
+    child.send(run := a_run("run out of memory"))
+    assert last_event(child) == Failed(run.key.job_id, "out_of_memory", "no memory", 2, True)
+    child.send(run := a_run("raise"))
+    assert last_event(child) == Failed(run.key.job_id, "generation_failed", "the worker raised RuntimeError", 2, False)
+    child.send(run := a_run("refuse"))
+    assert last_event(child) == Failed(run.key.job_id, "invalid_request", "not this one", 1, False)
 
 
 def test_its_death_is_told_after_all_it_sent(child: Child) -> None:
-    child.send(a_run("abort"))
+    child.send(run := a_run("abort"))
     assert isinstance(next_event(child), Ready)
-    assert next_event(child) == StageStarted("denoise")
+    assert next_event(child) == StageStarted(run.key.job_id, "denoise")
     with pytest.raises(ChildDied, match="exit code -6"):
         next_event(child)
     assert not child.alive
@@ -91,7 +94,7 @@ def test_a_closed_pipe_ends_it_in_mid_job(child: Child) -> None:
 def test_a_model_that_cannot_be_loaded_is_told_and_ends_the_process(tmp_path: Path) -> None:
     (tmp_path / BROKEN).touch()
     child = Child(ChildSettings(CATALOGUE, tmp_path, (MODEL,), None), make)
-    assert next_event(child) == Failed("model_load_failed", "broken", 3, False)
+    assert next_event(child) == LoadFailed("model_load_failed", "broken")
     with pytest.raises(ChildDied, match="exit code 0"):
         next_event(child)
     child.close()

@@ -7,6 +7,8 @@ from workers.jobs.job import Reason, ReasonCode
 from workers.process.events import StepDone
 from workers.process.metrics import Metrics
 
+JOB = f"video_{MODEL}_{0:032x}"
+
 
 @pytest.fixture
 def metrics() -> Metrics:
@@ -40,8 +42,8 @@ def test_an_attempt_that_goes_on_elsewhere_has_no_duration(metrics: Metrics) -> 
 
 
 def test_steps_are_counted_by_kind(metrics: Metrics) -> None:
-    metrics.stepped(MODEL, StepDone(0, "full", 0.2))
-    metrics.stepped(MODEL, StepDone(1, "predicted", 0.002))
+    metrics.stepped(MODEL, StepDone(JOB, 0, "full", 0.2))
+    metrics.stepped(MODEL, StepDone(JOB, 1, "predicted", 0.002))
     labels = {"model": MODEL, "kind": "predicted"}
     assert metrics.registry.get_sample_value("scalingcache_steps_total", labels) == 1
     assert metrics.registry.get_sample_value("scalingcache_step_seconds_sum", labels) == 0.002
@@ -55,7 +57,7 @@ def test_the_first_step_of_each_kind_after_loading_is_warm_up(metrics: Metrics) 
     metrics.loaded({MODEL: 3.0, "other": 5.0})
     assert sample(metrics, "model_load_seconds_sum") == 3.0
     for index, (kind, seconds) in enumerate([("full", 9.0), ("full", 0.2), ("predicted", 1.0), ("predicted", 0.002)]):
-        metrics.stepped(MODEL, StepDone(index, kind, seconds))  # type: ignore[arg-type]
+        metrics.stepped(MODEL, StepDone(JOB, index, kind, seconds))  # type: ignore[arg-type]
     assert sample(metrics, "warmup_step_seconds_sum", kind="full") == 9.0
     assert sample(metrics, "warmup_step_seconds_sum", kind="predicted") == 1.0
     assert sample(metrics, "step_seconds_sum", kind="full") == 0.2
@@ -92,9 +94,9 @@ def test_error_over_threshold_is_kept_where_there_was_a_choice(metrics: Metrics)
 
 def test_each_trouble_has_its_counter_from_the_start() -> None:
     metrics = Metrics([MODEL])
-    troubles = ("lease_losses", "jobs_reclaimed", "stale_writes_refused", "out_of_memory")
-    assert [sample(metrics, f"{name}_total") for name in troubles] == [0, 0, 0, 0]
-    assert sample(metrics, "dead_letters_total", reason="worker_crashed") == 0
+    troubles = ("lease_losses", "jobs_reclaimed", "stale_writes_refused")
+    assert [sample(metrics, f"{name}_total") for name in troubles] == [0, 0, 0]
+    assert sample(metrics, "jobs_total", outcome="retried", reason="out_of_memory") == 0
     assert sample(metrics, "jobs_total", outcome="dead", reason="worker_crashed") == 0
     assert sample(metrics, "jobs_total", outcome="failed", reason="storage_full") == 0
     assert sample(metrics, "acceleration_total", engaged="false", reason="other_settings") == 0
@@ -104,10 +106,26 @@ def test_each_trouble_has_its_counter_from_the_start() -> None:
     metrics.ended(MODEL, "failed", 4.0, "a code of tomorrow")
     metrics.reclaimed(MODEL)
     metrics.stale_write_refused(MODEL)
-    assert [sample(metrics, f"{name}_total") for name in troubles] == [1, 1, 1, 2]
-    assert sample(metrics, "retries_total", reason="out_of_memory") == 1
-    assert sample(metrics, "dead_letters_total", reason="out_of_memory") == 1
+    assert [sample(metrics, f"{name}_total") for name in troubles] == [1, 1, 1]
+    assert sample(metrics, "jobs_total", outcome="retried", reason="out_of_memory") == 1
+    assert sample(metrics, "jobs_total", outcome="dead", reason="out_of_memory") == 1
     assert sample(metrics, "jobs_total", outcome="failed", reason="other") == 1
+
+
+def test_only_what_can_happen_has_a_series_before_it_did() -> None:
+    ends = {
+        (sample.labels["outcome"], sample.labels["reason"])
+        for family in Metrics([MODEL]).registry.collect()
+        for sample in family.samples
+        if sample.name == "scalingcache_jobs_total"
+    }
+    retried = {"worker_crashed", "step_timeout", "out_of_memory", "device_error", "generation_failed"}
+    final = {"invalid_request", "storage_full", "unsupported_pipeline"}
+    assert ends == {
+        *((outcome, "") for outcome in ("completed", "cancelled", "released")),
+        *(("failed", code) for code in final),
+        *((outcome, code) for outcome in ("retried", "dead") for code in retried),
+    }
 
 
 def test_an_attempt_that_two_workers_saw_end_counts_once() -> None:

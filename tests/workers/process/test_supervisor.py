@@ -249,6 +249,16 @@ def test_a_job_that_fails_gets_its_attempts_and_others_run_on(
     assert "secret" not in failed.error.message + worker.log()
 
 
+def test_what_the_process_says_of_another_job_neither_ends_nor_moves_this_one(
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    with start() as worker:
+        job = submit(queue, a_request("speak of another job"))
+        assert_published(wait_until(ended(queue, job)), tmp_path)
+        [line] = wait_until(lambda: worker.logged("job ended", job=job.id))
+    assert (line["outcome"], line["steps"]) == ("completed", 1)
+
+
 def test_a_hung_step_is_ended_and_the_process_replaced(queue: Queue, start: Callable[..., WorkerProcess]) -> None:
     with start(step_timeout_seconds=0.3):
         job = submit(queue, a_request("hang"))
