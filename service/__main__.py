@@ -1,7 +1,6 @@
 """python -m service: serve until SIGTERM or Ctrl-C; `status` and `health` ask how things stand."""
 
 import socket
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,8 +17,9 @@ from rich.text import Text
 from service import logs, status
 from service.app import create_app
 from service.settings import Settings
+from workers.configuration import run_program
 from workers.jobs.connection import Connection
-from workers.jobs.errors import QueueUnavailable, ScalingCacheError
+from workers.jobs.errors import QueueUnavailable
 from workers.process.health import reachable
 
 GRACE_SECONDS = 30
@@ -65,9 +65,6 @@ def show_status(
             _watch(read)
         else:
             Console().print(status.render(read()))
-    except QueueUnavailable as error:
-        typer.echo(f"service: {error}", err=True)
-        raise typer.Exit(1) from error
     finally:
         connection.close()
 
@@ -125,12 +122,7 @@ def _watch(read: Callable[[], status.SystemStatus]) -> None:
 
 
 def main() -> None:
-    """Run the command line; a wrong setting is one readable line and exit code 2."""
-    try:
-        cli()
-    except (ValueError, ScalingCacheError) as error:
-        typer.echo(f"service: {error}", err=True)
-        sys.exit(2)
+    run_program("service", cli)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,9 @@
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from workers.jobs.errors import ScalingCacheError
-from workers.measurement.commands import calibrate, console, evaluate, generate
+from workers.configuration import run_program
+from workers.measurement.commands import calibrate, evaluate, generate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -51,15 +50,7 @@ def health() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors of this project are one readable line and exit code 1."""
-    try:
-        app()
-    except ScalingCacheError as error:
-        console.print(f"[red]{error.code}[/red]: {error}", highlight=False, soft_wrap=True)
-        raise SystemExit(1) from error
-    except ValidationError as error:  # of a setting; pydantic names the variable and what is allowed
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(1) from error
+    run_program("workers", app)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,22 @@
 
 import os
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from redis.connection import parse_url
 
-from workers.jobs.errors import ScalingCacheError
+from workers.jobs.errors import InvalidRequest, ScalingCacheError
 from workers.models import overrides
 from workers.models.catalogue import Catalogue
+from workers.models.overrides import CatalogueError
 
 PREFIX = "SCALINGCACHE_"
 FROM_FILE = "_FILE"
@@ -25,7 +28,7 @@ LogFormat = Literal["json", "console"]
 
 
 class ConfigurationError(ScalingCacheError):
-    """A variable with the project's prefix is not one, or its file cannot be read; the message names it."""
+    """A variable is no setting, has a value that is not allowed, or its file cannot be read; the message names it."""
 
     code = "configuration_error"
 
@@ -65,6 +68,22 @@ class Configuration(BaseSettings):
     log_format: LogFormat = Field(
         default="json", description="`json` for machines, one object a line; `console` for people."
     )
+
+    def __init__(self, **values: Any) -> None:
+        """Raises `ConfigurationError`."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigurationError(_complaints(error)) from None
+
+    @field_validator("redis_url")
+    @classmethod
+    def _leads_to_redis(cls, url: str) -> str:
+        try:
+            parse_url(url)  # type: ignore[no-untyped-call]
+        except ValueError:  # Its message may quote a password.
+            raise ValueError("must be redis://host:port/number, rediss://... or unix://...") from None
+        return url
 
     @field_validator("models", mode="before")
     @classmethod
@@ -125,6 +144,17 @@ class _Files(PydanticBaseSettingsSource):
         return {name: _read(key, given) for key, name in secrets.items() if given.get(key)}
 
 
+def run_program(name: str, commands: Callable[[], object]) -> None:
+    """Run a command line. An error of ours is one readable line on standard error and ends the process: with exit code
+    2, as for an unknown option, where a variable, a file that one names, or an argument is wrong; else with 1."""
+    try:
+        commands()
+    except ScalingCacheError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        wrong_input = isinstance(error, ConfigurationError | CatalogueError | InvalidRequest)
+        raise SystemExit(2 if wrong_input else 1) from error
+
+
 def read_catalogue(path: Path, over: Path | None = None) -> Catalogue:
     """The whole catalogue, with a file and the environment's variables over it. Raises `CatalogueError`.
 
@@ -134,6 +164,14 @@ def read_catalogue(path: Path, over: Path | None = None) -> Catalogue:
     if over is None and (named := environment.get(variable("catalogue_overrides"))):
         over = Path(named)
     return Catalogue.read(path, over, environment)
+
+
+def _complaints(error: ValidationError) -> str:
+    """What is wrong with which variable, never its value: that may be a secret."""
+    return "; ".join(
+        ": ".join([*(variable(str(name)) for name in details["loc"][:1]), details["msg"].removeprefix("Value error, ")])
+        for details in error.errors(include_url=False, include_input=False)
+    )
 
 
 def _environment() -> dict[str, str | None]:

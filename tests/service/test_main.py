@@ -45,9 +45,9 @@ def test_every_log_line_is_json_with_the_request_id_and_never_the_prompt(setting
     ("setting", "value", "said"),
     [
         ("catalogue", "nowhere.toml", "nowhere.toml"),
-        ("port", "http", "port"),
-        ("redis_url", "nowhere", "Redis URL"),
-        ("retention_seconds", "0", "retention_seconds"),
+        ("port", "http", "SCALINGCACHE_PORT: "),
+        ("redis_url", "nowhere", "SCALINGCACHE_REDIS_URL: must be redis://"),
+        ("retention_seconds", "0", "SCALINGCACHE_RETENTION_SECONDS: Input should be greater than 0"),
     ],
 )
 def test_a_wrong_setting_is_told_and_nothing_starts(settings: Settings, setting: str, value: str, said: str) -> None:

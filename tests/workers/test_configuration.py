@@ -1,5 +1,8 @@
 """Where settings come from, what is refused, and that no secret is shown."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from service.settings import Settings as ServiceSettings
 from workers.__main__ import app
 from workers.configuration import Configuration, ConfigurationError
 from workers.process.settings import Settings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +110,9 @@ def test_of_a_url_only_the_password_is_masked(monkeypatch: pytest.MonkeyPatch, g
 
 def test_an_invalid_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALINGCACHE_LEASE_SECONDS", "hunter2")
-    with pytest.raises(ValueError, match="lease_seconds") as refused:
+    with pytest.raises(
+        ConfigurationError, match="SCALINGCACHE_LEASE_SECONDS: Input should be a valid number"
+    ) as refused:
         Settings()
     assert "hunter2" not in str(refused.value)
 
@@ -117,3 +124,32 @@ def test_the_worker_prints_the_settings_in_force(monkeypatch: pytest.MonkeyPatch
     assert result.exit_code == 0
     assert "SCALINGCACHE_LEASE_SECONDS=90.0" in result.output.splitlines()
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize("command", [("service",), ("workers", "run")])
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("RETENTION_SECONDS", "soon", "SCALINGCACHE_RETENTION_SECONDS: "),
+        ("REDIS_URL", "http://me:hunter2@redis", "SCALINGCACHE_REDIS_URL: must be redis://"),
+        ("RETENTION", "1", "SCALINGCACHE_RETENTION is not a setting"),
+        ("CATALOGUE", "nowhere.toml", "nowhere.toml"),
+        ("MODELS", "sora", "model 'sora' is not served here"),
+    ],
+)
+def test_a_wrong_variable_is_one_line_and_exit_code_2_in_every_program(
+    command: tuple[str, ...], variable: str, value: str, words: str
+) -> None:
+    catalogue = {"SCALINGCACHE_CATALOGUE": str(ROOT / "models.toml")}
+    ended = subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**os.environ, **catalogue, f"SCALINGCACHE_{variable}": value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(f"{command[0]}: ") and words in line
+    assert "hunter2" not in line

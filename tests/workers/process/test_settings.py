@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from workers.configuration import ConfigurationError
 from workers.process.settings import Settings
 
 
@@ -21,7 +22,7 @@ def test_variables_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_beat_that_is_slower_than_the_lease_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"beat_seconds 2\.0 must be less than lease_seconds 1\.0"):
+    with pytest.raises(ConfigurationError, match=r"beat_seconds 2\.0 must be less than lease_seconds 1\.0"):
         Settings(lease_seconds=1.0, beat_seconds=2.0)
 
 
