@@ -33,10 +33,10 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def serve(
     context: typer.Context,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the settings in force, secrets masked, and end.")
+        bool, typer.Option("--print-config", help="Print the settings in force, secrets masked, and exit.")
     ] = False,
 ) -> None:
-    """Serve videos over HTTP until SIGTERM. Set up by SCALINGCACHE_ variables, see docs/configuration.md."""
+    """Serve videos and images over HTTP until SIGTERM. SCALINGCACHE_ variables set it up, see docs/configuration.md."""
     context.obj = settings = Settings()
     if print_config:
         typer.echo(settings.shown())
@@ -47,10 +47,10 @@ def serve(
 @cli.command("status")
 def show_status(
     context: typer.Context,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Workers, queues, what runs and how far it is, what failed last."""
+    """Show workers, queues, running jobs with their progress, and the last failures."""
     settings: Settings = context.obj
     models = list(settings.read_catalogue().entries)
     connection = Connection(settings.redis_address)
@@ -71,7 +71,7 @@ def show_status(
 
 @cli.command()
 def health(context: typer.Context) -> None:
-    """Whether this host's service answers: exit code 0. For health checks of containers."""
+    """Exit with 0 if this host's service answers, else with 1. For container health checks."""
     settings: Settings = context.obj
     try:
         with urllib.request.urlopen(
@@ -100,8 +100,8 @@ def _listen(settings: Settings) -> None:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.listen(config.backlog)  # From here on a client is served, if after a moment.
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    structlog.get_logger("service").info("listening", address=f"http://{shown}:{port}")
+    host = f"[{host}]" if ":" in host else host
+    structlog.get_logger("service").info("listening", address=f"http://{host}:{port}")
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -18,8 +18,8 @@ from service.settings import Settings
 
 # Named by class, these stand for all codes, and keep FastAPI from announcing a 422 of another shape.
 _ERROR_DOCS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorBody, "description": "The request cannot be served as it is."},
-    "5XX": {"model": ErrorBody, "description": "The service cannot serve it now."},
+    "4XX": {"model": ErrorBody, "description": "The request is wrong; the message says what is allowed."},
+    "5XX": {"model": ErrorBody, "description": "The service cannot handle the request now."},
 }
 
 

@@ -25,7 +25,7 @@ async def read_fields(request: Request) -> dict[str, Any]:
             files = {name: await value.read() for name, value in fields.items() if isinstance(value, UploadFile)}
             return fields | files
     raise UnsupportedMediaType(
-        f"content-type {content_type[:80]!r} is not read here; allowed: application/json, multipart/form-data"
+        f"content-type {content_type[:80]!r} is not supported; allowed: application/json, multipart/form-data"
     )
 
 
@@ -33,7 +33,7 @@ def json_fields(body: bytes) -> dict[str, Any]:
     try:
         fields = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise MalformedBody(f"the body is not JSON: {error}") from None
+        raise MalformedBody(f"the body is not valid JSON: {error}") from None
     if not isinstance(fields, dict):
         raise MalformedBody(f"the body must be a JSON object, not a JSON {type(fields).__name__}")
     return fields
@@ -44,10 +44,10 @@ def form_fields(form: FormData) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if isinstance(value, UploadFile) and name != "input_reference":
-            raise InvalidRequest(name, f"{name} came as a file; send it as a plain form field")
+            raise InvalidRequest(name, f"{name} was sent as a file; send it as a plain form field")
         nested = _NESTED.fullmatch(name)
         place, key = (fields.setdefault(nested[1], {}), nested[2]) if nested else (fields, name)
         if not isinstance(place, dict) or key in place:
-            raise InvalidRequest(name, f"{name} came more than once; send it once")
+            raise InvalidRequest(name, f"{name} was sent more than once; send it once")
         place[key] = value
     return fields

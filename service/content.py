@@ -21,9 +21,9 @@ class ArtifactResponse(FileResponse):
             nonlocal refused
             if message["type"] == "http.response.start" and message["status"] in (400, 416):
                 refused = True
-                asked = dict(scope["headers"]).get(b"range", b"").decode("latin-1")[:80]
+                header = dict(scope["headers"]).get(b"range", b"").decode("latin-1")[:80]
                 size = self.headers["content-length"]
-                error = RangeNotSatisfiable(f"range {asked!r} cannot be served; the file has {size} bytes")
+                error = RangeNotSatisfiable(f"range {header!r} cannot be served; the file has {size} bytes")
                 response = response_of(error)
                 response.headers["content-range"] = f"bytes */{size}"
                 await response(scope, receive, send)
@@ -36,16 +36,16 @@ class ArtifactResponse(FileResponse):
 def open_artifact(job: Job, store: ArtifactStore) -> ArtifactResponse:
     """A job's file. Raises `JobNotFinished` when there is none yet or never will be, `ArtifactGone` when it went."""
     if not job.state.terminal:
-        raise JobNotFinished(f"{job.id} is {job.state.value}; its content can be had when it is completed")
+        raise JobNotFinished(f"{job.id} is {job.state.value}; its content is available once it is completed")
     if job.artifact is None:
         raise JobNotFinished(f"{job.id} is {job.state.value} and has no content")
     path = store.path(job.artifact)
     try:
         status = path.stat()
     except OSError:
-        raise ArtifactGone(f"the content of {job.id} is no longer kept") from None
+        raise ArtifactGone(f"the content of {job.id} is no longer available") from None
     if not stat.S_ISREG(status.st_mode):
-        raise ArtifactGone(f"the content of {job.id} is no longer kept")
+        raise ArtifactGone(f"the content of {job.id} is no longer available")
     return ArtifactResponse(
         path,
         media_type=job.artifact.media_type,

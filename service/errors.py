@@ -26,7 +26,7 @@ from workers.jobs.job import JobError
 
 
 class NotSupported(InvalidRequest):
-    """The call exists in the OpenAI API but not here."""
+    """The call or option exists in the OpenAI API but not in this service."""
 
     code = "not_supported"
 
@@ -106,7 +106,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     RangeNotSatisfiable: Answer(416),
     JobFailed: Answer(500, "server_error", {"x-should-retry": "false"}),  # The worker retried it where that helps.
     QueueUnavailable: Answer(
-        503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or takes no writes; try again."
+        503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
     ),
     StorageFull: Answer(503, "server_error", {"retry-after": "60"}),
 }

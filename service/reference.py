@@ -22,11 +22,11 @@ def uploaded(value: object) -> bytes | None:
     if not isinstance(url, str):
         raise InvalidRequest(
             "input_reference",
-            'input_reference must be the file of an image in a form, or {"image_url": "data:image/png;base64,..."}',
+            'input_reference must be an image file in a form, or {"image_url": "data:image/png;base64,..."}',
         )
     if not url.startswith("data:"):
         raise NotSupported(
-            "input_reference", "input_reference: images are not fetched from URLs here; upload the file in a form"
+            "input_reference", "input_reference: images are not downloaded from URLs; upload the file in a form"
         )
     match = _DATA_URL.fullmatch(url)
     try:

@@ -52,13 +52,13 @@ def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **decided: o
         decided["width"], decided["height"] = map(int, body.size.split("x"))
     if body.target_speedup is not None:
         decided["sf"] = _sf_for(body, body.target_speedup, steps, entry, catalogue)
-    said = body.model_dump(include=type(body).model_fields.keys() & GenerationRequest.model_fields.keys())
-    return catalogue.request(**said | decided | {"model": entry.name})
+    taken = body.model_dump(include=type(body).model_fields.keys() & GenerationRequest.model_fields.keys())
+    return catalogue.request(**taken | decided | {"model": entry.name})
 
 
 def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
     if body.frames is not None and body.seconds is not None:
-        raise InvalidRequest("seconds", f"seconds {body.seconds:g} and frames {body.frames}: give one of the two")
+        raise InvalidRequest("seconds", f"seconds {body.seconds:g} and frames {body.frames}: set only one of them")
     if body.seconds is None:
         return body.frames or entry.defaults.frames
     fps, most = body.fps or entry.defaults.fps, entry.limits.max_frames
@@ -75,16 +75,18 @@ def _sf_for(body: Create, speedup: float, steps: int, entry: ModelEntry, catalog
     """The `sf` that is expected to be this much faster, by the model's evaluation."""
     wanted = f"target_speedup {speedup:g}"
     if body.sf is not None:
-        raise InvalidRequest("target_speedup", f"{wanted} and sf {body.sf}: give one of the two")
+        raise InvalidRequest("target_speedup", f"{wanted} and sf {body.sf}: set only one of them")
     evaluation = catalogue.evaluation(entry.name)
     if evaluation is None:
-        raise InvalidRequest("target_speedup", f"{wanted}: {entry.name} has no evaluation to choose by; give sf")
+        raise InvalidRequest("target_speedup", f"{wanted}: {entry.name} has no evaluation to choose by; set sf instead")
     if evaluation.steps != steps:
         raise InvalidRequest(
             "target_speedup",
-            f"{wanted}: {entry.name} was evaluated with {evaluation.steps} steps, not {steps}; give sf",
+            f"{wanted}: {entry.name} was evaluated with {evaluation.steps} steps, not {steps}; set sf instead",
         )
     if evaluation.input_reference != (isinstance(body, CreateVideo) and body.input_reference is not None):
         kind = "with" if evaluation.input_reference else "without"
-        raise InvalidRequest("target_speedup", f"{wanted}: {entry.name} was evaluated {kind} input_reference; give sf")
+        raise InvalidRequest(
+            "target_speedup", f"{wanted}: {entry.name} was evaluated {kind} input_reference; set sf instead"
+        )
     return evaluation.sf_for(speedup)

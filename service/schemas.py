@@ -224,7 +224,7 @@ def parse(schema: type[Body], fields: dict[str, Any]) -> Body:
     for choices in names.values():
         if len(both := [name for name in choices if name in sent]) > 1:
             values = " and ".join(f"{name} {shorten(sent[name])}" for name in both)
-            raise InvalidRequest(both[1], f"{values} are the same field; give one of the two")
+            raise InvalidRequest(both[1], f"{values} are the same field; set only one of them")
     try:
         return schema.model_validate(sent)
     except ValidationError as error:

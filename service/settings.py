@@ -13,5 +13,7 @@ class Settings(Configuration):
 
     elsewhere: ClassVar[frozenset[str]] = frozenset(WorkerSettings.model_fields)
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on. Without accounts: keep it local.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on. There are no accounts yet: keep it local."
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it.")

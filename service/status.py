@@ -21,7 +21,7 @@ _COLOURS = {"idle": "green", "busy": "blue", "loading": "yellow", "draining": "m
 
 
 class WorkerStatus(BaseModel):
-    """`models` are those that it takes jobs of, `serves` those that it is there for and what each is loaded with."""
+    """models: those that it takes jobs of. serves: those that it is there for, and what each is loaded with."""
 
     name: str
     state: str
@@ -33,6 +33,8 @@ class WorkerStatus(BaseModel):
 
 
 class QueueStatus(BaseModel):
+    """workers: how many take the model's jobs. oldest_seconds: how long the first in line has waited; 0 when none."""
+
     model: str
     workers: int
     queued: int
@@ -41,7 +43,7 @@ class QueueStatus(BaseModel):
 
 
 class JobStatus(BaseModel):
-    """`code` and `message` say why it failed; never the prompt."""
+    """code, message: why it failed; never the prompt. seconds: since its start while it runs, since its end after."""
 
     id: str
     state: str
@@ -57,7 +59,7 @@ class JobStatus(BaseModel):
 
 
 class SystemStatus(BaseModel):
-    """`seconds` of a running job count from its start, of a failure from its end."""
+    """persisting: whether Redis writes to its disk; without that a restart would lose accepted jobs."""
 
     persisting: bool
     workers: list[WorkerStatus]
@@ -184,8 +186,8 @@ def _failures(status: SystemStatus) -> Group:
     entries = []
     for job in status.failures:
         when = f"{job.state} {duration(job.seconds)} ago, attempt {job.attempts}: "
-        said = f": {job.message}" if job.message else ""
-        entries.append(_entry(job.id, Text.assemble(when, (job.code or "?", "red"), said)))
+        message = f": {job.message}" if job.message else ""
+        entries.append(_entry(job.id, Text.assemble(when, (job.code or "?", "red"), message)))
     return _list("Last failures", entries)
 
 

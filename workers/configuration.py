@@ -55,18 +55,18 @@ class Configuration(BaseSettings):
     artifacts: Path = Field(
         default=Path("out/artifacts"), description="Folder of the results, shared by service and workers."
     )
-    catalogue: Path = Field(default=Path("models.toml"), description="The models that can be served.")
+    catalogue: Path = Field(default=Path("models.toml"), description="File with the models that can be served.")
     catalogue_overrides: Path | None = Field(
-        default=None, description="A file of the same form, whose values go over the catalogue's, field by field."
+        default=None, description="A file in the same format whose values override the catalogue's, field by field."
     )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Those that are served, separated by commas. Empty: all with `served = true`."
+        default=(), description="Names of the models to serve, separated by commas. Empty: all with `served = true`."
     )
     retention_seconds: float = Field(
         default=86_400.0, gt=0, description="How long a finished job and its file are kept."
     )
     log_format: LogFormat = Field(
-        default="json", description="`json` for machines, one object a line; `console` for people."
+        default="json", description="`json`: one object a line, for machines; `console`: for people."
     )
 
     def __init__(self, **values: Any) -> None:
@@ -132,16 +132,16 @@ class _Files(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Raises `ConfigurationError`."""
-        given = _environment()
+        variables = _environment()
         fields = self.settings_cls.model_fields
-        known = {variable(name) for name in fields} | {variable(name) for name in self._elsewhere}
+        settings = {variable(name) for name in fields} | {variable(name) for name in self._elsewhere}
         secrets = {variable(name) + FROM_FILE: name for name in fields if is_secret(fields[name])}
-        for name in given:
+        for name in variables:
             if name.startswith(overrides.PREFIX):  # The catalogue looks at these.
                 continue
-            if name.startswith(PREFIX) and name not in known | secrets.keys():
+            if name.startswith(PREFIX) and name not in settings | secrets.keys():
                 raise ConfigurationError(f"{name} is not a setting; docs/configuration.md lists them")
-        return {name: _read(key, given) for key, name in secrets.items() if given.get(key)}
+        return {name: _read(key, variables) for key, name in secrets.items() if variables.get(key)}
 
 
 def run_program(name: str, commands: Callable[[], object]) -> None:
@@ -187,13 +187,13 @@ def is_secret(field: FieldInfo) -> bool:
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
-def _read(key: str, given: dict[str, str | None]) -> str:
-    if given.get(key.removesuffix(FROM_FILE)):
+def _read(key: str, variables: dict[str, str | None]) -> str:
+    if variables.get(key.removesuffix(FROM_FILE)):
         raise ConfigurationError(f"{key} and {key.removesuffix(FROM_FILE)} are both set; keep one")
     try:
-        return Path(given[key] or "").read_text().strip()
+        return Path(variables[key] or "").read_text().strip()
     except OSError as error:
-        raise ConfigurationError(f"{key}: {given[key]} cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"{key}: {variables[key]} cannot be read: {error.strerror}") from error
 
 
 def _shown(value: object) -> str:

@@ -43,11 +43,11 @@ def renderer(log_format: LogFormat) -> structlog.typing.Processor:
 
 def frames_of(error: BaseException) -> list[str]:
     """Where an error came from, and the errors behind it, without their texts: libraries quote what they were given."""
-    found: list[str] = []
+    frames: list[str] = []
     cause: BaseException | None = error
     while cause is not None:
-        found.append(type(cause).__qualname__)
+        frames.append(type(cause).__qualname__)
         for frame in traceback.extract_tb(cause.__traceback__):
-            found.append(f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}")
+            frames.append(f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}")
         cause = cause.__cause__
-    return found
+    return frames

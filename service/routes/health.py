@@ -15,15 +15,21 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
+    """The process runs."""
+
     status: Literal["ok"] = "ok"
 
 
 class Check(BaseModel):
+    """One thing that must be in order."""
+
     ok: bool
     detail: str
 
 
 class Readiness(BaseModel):
+    """All checks, by name; ready when all are ok."""
+
     ready: bool
     checks: dict[str, Check]
 
@@ -31,13 +37,13 @@ class Readiness(BaseModel):
 # Not a plain function: it must answer also while every thread waits for a lost Redis.
 @router.get("/healthz")
 async def healthz() -> Health:
-    """The process runs."""
+    """Whether the process runs. Answers also while Redis is away."""
     return Health()
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 def readyz(resources: ResourcesDep, response: Response) -> Readiness:
-    """Redis answers, results can be stored, and each model has a live worker; else 503 and which of them fails."""
+    """Whether Redis accepts writes, results can be stored, and each model has a live worker. 503 if a check fails."""
     checks = {"redis": _redis(resources), "storage": _storage(resources)}
     workers = resources.presence.workers() if checks["redis"].ok else []
     for model in resources.catalogue.entries:
@@ -57,8 +63,8 @@ def _redis(resources: Resources) -> Check:
     try:
         resources.connection.ping()
     except QueueUnavailable:
-        return Check(ok=False, detail="cannot be reached or takes no writes")
-    return Check(ok=True, detail="answers and takes writes")
+        return Check(ok=False, detail="cannot be reached or accepts no writes")
+    return Check(ok=True, detail="answers and accepts writes")
 
 
 def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
@@ -69,12 +75,12 @@ def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
         for worker in live
         if worker.problem is not None and model in worker.serves
     ]
-    return Check(ok=count > 0, detail="; ".join([f"{count} live workers take jobs of {model}", *failed]))
+    return Check(ok=count > 0, detail="; ".join([f"{count} live workers accept jobs for {model}", *failed]))
 
 
 def _storage(resources: Resources) -> Check:
     try:
         resources.artifacts.probe()
     except OSError as error:
-        return Check(ok=False, detail=error.strerror or "cannot be written")
-    return Check(ok=True, detail="can be written")
+        return Check(ok=False, detail=error.strerror or "cannot be written to")
+    return Check(ok=True, detail="can be written to")

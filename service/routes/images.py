@@ -39,7 +39,7 @@ _DOCS = {
 async def generate(
     request: Request, resources: ResourcesDep, tenant: TenantDep, body: Annotated[CreateImage, Depends(_body)]
 ) -> Images:
-    """Make images and wait for them. A client that leaves, or one image that fails, cancels those not yet made."""
+    """Generate images and wait for them. If the client disconnects or one image fails, the others are cancelled."""
     jobs = await finished_images(resources, tenant, body, request.receive)
     if body.response_format == "url":
         urls = [str(request.url_for("image_content", image_id=job.id)) for job in jobs]
@@ -61,7 +61,7 @@ async def not_supported(request: Request) -> None:
     responses={200: {"content": {"image/png": {}}}, 206: {"content": {"image/png": {}}}},
 )
 def content(resources: ResourcesDep, tenant: TenantDep, image_id: str) -> ArtifactResponse:
-    """The file of an image, as long as it is kept; `Range` gives a part of it."""
+    """Download the file of an image. `Range` requests are supported."""
     if not image_id.startswith("image_"):
         raise JobNotFound(f"there is no image {image_id[:120]!r}")
     return open_artifact(resources.jobs.get(JobKey(tenant, image_id)), resources.artifacts)

@@ -18,29 +18,33 @@ router = APIRouter(tags=["models"])
 
 
 class SfRange(BaseModel):
+    """The values of sf that a request may set."""
+
     minimum: int
-    maximum: int = Field(description="The most steps a request may have; sf is at most the steps of its request.")
+    maximum: int = Field(description="The most steps a request may have; sf must not exceed the steps of its request.")
     default: int
 
 
 class Expected(BaseModel):
-    """What one sf brought, over the prompts of the model's evaluation."""
+    """What one sf brought in the model's evaluation, averaged over its prompts."""
 
     sf: int
     full_steps: float
-    speedup: Estimate = Field(description="Of denoising, with its 95 % confidence interval.")
-    psnr: Estimate = Field(description="dB against uncached runs of the same seeds.")
-    ssim: Estimate = Field(description="Against uncached runs of the same seeds.")
-    lpips: Estimate | None = Field(description="Against uncached runs of the same seeds.")
+    speedup: Estimate = Field(
+        description="Of denoising, compared with uncached runs, with the 95 % confidence interval."
+    )
+    psnr: Estimate = Field(description="In dB, compared with uncached runs of the same seeds.")
+    ssim: Estimate = Field(description="Compared with uncached runs of the same seeds.")
+    lpips: Estimate | None = Field(description="Compared with uncached runs of the same seeds.")
 
 
 class Evaluated(BaseModel):
-    """Speed and fidelity to expect at this number of steps and this size."""
+    """Expected speed and fidelity at this number of steps and this size."""
 
     steps: int
     size: str
     frames: int
-    input_reference: bool = Field(description="Whether the videos went on from given first frames.")
+    input_reference: bool = Field(description="Whether the videos started from first frames.")
     prompts: int
     date: str
     sf: list[Expected]
@@ -57,12 +61,14 @@ class Model(BaseModel):
     media: Media
     defaults: Defaults
     limits: Limits
-    size_multiple: int = Field(description="Width and height are multiples of this.")
-    frame_multiple: int = Field(description="Frames are a multiple of this, plus one.")
-    input_reference: Literal["none", "optional", "required"] = Field(description="Whether it starts from an image.")
+    size_multiple: int = Field(description="Width and height must be multiples of this.")
+    frame_multiple: int = Field(description="The number of frames must be a multiple of this, plus one.")
+    input_reference: Literal["none", "optional", "required"] = Field(
+        description="Whether a request may or must bring a first frame."
+    )
     sf: SfRange
-    expected: Evaluated | None = Field(description="What the model's evaluation found; null before it has one.")
-    live_workers: int | None = Field(description="Those that take jobs; null when the queue cannot be asked.")
+    expected: Evaluated | None = Field(description="Results of the model's evaluation; null if there is none.")
+    live_workers: int | None = Field(description="Workers that accept its jobs; null while Redis cannot be reached.")
 
 
 class ModelList(BaseModel):
@@ -72,14 +78,14 @@ class ModelList(BaseModel):
 
 @router.get("/v1/models")
 def list_models(resources: ResourcesDep) -> ModelList:
-    """All models, in the order of the catalogue; the first is the default."""
+    """List all models. The first of each kind of media is the default."""
     workers = _live_workers(resources)
     return ModelList(data=[_show(resources, entry, workers) for entry in resources.catalogue.entries.values()])
 
 
 @router.get("/v1/models/{model_id}")
 def retrieve(resources: ResourcesDep, model_id: str) -> Model:
-    """One model: what it takes and what it gets when a request does not say."""
+    """Retrieve a model: its limits, and its defaults for fields that a request omits."""
     return _show(resources, resources.catalogue.entry(model_id), _live_workers(resources))
 
 

@@ -26,7 +26,9 @@ async def _create_body(request: Request) -> CreateVideo:
 
 def _form_schema() -> dict[str, Any]:
     schema = CreateVideo.model_json_schema()
-    schema["description"] = "As in JSON, with metadata as metadata[key] fields and input_reference as a file."
+    schema["description"] = (
+        "The same fields as in JSON, with metadata as metadata[key] fields and input_reference as a file."
+    )
     description = schema["properties"]["input_reference"]["description"]
     schema["properties"]["input_reference"] = {"type": "string", "format": "binary", "description": description}
     return schema
@@ -63,7 +65,7 @@ async def create(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     x_stainless_retry_count: Annotated[str, Header(include_in_schema=False)] = "0",
 ) -> Video:
-    """Put a video on the queue. With an `Idempotency-Key`, repeating the same body gives the same video for a day."""
+    """Queue a video. Repeating the same body with the same `Idempotency-Key` within a day returns the same video."""
     retry = x_stainless_retry_count.isdecimal() and x_stainless_retry_count.strip("0") != ""
     job = await submit(resources, Arrival(tenant, body, idempotency_key, retry))
     video = await run_in_threadpool(_show, resources, job)
@@ -75,11 +77,11 @@ async def create(
 def list_videos(
     resources: ResourcesDep,
     tenant: TenantDep,
-    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
+    after: Annotated[str | None, Query(description="The last id of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    order: Annotated[Literal["asc", "desc"], Query(description="By time of creation.")] = "desc",
+    order: Annotated[Literal["asc", "desc"], Query(description="Sort by time of creation.")] = "desc",
 ) -> VideoList:
-    """The videos, newest first unless asked otherwise, in pages."""
+    """List videos page by page, newest first by default."""
     models = [entry.name for entry in models_of("video", resources.catalogue)]
     jobs, more = resources.jobs.list(tenant, models, after=after, limit=limit, ascending=order == "asc")
     ids = [job.id for job in jobs]
@@ -103,7 +105,7 @@ async def not_supported(request: Request) -> None:
 
 @router.get("/v1/videos/{video_id}")
 def retrieve(resources: ResourcesDep, tenant: TenantDep, response: Response, video_id: str) -> Video:
-    """One video as it stands, also when it failed."""
+    """Retrieve a video in its current state. A failed one is returned too, with its `error`."""
     video = _show(resources, _find(resources, tenant, video_id))
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video
@@ -111,7 +113,7 @@ def retrieve(resources: ResourcesDep, tenant: TenantDep, response: Response, vid
 
 @router.delete("/v1/videos/{video_id}")
 def delete(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> VideoDeleted:
-    """Forget a video, its prompt and its files; one that waits or runs is cancelled first."""
+    """Delete a video with its prompt and files. One that is queued or running is cancelled first."""
     job = _find(resources, tenant, video_id)
     resources.jobs.delete(job.key)
     if job.artifact is not None:  # Else an attempt may still be writing; the workers' sweep comes after it.
@@ -122,7 +124,7 @@ def delete(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> VideoDe
 
 @router.post("/v1/videos/{video_id}/cancel")
 def cancel(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> Video:
-    """Stop a video: at once while it waits, at its next step while it runs. One that has ended stays as it is."""
+    """Cancel a video: at once if queued, at its next denoising step if running. One that has ended is unchanged."""
     return _show(resources, cancel_job(resources, _find(resources, tenant, video_id)))
 
 
@@ -137,7 +139,7 @@ def content(
     video_id: str,
     variant: Annotated[Literal["video", "thumbnail", "spritesheet"], Query()] = "video",
 ) -> ArtifactResponse:
-    """The file of a completed video; `Range` gives a part of it."""
+    """Download the file of a completed video. `Range` requests are supported."""
     if variant != "video":
         raise NotSupported("variant", f"variant {variant!r} is not supported yet; allowed: video")
     return open_artifact(_find(resources, tenant, video_id), resources.artifacts)

@@ -38,7 +38,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "frames off the pattern": ({"frames": 32}, "frames", ["frames 32", "4k+1", "49"]),
     "too many frames": ({"frames": 53}, "frames", ["frames 53", "49"]),
     "no frames": ({"frames": 0}, "frames", ["frames 0", "greater than or equal to 1"]),
-    "frames and seconds": ({"frames": 33, "seconds": "2"}, "seconds", ["seconds 2 and frames 33", "one of the two"]),
+    "frames and seconds": ({"frames": 33, "seconds": "2"}, "seconds", ["seconds 2 and frames 33", "only one of them"]),
     "too many seconds": ({"seconds": 12}, "seconds", ["seconds 12 at 16 fps", "at most 49 frames", "3.0625 seconds"]),
     "no seconds": ({"seconds": "0"}, "seconds", ["seconds '0'", "greater than 0"]),
     "seconds in words": ({"seconds": "four"}, "seconds", ["seconds 'four'", "number"]),
@@ -117,7 +117,7 @@ def test_a_bad_form_field_is_refused_by_name(
 def test_a_text_field_that_comes_as_a_file_is_refused(client: TestClient) -> None:
     response = client.post("/v1/videos", files={"prompt": ("prompt.txt", b"a red ball")})
     assert response.status_code == 400
-    assert "prompt came as a file" in response.json()["error"]["message"]
+    assert "prompt was sent as a file" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

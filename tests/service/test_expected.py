@@ -77,7 +77,7 @@ def test_a_target_speedup_chooses_the_most_faithful_sf_that_reaches_it(
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"target_speedup": 2, "sf": 10}, "target_speedup 2 and sf 10: give one of the two"),
+        ({"target_speedup": 2, "sf": 10}, "target_speedup 2 and sf 10: set only one of them"),
         ({"target_speedup": 3.5}, "expected to reach at most 3.00"),
         ({"target_speedup": 2, "steps": 40}, "evaluated with 50 steps, not 40"),
         ({"target_speedup": 0.5}, "greater than or equal to 1"),

@@ -47,7 +47,7 @@ def test_not_ready_without_a_worker_saying_which_model(client: TestClient) -> No
     response = client.get("/readyz")
     checks = response.json()["checks"]
     assert (response.status_code, response.json()["ready"]) == (503, False)
-    assert checks["worker:wan-test"] == {"ok": False, "detail": "0 live workers take jobs of wan-test"}
+    assert checks["worker:wan-test"] == {"ok": False, "detail": "0 live workers accept jobs for wan-test"}
     assert checks["redis"]["ok"] and checks["storage"]["ok"]
 
 

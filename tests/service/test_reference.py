@@ -126,7 +126,7 @@ def test_what_is_no_whole_image_is_refused_without_the_decoders_words(
     response = post(client, content)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "input_reference")
-    assert error["message"] == "input_reference cannot be read; allowed: a whole PNG, JPEG or WebP file"
+    assert error["message"] == "input_reference cannot be read; allowed: a complete PNG, JPEG or WebP file"
     assert queue.inspection.depth("animator").queued == 0
 
 

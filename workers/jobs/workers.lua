@@ -2,12 +2,12 @@
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1e6
 local alive = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.3f', now), '+inf', 'WITHSCORES')
-local found = {}
+local reply = {}
 for i = 1, #alive, 2 do
   local info = redis.call('HGET', KEYS[2], alive[i])
   if info then
-    table.insert(found, info)
-    table.insert(found, string.format('%.3f', alive[i + 1] - now))
+    table.insert(reply, info)
+    table.insert(reply, string.format('%.3f', alive[i + 1] - now))
   end
 end
-return found
+return reply

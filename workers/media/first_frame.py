@@ -45,8 +45,10 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 def unreadable() -> InvalidRequest:
     """What no decoder can make an image of."""
-    return InvalidRequest("input_reference", "input_reference cannot be read; allowed: a whole PNG, JPEG or WebP file")
+    return InvalidRequest(
+        "input_reference", "input_reference cannot be read; allowed: a complete PNG, JPEG or WebP file"
+    )
 
 
-def _too_large(what: str) -> InvalidRequest:
-    return InvalidRequest("input_reference", f"input_reference: {what} has more than the {MOST_PIXELS} pixels allowed")
+def _too_large(image: str) -> InvalidRequest:
+    return InvalidRequest("input_reference", f"input_reference: {image} has more than the {MOST_PIXELS} pixels allowed")

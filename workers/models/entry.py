@@ -12,7 +12,7 @@ Quantization = Literal["int8_weight_only", "int8_dynamic", "float8_weight_only",
 
 
 class Defaults(Frozen):
-    """What a request gets when it does not say. Pixels, frames, frames a second.
+    """Values of the fields that a request omits. Pixels, frames, frames per second.
 
     guidance_2: the guidance of the second expert, in models that have two; others have none.
     """
@@ -20,21 +20,26 @@ class Defaults(Frozen):
     width: int = Field(gt=0, description="Pixels.")
     height: int = Field(gt=0, description="Pixels.")
     frames: int = Field(gt=0, description="1 for images.")
-    fps: int = Field(gt=0, description="Frames a second; of no meaning for images.")
+    fps: int = Field(gt=0, description="Frames per second; unused for images.")
     steps: int = Field(gt=0, description="Denoising steps.")
-    sf: int = Field(ge=2, description="First steps in full: smaller is faster, larger more faithful.")
+    sf: int = Field(
+        ge=2,
+        description="First steps computed in full: smaller is faster, larger is closer to the uncached result.",
+    )
     guidance: float = Field(ge=0, description="Guidance scale, classifier-free or as an input of the transformer.")
-    guidance_2: float | None = Field(default=None, ge=0, description="The second expert's.")
+    guidance_2: float | None = Field(
+        default=None, ge=0, description="Guidance scale of the second expert, in models that have two."
+    )
     true_cfg_scale: float = Field(
         default=1.0, ge=1, description="Classifier-free guidance of models whose `guidance` is an input."
     )
     flow_shift: float | None = Field(default=None, gt=0, description="Shift of the noise schedule, where it has one.")
-    negative_prompt: str = Field(default="", description="What the result must not show.")
+    negative_prompt: str = Field(default="", description="Describes what to keep out of the result.")
     max_sequence_length: int = Field(gt=0, description="Tokens of the prompt that the text encoder reads.")
 
 
 class Limits(Frozen):
-    """The most that one request may ask for."""
+    """The largest values that a request may set."""
 
     max_width: int = Field(gt=0, description="Pixels.")
     max_height: int = Field(gt=0, description="Pixels.")

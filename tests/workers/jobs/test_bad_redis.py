@@ -116,3 +116,11 @@ def test_a_redis_that_is_gone_is_unavailable_and_comes_back(own_redis: EmbeddedR
     own_redis.start()
     assert claim(queue).job.id == job.id
     queue.close()
+
+
+def test_the_queue_says_when_redis_is_gone(own_redis: EmbeddedRedis) -> None:
+    queue = Queue.open(own_redis.url)
+    own_redis.kill()
+    with pytest.raises(QueueUnavailable):
+        queue.connection.ping()
+    queue.close()

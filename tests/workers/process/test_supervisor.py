@@ -14,7 +14,6 @@ from tests.workers.factories import MODEL, TENANT, a_request, submit
 from tests.workers.process.stand_in import BROKEN
 from tests.workers.process.worker_process import WorkerProcess
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import Job, JobError, JobState
 
 MODULE = "tests.workers.process.stand_in"
@@ -298,9 +297,3 @@ def test_a_request_that_the_model_cannot_serve_is_refused_by_the_worker(
     assert failed.state is JobState.FAILED
     assert failed.error is not None
     assert failed.error.code == "invalid_request"
-
-
-def test_the_queue_says_when_redis_is_gone(own_redis: EmbeddedRedis, queue: Queue) -> None:
-    own_redis.kill()
-    with pytest.raises(QueueUnavailable):
-        queue.connection.ping()
