@@ -14,6 +14,7 @@ import httpx
 import yaml
 
 from service.settings import Settings
+from tests.catalogues import a_micro_model, catalogue_text
 from tests.deploy.containers import as_written, replaced, seconds
 from tests.deploy.tools import ROOT, program
 from tests.queues import Queue
@@ -24,39 +25,13 @@ from workers.jobs.job import JobKey, Priority, new_job_id
 from workers.models.catalogue import Catalogue
 
 CALIBRATED, PLAIN = "micro-calibrated", "micro-plain"
-_MODEL = """
-[models.{name}]
-family = "wan"
-source = "{source}"
-device = "cpu"
-dtype = "float32"
-{coefficients}
-[models.{name}.defaults]
-width = 32
-height = 32
-frames = 5
-fps = 8
-steps = 12
-sf = 4
-guidance = 3.0
-flow_shift = 1.0
-max_sequence_length = 8
-[models.{name}.limits]
-max_width = 64
-max_height = 64
-max_frames = 9
-max_steps = 50
-"""
 
 
 def write_catalogue(folder: Path, checkpoint: Path) -> Path:
     """Two models of one checkpoint: the first has coefficients, if they were measured, the second none."""
     path = folder / "models.toml"
-    texts = (
-        _MODEL.format(name=CALIBRATED, source=checkpoint, coefficients='coefficients = "coefficients.json"'),
-        _MODEL.format(name=PLAIN, source=checkpoint, coefficients=""),
-    )
-    path.write_text("\n".join(texts))
+    calibrated = a_micro_model(CALIBRATED, "wan", checkpoint, coefficients="coefficients.json")
+    path.write_text(catalogue_text(calibrated, a_micro_model(PLAIN, "wan", checkpoint)))
     return path
 
 

@@ -10,41 +10,8 @@ from service.app import create_app
 from service.settings import Settings
 from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
+from tests.service.settings import settings_in
 from workers.jobs.artifacts import ArtifactStore
-
-CATALOGUE = """
-[models.wan-test]
-family = "wan"
-source = "nowhere"
-device = "cpu"
-dtype = "float32"
-coefficients = "nowhere.json"
-
-[models.wan-test.defaults]
-width = 96
-height = 64
-frames = 33
-fps = 16
-steps = 50
-sf = 10
-guidance = 5.0
-flow_shift = 1.0
-negative_prompt = "blurry"
-max_sequence_length = 64
-
-[models.wan-test.limits]
-max_width = 128
-max_height = 128
-max_frames = 49
-max_steps = 100
-"""
-
-
-def settings_in(folder: Path, redis_url: str, models: str = CATALOGUE) -> Settings:
-    catalogue = folder / "models.toml"
-    catalogue.write_text(models)
-    (artifacts := folder / "artifacts").mkdir()
-    return Settings(redis_url=redis_url, artifacts=artifacts, catalogue=catalogue, port=0)
 
 
 @pytest.fixture

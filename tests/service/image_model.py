@@ -5,37 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.settings import Settings
+from tests.catalogues import a_model
 from tests.queues import Queue
-from tests.service.conftest import CATALOGUE
 from tests.service.fake_worker import FakeWorker
+from tests.service.settings import VIDEO_MODEL
 from workers.jobs.artifacts import ArtifactStore
 
 IMAGE_MODEL = "flux-test"
+#: A catalogue that has one model of videos, one of images.
 MODELS = (
-    CATALOGUE
-    + """
-[models.flux-test]
-family = "flux"
-source = "nowhere"
-device = "cpu"
-dtype = "float32"
-
-[models.flux-test.defaults]
-width = 64
-height = 64
-frames = 1
-fps = 1
-steps = 50
-sf = 10
-guidance = 3.5
-max_sequence_length = 64
-
-[models.flux-test.limits]
-max_width = 128
-max_height = 128
-max_frames = 1
-max_steps = 100
-"""
+    VIDEO_MODEL,
+    a_model(
+        IMAGE_MODEL,
+        "flux",
+        defaults={"width": 64, "height": 64, "frames": 1, "fps": 1, "guidance": 3.5, "flow_shift": None},
+        limits={"max_frames": 1},
+    ),
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.queues import Queue
+from tests.service.calls import create
 from workers.jobs.job import JobKey, Priority
 
 FULL = {
@@ -23,13 +24,6 @@ FULL = {
     "priority": "high",
     "metadata": {"team": "video", "ticket": "7"},
 }
-
-
-def create(client: TestClient, **fields: Any) -> dict[str, Any]:
-    response = client.post("/v1/videos", json={"prompt": "a red ball"} | fields)
-    assert response.status_code == 200, response.text
-    video: dict[str, Any] = response.json()
-    return video
 
 
 def test_a_new_video_is_queued_with_all_that_was_asked(client: TestClient, queue: Queue) -> None:

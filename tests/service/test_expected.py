@@ -7,8 +7,10 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.settings import Settings
-from tests.service.test_create import create
-from tests.workers.models.test_evaluation import a_pair, an_evaluation
+from tests.catalogues import catalogue_text
+from tests.service.calls import create
+from tests.service.settings import VIDEO_MODEL
+from tests.workers.evaluations import a_pair, an_evaluation
 from workers.models.evaluation import Evaluation
 
 
@@ -22,7 +24,7 @@ def evaluation() -> Evaluation:
 def measured(settings: Settings, evaluation: Evaluation) -> Iterator[TestClient]:
     """The service over a model with coefficients of 50 steps and an evaluation."""
     catalogue = settings.catalogue
-    catalogue.write_text(catalogue.read_text().replace("coefficients = ", 'evaluation = "e.json"\ncoefficients = '))
+    catalogue.write_text(catalogue_text(VIDEO_MODEL.model_copy(update={"evaluation": "e.json"})))
     evaluation.save(catalogue.parent / "e.json")
     (catalogue.parent / "nowhere.json").write_text('{"key": {"steps": 50}}')
     with TestClient(create_app(settings)) as client:

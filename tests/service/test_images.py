@@ -13,16 +13,16 @@ from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
 from service.settings import Settings
 from tests.queues import Queue
-from tests.service.conftest import settings_in
 from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
+from tests.service.settings import settings_in
 from tests.waiting import wait_until
 from workers.jobs.job import JobState, Priority
 
 
 @pytest.fixture
 def settings(tmp_path: Path, redis_url: str) -> Settings:
-    return settings_in(tmp_path, redis_url, MODELS)
+    return settings_in(tmp_path, redis_url, *MODELS)
 
 
 @pytest.fixture

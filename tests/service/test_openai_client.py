@@ -12,9 +12,9 @@ from openai import OpenAI
 from demo.embedded_redis import EmbeddedRedis
 from service.settings import Settings
 from tests.queues import Queue
-from tests.service.conftest import settings_in
 from tests.service.fake_worker import MODEL, VIDEO, FakeWorker
 from tests.service.serving import served
+from tests.service.settings import settings_in
 from workers.jobs.artifacts import ArtifactStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")

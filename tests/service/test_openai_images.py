@@ -14,17 +14,17 @@ from openai import OpenAI
 from demo.embedded_redis import EmbeddedRedis
 from service.settings import Settings
 from tests.queues import Queue
-from tests.service.conftest import settings_in
 from tests.service.fake_worker import VIDEO, FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
 from tests.service.serving import served
+from tests.service.settings import settings_in
 from tests.waiting import wait_until
 from workers.jobs.job import JobState
 
 
 @pytest.fixture(scope="module")
 def settings(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return settings_in(tmp_path_factory.mktemp("service"), redis_server.url, MODELS)
+    return settings_in(tmp_path_factory.mktemp("service"), redis_server.url, *MODELS)
 
 
 @pytest.fixture(scope="module")

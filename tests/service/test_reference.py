@@ -13,8 +13,9 @@ from fastapi.testclient import TestClient
 from service.settings import Settings
 from tests.images import a_file, chunk, opened
 from tests.queues import Queue
-from tests.service.conftest import CATALOGUE, settings_in
 from tests.service.fake_worker import FakeWorker
+from tests.service.first_frames import BODY, MODELS, post
+from tests.service.settings import settings_in
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import JobKey, JobState
 from workers.media.first_frame import MOST_PIXELS, fitted
@@ -22,24 +23,10 @@ from workers.process.housekeeping import Housekeeping
 from workers.process.metrics import Metrics
 from workers.process.shutdown import Shutdown
 
-MODELS = CATALOGUE + "".join(
-    CATALOGUE.replace("wan-test", name).replace('family = "wan"', f'family = "{family}"').replace("= 128", "= 192")
-    for name, family in (("animator", "wan-i2v"), ("either", "wan-ti2v"))
-)
-BODY = {"prompt": "it rises", "model": "animator"}
-
 
 @pytest.fixture
 def settings(tmp_path: Path, redis_url: str) -> Settings:
-    return settings_in(tmp_path, redis_url, MODELS)
-
-
-def post(client: TestClient, content: bytes | None, headers: dict[str, str] | None = None, **fields: str) -> Any:
-    """As a form, the image as a file in it."""
-    parts: dict[str, Any] = {name: (None, value) for name, value in (BODY | fields).items()}
-    if content is not None:
-        parts["input_reference"] = ("frame", content, "application/octet-stream")
-    return client.post("/v1/videos", files=parts, headers=headers)
+    return settings_in(tmp_path, redis_url, *MODELS)
 
 
 def stored(settings: Settings, job_id: str) -> Path:

@@ -11,8 +11,8 @@ from service import submission
 from service.dependencies import DECODERS
 from service.settings import Settings
 from tests.images import a_file
-from tests.service.conftest import settings_in
-from tests.service.test_reference import MODELS, post
+from tests.service.first_frames import MODELS, post
+from tests.service.settings import settings_in
 from tests.waiting import wait_until
 
 MORE_THAN_THREADS = 45  # which are 40, for all calls together
@@ -20,7 +20,7 @@ MORE_THAN_THREADS = 45  # which are 40, for all calls together
 
 @pytest.fixture
 def settings(tmp_path: Path, redis_url: str) -> Settings:
-    return settings_in(tmp_path, redis_url, MODELS)
+    return settings_in(tmp_path, redis_url, *MODELS)
 
 
 def test_uploads_that_wait_to_be_decoded_hold_up_no_other_call(

@@ -6,8 +6,9 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+from tests.catalogues import a_micro_model
 from tests.workers.micro_text import tokenizer
-from workers.models.entry import Defaults, Limits, ModelEntry
+from workers.models.entry import ModelEntry
 
 BLOCKS = 2 + 3
 
@@ -63,15 +64,6 @@ def save_micro_schnell(folder: Path) -> None:
 
 def micro_entry(folder: Path, **changes: object) -> ModelEntry:
     """The catalogue entry for the checkpoint."""
-    entry = ModelEntry(
-        name="micro-flux",
-        family="flux",
-        source=str(folder),
-        device="cpu",
-        dtype="float32",
-        defaults=Defaults(
-            width=32, height=32, frames=1, fps=1, steps=12, sf=4, guidance=3.5, max_sequence_length=8
-        ),
-        limits=Limits(max_width=64, max_height=64, max_frames=1, max_steps=50),
-    )  # fmt: skip
+    defaults = {"frames": 1, "fps": 1, "guidance": 3.5, "flow_shift": None}
+    entry = a_micro_model("micro-flux", "flux", folder, defaults=defaults, limits={"max_frames": 1})
     return entry.model_copy(update=changes)

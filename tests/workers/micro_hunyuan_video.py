@@ -11,8 +11,9 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, LlamaConfig, LlamaModel
 
+from tests.catalogues import a_micro_model
 from tests.workers.micro_text import tokenizer
-from workers.models.entry import Defaults, Limits, ModelEntry
+from workers.models.entry import ModelEntry
 
 BLOCKS = 2 + 3
 
@@ -54,15 +55,5 @@ def save_micro_hunyuan_video(folder: Path) -> None:
 
 def micro_entry(folder: Path, **changes: object) -> ModelEntry:
     """The catalogue entry for the checkpoint."""
-    entry = ModelEntry(
-        name="micro-hunyuan-video",
-        family="hunyuan_video",
-        source=str(folder),
-        device="cpu",
-        dtype="float32",
-        defaults=Defaults(
-            width=32, height=32, frames=5, fps=8, steps=12, sf=4, guidance=6.0, flow_shift=7.0, max_sequence_length=40
-        ),
-        limits=Limits(max_width=64, max_height=64, max_frames=9, max_steps=50),
-    )
-    return entry.model_copy(update=changes)
+    defaults = {"guidance": 6.0, "flow_shift": 7.0, "max_sequence_length": 40}
+    return a_micro_model("micro-hunyuan-video", "hunyuan_video", folder, defaults=defaults).model_copy(update=changes)

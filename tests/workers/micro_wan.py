@@ -2,19 +2,22 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
+from tests.catalogues import a_micro_model
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest
-from workers.models.entry import Defaults, Limits, ModelEntry
+from workers.models.entry import ModelEntry
 from workers.scalingcache.coefficients import Coefficients
 
 BLOCKS = 3
+STEPS = 12
 
 
 def text_parts() -> dict[str, object]:
@@ -62,18 +65,16 @@ def save_micro_wan(folder: Path) -> None:
 
 def micro_entry(folder: Path, **changes: object) -> ModelEntry:
     """The catalogue entry for the checkpoint."""
-    entry = ModelEntry(
-        name="micro-wan",
-        family="wan",
-        source=str(folder),
-        device="cpu",
-        dtype="float32",
-        defaults=Defaults(
-            width=32, height=32, frames=5, fps=8, steps=12, sf=4, guidance=3.0, flow_shift=1.0, max_sequence_length=8
-        ),
-        limits=Limits(max_width=64, max_height=64, max_frames=9, max_steps=50),
-    )
-    return entry.model_copy(update=changes)
+    return a_micro_model("micro-wan", "wan", folder).model_copy(update=changes)
+
+
+def micro_request(**changes: Any) -> GenerationRequest:
+    """What the checkpoint's defaults make of a prompt that it knows."""
+    values = {
+        "model": "micro-wan", "prompt": "red circle", "width": 32, "height": 32, "frames": 5, "fps": 8,
+        "steps": STEPS, "sf": 4, "guidance": 3.0, "flow_shift": 1.0, "seed": 7,
+    }  # fmt: skip
+    return GenerationRequest(**(values | changes))
 
 
 def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:

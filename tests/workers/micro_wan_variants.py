@@ -1,13 +1,15 @@
 """Wan's other checkpoints with random weights: two experts, image to video, and a timestep for every token."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import WanImageToVideoPipeline, WanPipeline
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
 
-from tests.workers.micro_wan import a_scheduler, a_transformer, a_vae, micro_entry, text_parts
+from tests.catalogues import a_micro_model
+from tests.workers.micro_wan import a_scheduler, a_transformer, a_vae, text_parts
 from workers.models.entry import ModelEntry
 
 BOUNDARY = 0.6
@@ -69,10 +71,10 @@ def save_micro_ti2v(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
-def variant_entry(folder: Path, family: str) -> ModelEntry:
-    entry = micro_entry(folder, name=f"micro-{folder.name}", family=family)
-    defaults = {"width": 64, "height": 64} | ({"guidance_2": 2.0} if "experts" in folder.name else {})
-    return entry.model_copy(update={"defaults": entry.defaults.model_copy(update=defaults)})
+def variant_entry(folder: Path, family: str, *, experts: bool = False, **fields: Any) -> ModelEntry:
+    """The catalogue entry for one of these checkpoints."""
+    defaults = {"width": 64, "height": 64, "guidance_2": 2.0 if experts else None}
+    return a_micro_model("micro", family, folder, defaults=defaults | fields.pop("defaults", {}), **fields)
 
 
 def a_picture(width: int = 64, height: int = 64) -> Image.Image:

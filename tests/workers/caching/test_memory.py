@@ -1,26 +1,17 @@
 """What the cache costs in memory, counted over all living tensors of the process rather than by the session itself."""
 
-import gc
 from typing import Any
 
 import torch
 
-from tests.workers.caching.test_transformer import STEPS, request
-from tests.workers.micro_wan import BLOCKS
+from tests.workers.memory import living_bytes
+from tests.workers.micro_wan import BLOCKS, STEPS, micro_request
 from workers.caching.transformer import CacheMethod
 from workers.engine.generation import Watcher, run_pipeline
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
-
-
-def living_bytes() -> int:
-    """Bytes of all tensors that Python can reach, each storage once."""
-    gc.collect()
-    tensors = [each for each in gc.get_objects() if type(each) in (torch.Tensor, torch.nn.Parameter)]
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
-    return sum(storages.values())
 
 
 def bytes_at_step(model: LoadedModel, method: CacheMethod | None, step: int) -> int:
@@ -31,12 +22,12 @@ def bytes_at_step(model: LoadedModel, method: CacheMethod | None, step: int) -> 
         if index == step:
             measured.append(living_bytes())
 
-    run_pipeline(model, plan_run(model, request()), method, Watcher(step=watch))
+    run_pipeline(model, plan_run(model, micro_request()), method, Watcher(step=watch))
     return measured[0]
 
 
 def test_the_cache_costs_the_last_block_and_a_few_tokens_of_each_block(micro: LoadedModel) -> None:
-    run_pipeline(micro, plan_run(micro, request()), None, Watcher())  # whatever a first run leaves behind
+    run_pipeline(micro, plan_run(micro, micro_request()), None, Watcher())  # whatever a first run leaves behind
     step = 7
     plain = bytes_at_step(micro, None, step)
     cached = Session(IntervalSettings(4, kappa=3.0), torch.full((STEPS, BLOCKS), 0.9), watched_tokens=2)

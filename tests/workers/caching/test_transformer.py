@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from tests.workers.micro_wan import BLOCKS
+from tests.workers.caching.methods import Record, Replay
+from tests.workers.micro_wan import BLOCKS, STEPS, micro_request
 from workers.caching.transformer import attached
 from workers.engine.generation import Watcher, run_pipeline
 from workers.engine.loaded import LoadedModel
@@ -18,16 +18,6 @@ from workers.jobs.errors import JobCancelled, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
-
-STEPS = 12
-
-
-def request(**changes: Any) -> GenerationRequest:
-    values = {
-        "model": "micro-wan", "prompt": "red circle", "width": 32, "height": 32, "frames": 5, "fps": 8,
-        "steps": STEPS, "sf": 4, "guidance": 3.0, "flow_shift": 1.0, "seed": 7,
-    }  # fmt: skip
-    return GenerationRequest(**(values | changes))
 
 
 def session(sf: int = 4, kappa: float = 3.0) -> Session:
@@ -39,46 +29,18 @@ def plain(model: LoadedModel, asked: GenerationRequest) -> np.ndarray:
     return run_pipeline(model, plan_run(model, asked), None, Watcher())[0]
 
 
-class Replay:
-    """Computes every other step in full, and 'predicts' what a full run is known to give: the head alone is tested."""
-
-    def __init__(self, known: dict[tuple[int, str], Tensor]) -> None:
-        self.known, self.step, self.blocks_run = known, 0, 0
-
-    @property
-    def full(self) -> bool:
-        return self.step % 2 == 0
-
-    def observe(self, stream: str, block: int, hidden: Tensor) -> None:
-        self.blocks_run += 1
-
-    def predict(self, stream: str) -> Tensor:
-        return self.known[self.step, stream]
-
-    def end_step(self) -> None:
-        self.step += 1
-
-
-class Record(Replay):
-    full = True  # type: ignore[assignment]
-
-    def observe(self, stream: str, block: int, hidden: Tensor) -> None:
-        if block == BLOCKS - 1:
-            self.known[self.step, stream] = hidden
-
-
 def test_a_session_that_never_predicts_is_bit_identical_to_the_plain_pipeline(micro: LoadedModel) -> None:
     cached = session(sf=STEPS)
-    frames, _ = run_pipeline(micro, plan_run(micro, request()), cached, Watcher())
-    assert np.array_equal(frames, plain(micro, request()))
+    frames, _ = run_pipeline(micro, plan_run(micro, micro_request()), cached, Watcher())
+    assert np.array_equal(frames, plain(micro, micro_request()))
     assert cached.controller.decisions == "F" * STEPS
 
 
 def test_the_head_alone_repeats_the_stock_forward_bit_for_bit(micro: LoadedModel) -> None:
-    recorded = Record({})
-    expected, _ = run_pipeline(micro, plan_run(micro, request()), recorded, Watcher())
+    recorded = Record()
+    expected, _ = run_pipeline(micro, plan_run(micro, micro_request()), recorded, Watcher())
     replay = Replay(recorded.known)
-    frames, _ = run_pipeline(micro, plan_run(micro, request()), replay, Watcher())
+    frames, _ = run_pipeline(micro, plan_run(micro, micro_request()), replay, Watcher())
     assert np.array_equal(frames, expected)
     assert replay.blocks_run == STEPS / 2 * 2 * BLOCKS
 
@@ -87,11 +49,10 @@ def test_the_head_handles_a_time_of_its_own_for_every_token(micro: LoadedModel) 
     transformer = micro.pipeline.transformer
     latents, text = torch.randn(1, 4, 2, 4, 4), torch.randn(1, 3, 16)
     timestep = torch.rand(1, 8) * 1000
-    recorded = Record({})
+    recorded = Record()
     with torch.no_grad(), attached(transformer, micro.family.layout(), recorded), transformer.cache_context("cond"):
         expected = transformer(latents, timestep, text, return_dict=False)[0]
-    replay = Replay(recorded.known | {(1, "cond"): recorded.known[0, "cond"]})
-    replay.step = 1
+    replay = Replay({(1, "cond"): recorded.known[0, "cond"]}, step=1)
     with torch.no_grad(), attached(transformer, micro.family.layout(), replay), transformer.cache_context("cond"):
         assert torch.equal(transformer(latents, timestep, text).sample, expected)
 
@@ -104,7 +65,7 @@ def test_no_module_that_only_feeds_the_blocks_runs_at_a_predicted_step(micro: Lo
         return lambda *_: calls.update({name: calls[name] + 1})
 
     handles = [transformer.get_submodule(name).register_forward_hook(count(name)) for name in calls]
-    run_pipeline(micro, plan_run(micro, request()), cached, Watcher())
+    run_pipeline(micro, plan_run(micro, micro_request()), cached, Watcher())
     for handle in handles:
         handle.remove()
     full = cached.controller.decisions.count("F")
@@ -115,9 +76,9 @@ def test_no_module_that_only_feeds_the_blocks_runs_at_a_predicted_step(micro: Lo
 
 def test_detaching_leaves_no_trace(micro: LoadedModel) -> None:
     transformer = micro.pipeline.transformer
-    plain(micro, request())
+    plain(micro, micro_request())
     before = set(transformer.__dict__)
-    run_pipeline(micro, plan_run(micro, request()), session(), Watcher())
+    run_pipeline(micro, plan_run(micro, micro_request()), session(), Watcher())
     assert set(transformer.__dict__) == before
     assert not transformer._diffusers_hook.hooks
     assert all(not block._forward_hooks for block in transformer.blocks)
@@ -127,8 +88,8 @@ def test_detaching_leaves_no_trace(micro: LoadedModel) -> None:
 def test_after_a_cancel_or_an_exception_the_next_run_is_as_if_nothing_had_been(
     micro: LoadedModel, error: Exception
 ) -> None:
-    expected_plain = plain(micro, request())
-    expected_cached, _ = run_pipeline(micro, plan_run(micro, request()), session(), Watcher())
+    expected_plain = plain(micro, micro_request())
+    expected_cached, _ = run_pipeline(micro, plan_run(micro, micro_request()), session(), Watcher())
 
     def stop(index: int, *_: Any) -> None:
         if index == 6:
@@ -136,15 +97,15 @@ def test_after_a_cancel_or_an_exception_the_next_run_is_as_if_nothing_had_been(
 
     broken = session()
     with pytest.raises(type(error)):
-        run_pipeline(micro, plan_run(micro, request(width=64)), broken, Watcher(step=stop))
-    assert np.array_equal(plain(micro, request()), expected_plain)
-    again, _ = run_pipeline(micro, plan_run(micro, request()), session(), Watcher())
+        run_pipeline(micro, plan_run(micro, micro_request(width=64)), broken, Watcher(step=stop))
+    assert np.array_equal(plain(micro, micro_request()), expected_plain)
+    again, _ = run_pipeline(micro, plan_run(micro, micro_request()), session(), Watcher())
     assert np.array_equal(again, expected_cached)
 
 
 def test_a_closed_session_frees_its_tensors_although_the_pipeline_lives_on(micro: LoadedModel) -> None:
     cached = session()
-    run_pipeline(micro, plan_run(micro, request()), cached, Watcher())
+    run_pipeline(micro, plan_run(micro, micro_request()), cached, Watcher())
     alive = [weakref.ref(t) for t in cached.tensors()]
     cached.close()
     gc.collect()

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.workers import micro_wan
-from tests.workers.caching.test_transformer import request
 from tests.workers.factories import a_request
+from tests.workers.micro_wan import micro_request
 from workers.engine.acceleration import Acceleration, fitting_coefficients, resampled
 from workers.engine.generation import Watcher, _Clock, _report, generate
 from workers.engine.loaded import LoadedModel, load_model
@@ -21,11 +21,11 @@ from workers.models.families.wan import Wan
 
 @pytest.fixture
 def calibrated(micro: LoadedModel) -> LoadedModel:
-    return micro_wan.calibrated(micro, request())
+    return micro_wan.calibrated(micro, micro_request())
 
 
 def test_an_accelerated_run_says_what_happened(calibrated: LoadedModel) -> None:
-    report = generate(calibrated, request()).report
+    report = generate(calibrated, micro_request()).report
     assert report.engaged and report.reason is None
     assert report.full_steps + report.cached_steps == report.steps == len(report.decisions) == 12
     assert report.decisions.count("F") == report.full_steps < 12
@@ -39,7 +39,7 @@ def test_an_accelerated_run_says_what_happened(calibrated: LoadedModel) -> None:
 def test_the_watcher_hears_of_every_stage_and_step_in_order(calibrated: LoadedModel) -> None:
     heard: list[Any] = []
     report = generate(
-        calibrated, request(), Watcher(heard.append, lambda index, kind, _: heard.append((index, kind)))
+        calibrated, micro_request(), Watcher(heard.append, lambda index, kind, _: heard.append((index, kind)))
     ).report
     kinds = {"F": "full", "P": "predicted"}
     steps = [(index, kinds[letter]) for index, letter in enumerate(report.decisions)]
@@ -48,7 +48,7 @@ def test_the_watcher_hears_of_every_stage_and_step_in_order(calibrated: LoadedMo
 
 @pytest.mark.parametrize("sf", [12, 13, 40])
 def test_sf_of_all_steps_is_bit_identical_to_the_untouched_pipeline(calibrated: LoadedModel, sf: int) -> None:
-    asked = request(sf=sf)
+    asked = micro_request(sf=sf)
     generation = generate(calibrated, asked)
     stock = calibrated.pipeline(
         prompt=asked.prompt, negative_prompt="", width=32, height=32, num_frames=5, guidance_scale=3.0,
@@ -76,14 +76,14 @@ def test_sf_of_all_steps_is_bit_identical_to_the_untouched_pipeline(calibrated: 
 def test_a_run_that_cannot_be_accelerated_is_computed_in_full_and_says_why(
     calibrated: LoadedModel, changes: dict[str, Any], reason: str
 ) -> None:
-    report = generate(calibrated, request(**changes)).report
+    report = generate(calibrated, micro_request(**changes)).report
     assert not report.engaged
     assert str(report.reason).startswith(reason)
     assert report.cached_steps == 0
 
 
 def test_a_model_without_coefficients_says_so(micro: LoadedModel) -> None:
-    reason = generate(micro, request()).report.reason
+    reason = generate(micro, micro_request()).report.reason
     assert reason is not None and reason.code is ReasonCode.NOT_CALIBRATED
 
 
@@ -91,14 +91,14 @@ def test_a_model_without_coefficients_says_so(micro: LoadedModel) -> None:
 def test_another_number_of_steps_within_reach_runs_on_resampled_coefficients_and_says_so(
     calibrated: LoadedModel, steps: int
 ) -> None:
-    report = generate(calibrated, request(steps=steps)).report
+    report = generate(calibrated, micro_request(steps=steps)).report
     assert report.engaged and report.cached_steps > 0
     assert str(report.reason) == "resampled: measured with 12 steps"
 
 
 def test_resampling_follows_the_noise_levels_of_the_models_own_scheduler(calibrated: LoadedModel) -> None:
     [known] = calibrated.coefficients
-    half = resampled(calibrated, known, plan_run(calibrated, request(steps=6)))
+    half = resampled(calibrated, known, plan_run(calibrated, micro_request(steps=6)))
     # Without a shift all steps are equally wide: half as many, twice as wide, so the decay of 0.9 is squared.
     assert torch.allclose(half[2:], torch.tensor(0.81, dtype=torch.float64), atol=0.01)
 
@@ -110,7 +110,7 @@ def test_resampling_follows_the_noise_levels_of_the_models_own_scheduler(calibra
 def test_who_allows_it_is_accelerated_without_fitting_coefficients_and_told_so(
     calibrated: LoadedModel, changes: dict[str, Any], why: str
 ) -> None:
-    report = generate(calibrated, request(allow_uncalibrated=True, **changes)).report
+    report = generate(calibrated, micro_request(allow_uncalibrated=True, **changes)).report
     assert str(report.reason).startswith(f"uncalibrated: alpha is 1 throughout ({why}")
     assert report.decisions.startswith("FFFF") and report.decisions.endswith("F")
 
@@ -118,31 +118,31 @@ def test_who_allows_it_is_accelerated_without_fitting_coefficients_and_told_so(
 def test_of_several_coefficient_files_a_request_gets_the_one_measured_on_its_settings(
     micro: LoadedModel,
 ) -> None:
-    usual, shifted, short = request(), request(flow_shift=3.0), request(steps=8)
+    usual, shifted, short = micro_request(), micro_request(flow_shift=3.0), micro_request(steps=8)
     several = tuple(micro_wan.calibrated(micro, each).coefficients[0] for each in (usual, shifted, short))
     model = replace(micro, coefficients=several)
     for wanted, known in zip((usual, shifted, short), several, strict=True):
         assert fitting_coefficients(model, plan_run(model, wanted)) is known
-    fitting = [fitting_coefficients(model, plan_run(model, request(steps=steps))) for steps in (7, 11)]
+    fitting = [fitting_coefficients(model, plan_run(model, micro_request(steps=steps))) for steps in (7, 11)]
     assert fitting[0] is several[2] and fitting[1] is several[0], "the nearest number of steps"
-    unguided = fitting_coefficients(model, plan_run(model, request(guidance=1.0)))
+    unguided = fitting_coefficients(model, plan_run(model, micro_request(guidance=1.0)))
     assert isinstance(unguided, Reason)
-    why = str(fitting_coefficients(model, plan_run(model, request(flow_shift=5.0))))
+    why = str(fitting_coefficients(model, plan_run(model, micro_request(flow_shift=5.0))))
     assert why.startswith("other_settings: scheduler") and why.count("; scheduler") == 1
 
 
 def test_allowing_uncalibrated_changes_nothing_where_coefficients_fit(calibrated: LoadedModel) -> None:
-    allowed, plain = generate(calibrated, request(allow_uncalibrated=True)), generate(calibrated, request())
+    allowed, plain = generate(calibrated, micro_request(allow_uncalibrated=True)), generate(calibrated, micro_request())
     assert np.array_equal(allowed.frames, plain.frames)
     assert allowed.report.reason is None
 
 
 def test_jobs_with_other_settings_in_between_give_the_same_bytes(calibrated: LoadedModel) -> None:
-    first = generate(calibrated, request(sf=4)).frames
+    first = generate(calibrated, micro_request(sf=4)).frames
     with pytest.raises(JobCancelled):
-        generate(calibrated, request(sf=3, width=64), Watcher(step=cancel_at(5)))
-    generate(calibrated, request(sf=6, frames=9, flow_shift=3.0, guidance=1.0, seed=3))
-    assert np.array_equal(generate(calibrated, request(sf=4)).frames, first)
+        generate(calibrated, micro_request(sf=3, width=64), Watcher(step=cancel_at(5)))
+    generate(calibrated, micro_request(sf=6, frames=9, flow_shift=3.0, guidance=1.0, seed=3))
+    assert np.array_equal(generate(calibrated, micro_request(sf=4)).frames, first)
 
 
 def cancel_at(step: int) -> Any:
@@ -158,7 +158,7 @@ def test_a_scheduler_that_calls_the_model_twice_a_step_is_refused(calibrated: Lo
 
     calibrated.pipeline.scheduler = FlowMatchHeunDiscreteScheduler()
     with pytest.raises(UnsupportedPipeline, match="FlowMatchHeunDiscreteScheduler calls the transformer 2 times"):
-        generate(calibrated, request())
+        generate(calibrated, micro_request())
 
 
 def test_coefficients_of_other_weights_are_refused_when_the_model_is_loaded(

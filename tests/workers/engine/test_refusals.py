@@ -11,7 +11,7 @@ from diffusers import FlowMatchHeunDiscreteScheduler, FluxImg2ImgPipeline
 from PIL import Image
 
 from tests.workers import micro_flux, micro_hunyuan_video
-from tests.workers.engine.test_flux_hunyuan import Record
+from tests.workers.caching.methods import Record
 from workers.caching.transformer import attached
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model

@@ -9,8 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.workers.caching.test_transformer import request
-from tests.workers.micro_wan import BLOCKS, calibrated, micro_entry
+from tests.workers.micro_wan import BLOCKS, calibrated, micro_entry, micro_request
 from workers.engine.generation import Watcher, generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.switches import apply
@@ -35,8 +34,8 @@ def loaded(folder: Path, **changes: Any) -> LoadedModel:
 def assert_accelerates_alike(model: LoadedModel, plain: LoadedModel) -> None:
     """The same decisions and, up to rounding, the same frames as without the switch."""
     generation, expected = (
-        generate(calibrated(model, request()), request()),
-        generate(calibrated(plain, request()), request()),
+        generate(calibrated(model, micro_request()), micro_request()),
+        generate(calibrated(plain, micro_request()), micro_request()),
     )
     assert generation.report.engaged
     assert generation.report.decisions == expected.report.decisions
@@ -65,7 +64,7 @@ def test_a_compiled_block_is_observed_without_another_compilation_and_left_as_it
     # As `compile = true`, but without the C++ compiler's minute: the graph is captured in the same way.
     model.pipeline.transformer.compile_repeated_blocks(backend="eager")
     compiled = [block._compiled_call_impl for block in model.pipeline.transformer.blocks]
-    generate(model, request(sf=12))  # Uncached, as a warm-up: the graph is made when nobody observes.
+    generate(model, micro_request(sf=12))  # Uncached, as a warm-up: the graph is made when nobody observes.
     with torch.compiler.set_stance("fail_on_recompile"):
         assert_accelerates_alike(model, micro)
         assert_accelerates_alike(model, micro)
@@ -106,7 +105,7 @@ def test_a_cancelled_run_leaves_no_offloaded_weights_on_the_device(micro_folder:
     model.pipeline.enable_model_cpu_offload(device="cpu")
     hooks = model.pipeline._all_hooks
     with pytest.raises(JobCancelled):
-        generate(model, request(), Watcher(step=cancel))
+        generate(model, micro_request(), Watcher(step=cancel))
     assert model.pipeline._all_hooks is not hooks  # diffusers makes new ones when it has sent all weights back
 
 
@@ -116,7 +115,7 @@ def test_acceleration_works_with_quantized_weights_which_have_a_fingerprint_of_t
     model = loaded(micro_folder, dtype="bfloat16", quantization="int8_weight_only")
     assert type(model.pipeline.transformer.blocks[0].attn1.to_q.weight).__name__ == "Int8Tensor"
     assert model.fingerprint != plain.fingerprint
-    assert generate(calibrated(model, request()), request()).report.engaged
+    assert generate(calibrated(model, micro_request()), micro_request()).report.engaged
 
 
 def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
@@ -126,7 +125,7 @@ def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
     model = loaded(micro_folder, loras=[{"source": source}])
     assert model.fingerprint != micro.fingerprint
     assert not [name for name, _ in model.pipeline.transformer.named_modules() if "lora" in name]
-    assert generate(calibrated(model, request()), request()).report.engaged
+    assert generate(calibrated(model, micro_request()), micro_request()).report.engaged
     half = loaded(micro_folder, loras=[{"source": source, "scale": 0.5}])
     assert half.fingerprint not in (model.fingerprint, micro.fingerprint)
     name = "blocks.0.attn1.to_q.weight"
@@ -137,7 +136,7 @@ def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
 def test_coefficients_of_the_plain_model_are_refused_for_the_one_with_a_lora(
     micro_folder: Path, micro: LoadedModel, tmp_path: Path
 ) -> None:
-    [known] = calibrated(micro, request()).coefficients
+    [known] = calibrated(micro, micro_request()).coefficients
     known.save(tmp_path / "plain.json")
     loaded(micro_folder, coefficients=(str(tmp_path / "plain.json"),))
     with pytest.raises(CoefficientsMismatch, match=r"measured on weights .* calibrate --model micro-wan"):

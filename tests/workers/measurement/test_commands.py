@@ -3,11 +3,15 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.catalogues import catalogue_text
+from tests.workers.measurement.command_line import run
+from tests.workers.micro_wan import micro_entry
 from workers.__main__ import app
 from workers.engine.loaded import load_model
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest, ModelNotFound
@@ -17,40 +21,21 @@ from workers.models.evaluation import Evaluation
 from workers.scalingcache.coefficients import Coefficients
 
 
-@pytest.fixture
-def catalogue(micro_folder: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "models.toml"
-    path.write_text(f"""
-[models.micro-wan]
-family = "wan"
-source = "{micro_folder}"
-device = "cpu"
-dtype = "float32"
-coefficients = "coefficients/micro-wan.json"
-evaluation = "results/micro-wan.evaluation.json"
-[models.micro-wan.defaults]
-width = 32
-height = 32
-frames = 5
-fps = 8
-steps = 12
-sf = 4
-guidance = 3.0
-flow_shift = 1.0
-max_sequence_length = 8
-[models.micro-wan.limits]
-max_width = 64
-max_height = 64
-max_frames = 9
-max_steps = 50
-""")
+def write_catalogue(path: Path, source: Path | str, **changes: Any) -> Path:
+    """A catalogue of the micro checkpoint, in files beside it what was measured."""
+    usual = {"coefficients": "coefficients/micro-wan.json", "evaluation": "results/micro-wan.evaluation.json"}
+    path.write_text(catalogue_text(micro_entry(Path(source), **(usual | changes))))
     return path
 
 
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
+@pytest.fixture
+def catalogue(micro_folder: Path, tmp_path: Path) -> Path:
+    return write_catalogue(tmp_path / "models.toml", micro_folder)
+
+
+@pytest.fixture
+def uncalibrated(micro_folder: Path, tmp_path: Path) -> Path:
+    return write_catalogue(tmp_path / "uncalibrated.toml", micro_folder, coefficients=())
 
 
 def calibrate(catalogue: Path, folder: Path, *more: str) -> Coefficients:
@@ -98,19 +83,19 @@ def test_calibrate_and_generate_take_another_checkpoint_and_number_of_steps_for_
 ) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(micro_folder, moved)
-    catalogue.write_text(catalogue.read_text().replace(str(micro_folder), "nowhere"))
+    write_catalogue(catalogue, "nowhere")
     assert calibrate(catalogue, tmp_path, "--source", str(moved), "--steps", "10").key.steps == 10
     output = run("generate", "--model", "micro-wan", "--prompt", "circle", "--source", str(moved), "--sf", "4",
                  "-o", str(tmp_path / "out.mp4"), "--catalogue", str(catalogue))  # fmt: skip
     assert "resampled: measured with 10 steps" in output
 
 
-def test_generate_takes_many_prompts_and_lays_several_sf_side_by_side(catalogue: Path, tmp_path: Path) -> None:
+def test_generate_takes_many_prompts_and_lays_several_sf_side_by_side(uncalibrated: Path, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("red circle\ncircle\n")
     output = run("generate", "--model", "micro-wan", "--prompts", str(prompts), "--sf", "3", "--sf", "12",
                  "--allow-uncalibrated", "-o", str(tmp_path / "out"), "--catalogue",
-                 str(uncalibrated(catalogue)))  # fmt: skip
+                 str(uncalibrated))  # fmt: skip
     assert output.count("uncalibrated: alpha is 1 throughout") == 2
     names = [f"{n:03d}-sf{sf}.mp4" for n in (0, 1) for sf in (12, 3)] + ["000-side-by-side.png", "001-side-by-side.png"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
@@ -118,11 +103,6 @@ def test_generate_takes_many_prompts_and_lays_several_sf_side_by_side(catalogue:
     assert len(seeds) == 4
     with Image.open(tmp_path / "out" / "000-side-by-side.png") as sheet:
         assert sheet.height == 2 * (144 + 16 + 4)
-
-
-def uncalibrated(catalogue: Path) -> Path:
-    catalogue.write_text(catalogue.read_text().replace("coefficients = ", "# coefficients = "))
-    return catalogue
 
 
 def test_generate_wants_one_prompt_or_a_file_of_them(catalogue: Path, tmp_path: Path) -> None:
@@ -161,7 +141,7 @@ def test_evaluate_pairs_each_sf_with_an_uncached_run_and_the_catalogue_tells_the
 
 
 def test_an_interrupted_evaluation_goes_on_and_other_coefficients_or_switches_start_it_anew(
-    catalogue: Path, tmp_path: Path
+    catalogue: Path, tmp_path: Path, micro_folder: Path
 ) -> None:
     calibrate(catalogue, tmp_path)
     first = evaluate(catalogue, tmp_path)
@@ -176,19 +156,19 @@ def test_an_interrupted_evaluation_goes_on_and_other_coefficients_or_switches_st
     replace(other, kappa=other.kappa * 3).save(path)
     evaluate(catalogue, tmp_path)
     assert len(list((tmp_path / "evaluated").glob("*.json"))) == 4
-    catalogue.write_text(catalogue.read_text().replace('dtype = "float32"', 'dtype = "bfloat16"'))
+    write_catalogue(catalogue, micro_folder, dtype="bfloat16")
     evaluate(catalogue, tmp_path)  # The weights keep their fingerprint in another type, the results do not.
     assert len(list((tmp_path / "evaluated").glob("*.json"))) == 6
 
 
-def test_an_evaluation_that_could_accelerate_nothing_ends_before_it_begins(catalogue: Path, tmp_path: Path) -> None:
+def test_an_evaluation_that_could_accelerate_nothing_ends_before_it_begins(uncalibrated: Path, tmp_path: Path) -> None:
     for sf, error, words in (
         ("4", CoefficientsMismatch, "sf=4 cannot be evaluated: not_calibrated"),
         ("12", InvalidRequest, "below the number of steps, 12"),
     ):
         with pytest.raises(error, match=words):
-            run("evaluate", "--model", "micro-wan", "--prompts", str(tmp_path / "models.toml"), "--sf", sf,
-                "--catalogue", str(uncalibrated(catalogue)), "--work", str(tmp_path / "evaluated"))  # fmt: skip
+            run("evaluate", "--model", "micro-wan", "--prompts", str(uncalibrated), "--sf", sf,
+                "--catalogue", str(uncalibrated), "--work", str(tmp_path / "evaluated"))  # fmt: skip
     assert not (tmp_path / "evaluated").exists()
 
 

@@ -2,68 +2,54 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.catalogues import catalogue_text
 from tests.workers import micro_wan_variants as variants
-from tests.workers.measurement.test_commands import run
+from tests.workers.measurement.command_line import run
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.media.mp4 import read_mp4
 from workers.models.evaluation import Evaluation
 from workers.scalingcache.coefficients import Coefficients
 
 STEPS = 8
-CATALOGUE = """
-[models.micro]
-family = "{family}"
-source = "{folder}"
-device = "cpu"
-dtype = "float32"
-coefficients = "micro.json"
-evaluation = "micro.evaluation.json"
-[models.micro.defaults]
-width = 64
-height = 64
-frames = 5
-fps = 8
-steps = {steps}
-sf = 4
-guidance = 3.0
-{more}
-flow_shift = 1.0
-max_sequence_length = 8
-[models.micro.limits]
-max_width = 64
-max_height = 64
-max_frames = 9
-max_steps = 50
-"""
+
+
+def write_catalogue(folder: Path, family: str, *, experts: bool = False, coefficients: Any = "micro.json") -> Path:
+    """A catalogue of the checkpoint that lies in the folder, in files beside it what was measured."""
+    entry = variants.variant_entry(
+        folder / "checkpoint", family, experts=experts, defaults={"steps": STEPS}, coefficients=coefficients,
+        evaluation="micro.evaluation.json",
+    )  # fmt: skip
+    (path := folder / "models.toml").write_text(catalogue_text(entry))
+    return path
 
 
 @pytest.mark.parametrize(
-    ("save", "family", "image", "more"),
+    ("save", "family", "image", "experts"),
     [
-        (variants.save_micro_i2v, "wan-i2v", True, ""),
-        (variants.save_micro_ti2v, "wan-ti2v", True, ""),
-        (variants.save_micro_experts, "wan", False, "guidance_2 = 2.0"),
+        (variants.save_micro_i2v, "wan-i2v", True, False),
+        (variants.save_micro_ti2v, "wan-ti2v", True, False),
+        (variants.save_micro_experts, "wan", False, True),
     ],
     ids=["i2v", "ti2v", "experts"],
 )
 def test_calibrate_evaluate_and_generate(
-    tmp_path: Path, save: Callable[[Path], None], family: str, image: bool, more: str
+    tmp_path: Path, save: Callable[[Path], None], family: str, image: bool, experts: bool
 ) -> None:
     save(tmp_path / "checkpoint")
     variants.a_picture(100, 70).save(tmp_path / "frame.png")
     (tmp_path / "prompts.txt").write_text("red circle\tframe.png\n" if image else "red circle\n")
-    catalogue = tmp_path / "models.toml"
-    catalogue.write_text(CATALOGUE.format(family=family, folder=tmp_path / "checkpoint", steps=STEPS, more=more))
+    catalogue = write_catalogue(tmp_path, family, experts=experts)
     common = ["--model", "micro", "--catalogue", str(catalogue)]
     prompts = ["--prompts", str(tmp_path / "prompts.txt")]
 
     run("calibrate", *common, *prompts, "--seeds", "1", "--work", str(tmp_path / "calibration"))
     measured = Coefficients.load(tmp_path / "micro.json")
     assert (measured.key.input_reference, measured.alpha.shape) == (image, (STEPS, 3))
-    assert ("boundary_ratio" in measured.key.scheduler) == bool(more)
+    assert ("boundary_ratio" in measured.key.scheduler) == experts
 
     run("evaluate", *common, *prompts, "--sf", "2", "--work", str(tmp_path / "evaluation"))
     evaluation = Evaluation.model_validate_json((tmp_path / "micro.evaluation.json").read_text())
@@ -80,9 +66,7 @@ def test_prompts_with_and_without_an_image_are_not_measured_together(tmp_path: P
     variants.save_micro_ti2v(tmp_path / "checkpoint")
     variants.a_picture(100, 70).save(tmp_path / "frame.png")
     prompts = tmp_path / "prompts.txt"
-    catalogue = tmp_path / "models.toml"
-    checkpoint = tmp_path / "checkpoint"
-    catalogue.write_text(CATALOGUE.format(family="wan-ti2v", folder=checkpoint, steps=STEPS, more=""))
+    catalogue = write_catalogue(tmp_path, "wan-ti2v")
     common = ["--model", "micro", "--catalogue", str(catalogue), "--prompts", str(prompts)]
 
     prompts.write_text("red circle\nred circle\tframe.png\n")
@@ -106,9 +90,7 @@ def test_a_model_of_text_and_of_images_has_a_file_for_each_and_neither_replaces_
     variants.a_picture(100, 70).save(tmp_path / "frame.png")
     (tmp_path / "text.txt").write_text("red circle\n")
     (tmp_path / "images.txt").write_text("red circle\tframe.png\n")
-    table = CATALOGUE.format(family="wan-ti2v", folder=tmp_path / "checkpoint", steps=STEPS, more="")
-    catalogue = tmp_path / "models.toml"
-    catalogue.write_text(table.replace('"micro.json"', '["text.json", "images.json"]'))
+    catalogue = write_catalogue(tmp_path, "wan-ti2v", coefficients=("text.json", "images.json"))
     common = ["--model", "micro", "--catalogue", str(catalogue)]
 
     def calibrate(kind: str, *more: str) -> None:

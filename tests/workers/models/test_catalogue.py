@@ -1,47 +1,28 @@
 """What the catalogue takes, what goes over it, and what it refuses."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.catalogues import a_model, catalogue_text
 from workers.configuration import read_catalogue
 from workers.jobs.errors import ModelNotFound
 from workers.models.catalogue import Catalogue
 from workers.models.overrides import CatalogueError
 
-ENTRY = """
-[models."wan2.1-small"]
-family = "wan"
-source = "checkpoint"
-device = "cpu"
-dtype = "float32"
-coefficients = "small.json"
-
-[models."wan2.1-small".defaults]
-width = 96
-height = 64
-frames = 33
-fps = 16
-steps = 50
-sf = 10
-guidance = 5.0
-flow_shift = 1.0
-max_sequence_length = 64
-
-[models."wan2.1-small".limits]
-max_width = 128
-max_height = 128
-max_frames = 49
-max_steps = 100
-"""
 NAME = "wan2.1-small"
 VARIABLE = "SCALINGCACHE_MODELS__WAN2_1_SMALL"
+
+
+def entry(name: str, **changes: Any) -> str:
+    return catalogue_text(a_model(name, **({"source": "checkpoint", "coefficients": "small.json"} | changes)))
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "models.toml"
-    path.write_text(ENTRY)
+    path.write_text(entry(NAME))
     return path
 
 
@@ -61,7 +42,7 @@ def test_a_file_goes_over_the_catalogue_field_by_field(path: Path) -> None:
 
 
 def test_a_file_may_bring_models_and_take_values_away(path: Path) -> None:
-    other = over(path, ENTRY.replace(NAME, "another") + f'[models."{NAME}"]\ncoefficients = ""\n')
+    other = over(path, entry("another") + f'[models."{NAME}"]\ncoefficients = ""\n')
     catalogue = Catalogue.read(path, other)
     assert list(catalogue.entries) == [NAME, "another"]
     assert catalogue.entry(NAME).coefficients == ()
@@ -108,7 +89,7 @@ def test_variables_go_over_the_files_with_the_types_that_toml_has(path: Path) ->
 
 
 def test_a_variable_that_could_mean_two_models_is_refused(path: Path) -> None:
-    twin = over(path, ENTRY.replace(NAME, "wan2-1-small"))
+    twin = over(path, entry("wan2-1-small"))
     with pytest.raises(CatalogueError, match=r"could mean any of wan2\.1-small, wan2-1-small"):
         Catalogue.read(path, twin, {f"{VARIABLE}__DTYPE": "bfloat16"})
 
@@ -182,7 +163,7 @@ def test_a_shipped_model_that_needs_a_gpu_is_not_served_unasked() -> None:
 
 
 def test_what_is_served_is_what_is_named_or_else_what_the_catalogue_says(path: Path) -> None:
-    other = over(path, ENTRY.replace(NAME, "large").replace('float32"', 'float32"\nserved = false'))
+    other = over(path, entry("large", served=False))
     catalogue = Catalogue.read(path, other)
     assert list(catalogue.serving(()).entries) == [NAME]
     assert list(catalogue.serving(("large", NAME)).entries) == ["large", NAME]

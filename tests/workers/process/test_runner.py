@@ -1,5 +1,6 @@
 """One job in the process that holds the model: what it writes for each kind of media."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.workers import micro_wan_variants as variants
 from tests.workers.micro_flux import micro_entry, save_micro_flux
 from workers.engine.generation import generate
 from workers.engine.loaded import load_model
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.job import AttemptKey, new_job_id
+from workers.jobs.errors import RequestRefused
+from workers.jobs.job import AttemptKey, GenerationRequest, new_job_id
+from workers.media.mp4 import read_mp4, write_mp4
 from workers.models.catalogue import Catalogue, families
 from workers.process.events import Done, Event, Run, StageStarted, StepDone
 from workers.process.runner import Runner
@@ -45,3 +49,28 @@ def test_an_image_model_gives_a_png_with_exactly_the_pixels_that_were_made(
     stages = [event.stage for event in events if isinstance(event, StageStarted)]
     assert stages == ["encode_prompt", "denoise", "decode", "encode_video"]
     assert {"encode_video", "store"} <= done.report.timings.keys()
+
+
+def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> None:
+    folder = tmp_path / "i2v"
+    variants.save_micro_i2v(folder)
+    entry = variants.variant_entry(folder, "wan-i2v")
+    store = ArtifactStore(tmp_path / "artifacts")
+    runner = Runner(Catalogue({entry.name: entry}, families()), store)
+    runner.load([entry.name])
+    request = GenerationRequest(
+        model=entry.name, prompt="red", width=64, height=64, frames=5, fps=8, steps=2, sf=2, guidance=1.0,
+        flow_shift=1.0, seed=7, input_reference="0" * 64,
+    )  # fmt: skip
+    run = Run(AttemptKey("acme", new_job_id(entry.name), "a" * 32), request)
+    with pytest.raises(RequestRefused, match="no longer kept"):
+        runner.run(run, lambda _event: None, lambda: False)
+
+    content = io.BytesIO()
+    variants.a_picture().save(content, "PNG")
+    store.keep_reference(run.key, content.getvalue())
+    done = runner.run(run, lambda _event: None, lambda: False)
+    model = load_model(entry, families()["wan-i2v"])
+    expected = generate(model, request, image=variants.a_picture()).frames
+    write_mp4(tmp_path / "expected.mp4", expected, request.fps)
+    assert np.array_equal(read_mp4(store.path(done.artifact)), read_mp4(tmp_path / "expected.mp4"))

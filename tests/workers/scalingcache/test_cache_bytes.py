@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from tests.workers.caching.test_memory import living_bytes
+from tests.workers.memory import living_bytes
 from workers.scalingcache.controller import IntervalSettings
 from workers.scalingcache.session import Session
 

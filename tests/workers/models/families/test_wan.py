@@ -29,11 +29,11 @@ def test_a_checkpoint_of_another_family_is_refused_when_it_is_loaded(
 
 def test_the_encoder_of_the_image_keeps_its_precision_where_the_rest_is_halved(tmp_path: Path) -> None:
     variants.save_micro_i2v(tmp_path)
-    entry = variants.variant_entry(tmp_path, "wan-i2v").model_copy(update={"dtype": "bfloat16", "name": "half"})
+    entry = variants.variant_entry(tmp_path, "wan-i2v", dtype="bfloat16")
     model = load_model(entry, families()["wan-i2v"])
     assert (model.pipeline.image_encoder.dtype, model.pipeline.transformer.dtype) == (torch.float32, torch.bfloat16)
-    request = Catalogue({"half": entry}, families()).request(
-        "half", "red", input_reference="0" * 64, steps=2, frames=1, seed=1
+    request = Catalogue({entry.name: entry}, families()).request(
+        entry.name, "red", input_reference="0" * 64, steps=2, frames=1, seed=1
     )
     assert generate(model, request, image=variants.a_picture()).frames.shape == (1, 64, 64, 3)
 

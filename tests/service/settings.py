@@ -1,0 +1,17 @@
+"""The service's settings, with a catalogue of the tests' own."""
+
+from pathlib import Path
+
+from service.settings import Settings
+from tests.catalogues import a_model, catalogue_text
+from workers.models.entry import ModelEntry
+
+VIDEO_MODEL = a_model("wan-test", coefficients="nowhere.json", defaults={"negative_prompt": "blurry"})
+
+
+def settings_in(folder: Path, redis_url: str, *models: ModelEntry) -> Settings:
+    """Everything lies in the folder. Without `models` there is one, of videos."""
+    catalogue = folder / "models.toml"
+    catalogue.write_text(catalogue_text(*(models or (VIDEO_MODEL,))))
+    (artifacts := folder / "artifacts").mkdir()
+    return Settings(redis_url=redis_url, artifacts=artifacts, catalogue=catalogue, port=0)
