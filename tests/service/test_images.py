@@ -3,21 +3,25 @@
 from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from fastapi.testclient import TestClient
 
 from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
+from service.dependencies import Resources
 from service.settings import Settings
 from tests.queues import Queue
 from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
 from tests.service.settings import settings_in
 from tests.waiting import wait_until
-from workers.jobs.job import JobState, Priority
+from workers.jobs.job import Job, JobKey, JobState, Priority
+from workers.jobs.queue import Jobs
 
 
 @pytest.fixture
@@ -123,6 +127,38 @@ def test_who_waits_for_images_does_not_notice_that_redis_was_away(
         image_worker(own, queue).run_one()
         assert answer.result(timeout=30).status_code == 200
     queue.close()
+
+
+def test_a_call_that_waits_reads_the_records_of_its_jobs_when_one_ends_and_not_at_every_step(
+    settings: Settings, worker: FakeWorker
+) -> None:
+    reads: list[JobKey] = []
+
+    class CountingJobs(Jobs):
+        def get(self, job: JobKey) -> Job:
+            reads.append(job)
+            return super().get(job)
+
+    resources = Resources.open(settings)
+    resources = replace(resources, jobs=CountingJobs(resources.connection))
+    with TestClient(create_app(settings, resources)) as client, ThreadPoolExecutor(1) as pool:
+        answer = waiting(client, pool, worker.queue, n=1)
+        attempt = worker.claim()
+        for step in range(attempt.job.request.steps):
+            worker.queue.leases.beat(attempt, "denoise", step + 1)
+        worker.complete(attempt)
+        assert answer.result(timeout=30).status_code == 200
+    assert 1 <= len(reads) < 10
+
+
+def test_a_job_that_is_gone_with_its_events_ends_the_wait_for_it(
+    client: TestClient, worker: FakeWorker, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.jobs.events.MAX_BLOCK_SECONDS", 0.05)  # so that the silence is not long
+    with ThreadPoolExecutor(1) as pool, redis.Redis.from_url(redis_url) as raw:
+        answer = waiting(client, pool, worker.queue, n=1)
+        raw.flushall()
+        assert answer.result(timeout=30).json()["error"]["code"] == "not_found"
 
 
 def test_an_image_that_was_cancelled_says_so(client: TestClient, worker: FakeWorker) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 import pytest
+import redis
 from openai import OpenAI
 
 from demo.embedded_redis import EmbeddedRedis
@@ -72,7 +73,7 @@ def test_a_failed_image_is_raised_once_and_not_tried_again(
     assert len(jobs) == 1
 
 
-def test_a_client_that_leaves_cancels_its_images(address: str, worker: FakeWorker) -> None:
+def test_a_client_that_leaves_cancels_its_images(address: str, worker: FakeWorker, redis_url: str) -> None:
     server = urlsplit(address)
     body = json.dumps({"prompt": "a red ball", "n": 3}).encode()
     head = f"POST /v1/images/generations HTTP/1.1\r\nHost: {server.netloc}\r\nContent-Type: application/json\r\n"
@@ -90,3 +91,7 @@ def test_a_client_that_leaves_cancels_its_images(address: str, worker: FakeWorke
         return [job.state for job in jobs]
 
     wait_until(lambda: sorted(states()) == [JobState.CANCELLED, JobState.CANCELLED, JobState.COMPLETED])
+    with redis.Redis.from_url(redis_url) as raw:
+        wait_until(
+            lambda: raw.info("clients")["blocked_clients"] == 0, what="nobody reads events for a client that left"
+        )

@@ -1,5 +1,6 @@
 """What happens to a job, told as it happens: each job has a stream of events that the scripts write and this reads."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -55,11 +56,11 @@ class Events:
             ),
         )
 
-    async def read(self, after: Mapping[str, str], timeout_seconds: float = MAX_BLOCK_SECONDS) -> list[JobEvent]:
+    async def read(self, after: Mapping[str, str], timeout_seconds: float = math.inf) -> list[JobEvent]:
         """The events of some jobs of one model, each job's in order; waits for the first of them.
 
         after: for each job id the id of the last event that is known, or `START`. Nothing is lost between two reads.
-        Empty when nothing came within `timeout_seconds`, which is cut to `MAX_BLOCK_SECONDS`. Raises
+        Empty when nothing came within `timeout_seconds`, and after `MAX_BLOCK_SECONDS` at the latest. Raises
         `QueueUnavailable`, and `JobNotFound` for an id that cannot be one of ours.
         """
         streams = {keys.events(job_id): job_id for job_id in after}
