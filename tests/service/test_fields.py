@@ -16,10 +16,11 @@ from service.app import create_app
 from service.dependencies import Resources
 from service.schemas import CreateImage, CreateVideo, names_of
 from service.settings import Settings
+from tests.catalogues import a_model
 from tests.images import a_file
 from tests.queues import Queue
 from tests.waiting import wait_until
-from tests.workers.models.test_evaluation import a_pair, an_evaluation
+from tests.workers.evaluations import a_pair, an_evaluation
 from workers.jobs.job import GenerationRequest, Job, Priority
 from workers.models.catalogue import Catalogue, families
 
@@ -84,28 +85,20 @@ def each_name(schema: type[CreateVideo] | type[CreateImage], samples: dict[str, 
 
 
 @pytest.fixture
-def catalogue(settings: Settings, tmp_path: Path) -> Catalogue:
+def catalogue(tmp_path: Path) -> Catalogue:
     """Models of videos and images that between them take every field."""
     evaluation = an_evaluation([a_pair(4, 3.0, 20.0), a_pair(20, 2.4, 31.0)]).model_copy(update={"steps": 50})
     evaluation.save(tmp_path / "evaluation.json")
-    base = (
-        settings.read_catalogue()
-        .entries["wan-test"]
-        .model_copy(update={"coefficients": (), "evaluation": str(tmp_path / "evaluation.json")})
+    still, measured = {"frames": 1, "fps": 1, "flow_shift": None}, str(tmp_path / "evaluation.json")
+    entries = (
+        a_model(evaluation=measured),
+        a_model("experts", defaults={"guidance_2": 4.0}),
+        a_model("embedded", "hunyuan_video"),
+        a_model("animator", "wan-i2v"),
+        a_model("first", "flux", defaults=still, evaluation=measured),
+        a_model("second", "flux", defaults=still),
     )
-    two_guidances = base.defaults.model_copy(update={"guidance_2": 4.0})
-    embedded = base.defaults.model_copy(update={"negative_prompt": ""})
-    still = embedded.model_copy(update={"frames": 1, "fps": 1, "flow_shift": None})
-    changes: dict[str, dict[str, Any]] = {
-        "wan-test": {},
-        "experts": {"defaults": two_guidances},
-        "embedded": {"family": "hunyuan_video", "defaults": embedded},
-        "animator": {"family": "wan-i2v"},
-        "first": {"family": "flux", "defaults": still},
-        "second": {"family": "flux", "defaults": still},
-    }
-    entries = {name: base.model_copy(update={"name": name, **changed}) for name, changed in changes.items()}
-    return Catalogue(entries, families())
+    return Catalogue({entry.name: entry for entry in entries}, families())
 
 
 @pytest.fixture
