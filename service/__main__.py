@@ -122,6 +122,7 @@ def _watch(read: Callable[[], status.SystemStatus]) -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     run_program("service", cli)
 
 

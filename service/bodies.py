@@ -30,6 +30,7 @@ async def read_fields(request: Request) -> dict[str, Any]:
 
 
 def json_fields(body: bytes) -> dict[str, Any]:
+    """The fields of a JSON object; NaN and infinity are no JSON. Raises `MalformedBody`."""
     try:
         fields = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -40,7 +41,7 @@ def json_fields(body: bytes) -> dict[str, Any]:
 
 
 def form_fields(form: FormData) -> dict[str, Any]:
-    """Plain names as strings, `name[key]` gathered into a dictionary."""
+    """Plain names as strings or files, `name[key]` gathered into a dictionary. Raises `InvalidRequest`."""
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if isinstance(value, UploadFile) and name != "input_reference":

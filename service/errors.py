@@ -79,6 +79,8 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorBody(BaseModel):
+    """The body of every answer with a status of 400 and more, but for `/readyz`."""
+
     error: ErrorDetail
 
 
@@ -125,6 +127,7 @@ def answer_of(error: ScalingCacheError) -> Answer:
 def error_response(
     status: int, *, message: str, type: str, code: str, param: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
+    """An answer in the one shape of errors. `message` and `param` are cut where they are long."""
     # Names and paths of the client's choice are in there, of any length.
     detail = ErrorDetail(message=message[:1000], type=type, param=param and param[:200], code=code)
     body = ErrorBody(error=detail)
@@ -137,6 +140,7 @@ def internal_error() -> JSONResponse:
 
 
 def response_of(error: ScalingCacheError) -> JSONResponse:
+    """The answer to a request that failed with this error. Without a row in the table it tells nothing of the inside."""
     answer = answer_of(error)
     return error_response(
         answer.status,
@@ -172,6 +176,7 @@ def shorten(value: object, limit: int = 80) -> str:
 
 
 async def on_error(request: Request, error: ScalingCacheError) -> JSONResponse:
+    """What this project raises. From a status of 500 on the log says which error was behind it."""
     request.state.error_code = error.code
     response = response_of(error)
     if response.status_code >= 500:
@@ -181,6 +186,7 @@ async def on_error(request: Request, error: ScalingCacheError) -> JSONResponse:
 
 
 async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    """What FastAPI refuses: a query, a header, a path."""
     details = error.errors()[0]
     where, *loc = details["loc"]
     return await on_error(request, invalid_value({**details, "loc": loc or [where]}))

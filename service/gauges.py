@@ -26,6 +26,7 @@ class QueueCollector(Collector):
         return self._families().values()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Asked by the registry at each scrape."""
         families = self._families()
         try:
             self._read(families)
@@ -93,9 +94,11 @@ class StorageCollector(Collector):
         self._artifacts = artifacts
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The families without samples."""
         return self._families()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Asked by the registry at each scrape."""
         free, size = self._families()
         free_bytes, total_bytes = self._artifacts.free_and_total_bytes()
         free.add_metric([], free_bytes)

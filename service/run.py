@@ -6,6 +6,8 @@ from workers.jobs.job import Job
 
 
 class Speedup(BaseModel):
+    """How many times faster the job's denoising was than without caching."""
+
     measured: float = Field(description="Mean time of this job's full steps × steps / its denoise time.")
     estimated: float = Field(description="steps / full steps.")
 

@@ -61,6 +61,8 @@ class Video(Run, OpenAIVideo):
 
 
 class VideoList(BaseModel):
+    """A page of videos."""
+
     object: Literal["list"] = "list"
     data: list[Video]
     first_id: str | None
@@ -69,6 +71,8 @@ class VideoList(BaseModel):
 
 
 class VideoDeleted(BaseModel):
+    """Says that the video is gone."""
+
     id: str
     object: Literal["video.deleted"] = "video.deleted"
     deleted: Literal[True] = True

@@ -50,6 +50,7 @@ def health() -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     run_program("workers", app)
 
 

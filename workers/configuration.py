@@ -184,6 +184,7 @@ def variable(field: str) -> str:
 
 
 def is_secret(field: FieldInfo) -> bool:
+    """Whether the setting is never shown, and may come from a file."""
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 

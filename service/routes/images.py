@@ -51,6 +51,7 @@ async def generate(
 @router.post("/v1/images/edits", include_in_schema=False)
 @router.post("/v1/images/variations", include_in_schema=False)
 async def not_supported(request: Request) -> None:
+    """Calls of the OpenAI API that this service does not have."""
     raise NotSupported("path", f"{request.method} {request.url.path} is not supported; generate a new image instead")
 
 

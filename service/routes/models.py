@@ -72,6 +72,8 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
+    """All models that are served."""
+
     object: Literal["list"] = "list"
     data: list[Model]
 

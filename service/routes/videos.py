@@ -100,6 +100,7 @@ def list_videos(
 @router.get("/v1/videos/characters/{character_id}", include_in_schema=False)
 @router.post("/v1/videos/{video_id}/remix", include_in_schema=False)
 async def not_supported(request: Request) -> None:
+    """Calls of the OpenAI API that this service does not have."""
     raise NotSupported("path", f"{request.method} {request.url.path} is not supported; create a new video instead")
 
 

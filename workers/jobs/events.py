@@ -32,6 +32,7 @@ class JobEvent(Frozen):
 
     @property
     def ends_job(self) -> bool:
+        """Whether the job is in a terminal state: no event follows."""
         return self.type == "state" and self.state is not None and self.state.terminal
 
 

@@ -37,6 +37,8 @@ class AttemptKey(JobKey):
 
 
 class JobState(StrEnum):
+    """Where a job stands. The last four are terminal: they never change."""
+
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
@@ -46,10 +48,13 @@ class JobState(StrEnum):
 
     @property
     def terminal(self) -> bool:
+        """Whether the job has ended."""
         return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
 class Priority(StrEnum):
+    """In order of service."""
+
     HIGH = "high"
     NORMAL = "normal"
     LOW = "low"
@@ -92,6 +97,7 @@ class GenerationRequest(Frozen):
 
     @property
     def seconds(self) -> float:
+        """Length of the result."""
         return self.frames / self.fps
 
     @property
@@ -202,6 +208,7 @@ class Job(Frozen):
 
     @property
     def key(self) -> JobKey:
+        """What the job goes by."""
         return JobKey(self.tenant, self.id)
 
 

@@ -29,6 +29,8 @@ Ending = Literal["completed", "failed", "cancelled", "released"]
 
 
 class BeatReply(StrEnum):
+    """What a worker is to do with the job that it runs."""
+
     OK = "ok"
     STOP = "stop"  # a client cancelled or deleted the job: stop, then `cancel`
     LOST = "lost"  # the job is not this attempt's any more: stop, and write nothing
@@ -43,6 +45,7 @@ class Attempt:
 
     @property
     def key(self) -> AttemptKey:
+        """What the attempt goes by."""
         return AttemptKey(self.job.tenant, self.job.id, self.token)
 
     @property
