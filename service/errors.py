@@ -140,7 +140,7 @@ def internal_error() -> JSONResponse:
 
 
 def response_of(error: ScalingCacheError) -> JSONResponse:
-    """The answer to a request that failed with this error. Without a row in the table it tells nothing of the inside."""
+    """The answer to a request that failed with this error; without a row in the table it keeps the inside to itself."""
     answer = answer_of(error)
     return error_response(
         answer.status,

@@ -74,9 +74,9 @@ async def _completed(resources: Resources, keys: list[JobKey]) -> list[Job]:
             events = await resources.events.read(positions)
         except QueueUnavailable:  # What was accepted is not lost: the client may stay and wait.
             await anyio.sleep(RETRY_SECONDS)
-            continue
+            events = []
         positions |= {event.job_id: event.id for event in events}
-        # In a long silence the records are looked at too: they may have gone, and their events with them.
+        # Without events the records say how things stand: they may have gone, and their events with them.
         if not events or any(event.ends_job for event in events):
             jobs = await run_in_threadpool(_read, resources, keys)
             if jobs and all(job.state.terminal for job in jobs):

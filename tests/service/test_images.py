@@ -20,6 +20,7 @@ from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
 from tests.service.settings import settings_in
 from tests.waiting import wait_until
+from workers.jobs.events import Events
 from workers.jobs.job import Job, JobKey, JobState, Priority
 from workers.jobs.queue import Jobs
 
@@ -149,6 +150,19 @@ def test_a_call_that_waits_reads_the_records_of_its_jobs_when_one_ends_and_not_a
         worker.complete(attempt)
         assert answer.result(timeout=30).status_code == 200
     assert 1 <= len(reads) < 10
+
+
+def test_calls_beyond_those_that_may_read_events_get_their_images_too(
+    settings: Settings, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.image_jobs.RETRY_SECONDS", 0.01)
+    resources = replace(Resources.open(settings), events=Events(settings.redis_url, max_readers=1))
+    with TestClient(create_app(settings, resources)) as client, ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(post, client) for _ in range(3)]
+        wait_until(lambda: worker.queue.inspection.depth(IMAGE_MODEL).queued == 3)
+        for _ in answers:
+            worker.run_one()
+        assert [answer.result(timeout=30).status_code for answer in answers] == [200, 200, 200]
 
 
 def test_a_job_that_is_gone_with_its_events_ends_the_wait_for_it(

@@ -14,6 +14,8 @@ from workers.jobs.job import Frozen, JobState, Stage
 
 #: Before the first event of any job.
 START = "0-0"
+#: How many reads may wait at a time in one process, each on a connection of its own.
+MAX_READERS = 1000
 
 
 class JobEvent(Frozen):
@@ -43,10 +45,11 @@ class Events:
     the truth: where a read brings nothing, it says whether anything can still come.
     """
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, max_readers: int = MAX_READERS) -> None:
         self._reads = redis.asyncio.Redis.from_url(
             redis_url,
             decode_responses=True,
+            max_connections=max_readers,
             socket_timeout=MAX_BLOCK_SECONDS + 10.0,
             socket_connect_timeout=2.0,
             health_check_interval=15,
@@ -62,7 +65,8 @@ class Events:
 
         after: for each job id the id of the last event that is known, or `START`. Nothing is lost between two reads.
         Empty when nothing came within `timeout_seconds`, and after `MAX_BLOCK_SECONDS` at the latest. Raises
-        `QueueUnavailable`, and `JobNotFound` for an id that cannot be one of ours.
+        `QueueUnavailable`, also at once where too many wait already, and `JobNotFound` for an id that cannot be one of
+        ours.
         """
         streams = {keys.events(job_id): job_id for job_id in after}
         positions: dict[Any, Any] = {stream: after[job_id] for stream, job_id in streams.items()}
