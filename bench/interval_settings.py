@@ -15,16 +15,16 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from workers.engine.acceleration import fitting
-from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.acceleration import fitting_coefficients
+from workers.engine.generation import run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
-from workers.jobs.job import GenerationRequest
+from workers.jobs.job import GenerationRequest, Reason
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
 from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.relay import Relay
+from workers.scalingcache.expert_sessions import ExpertSessions
 
 NO_LIMIT = 1000
 MAX_SKIP = (2, 4, 6, 8, NO_LIMIT)
@@ -44,13 +44,13 @@ def main(
 ) -> None:
     """Vary one setting at a time from the calibrated ones; fidelity is against uncached runs of the same seeds."""
     torch.set_num_threads(threads)
-    known = Catalogue.read(catalogue)
-    loaded = load_model(known.entry(model), known.family(model))
-    coefficients, why = fitting(loaded, known.request(model, "any"))
-    if coefficients is None:
-        raise SystemExit(why)
+    models = Catalogue.read(catalogue)
+    loaded = load_model(models.entry(model), models.family(model))
+    coefficients = fitting_coefficients(loaded, plan_run(loaded, models.request(model, "any")))
+    if isinstance(coefficients, Reason):
+        raise SystemExit(str(coefficients))
     requests = [
-        known.request(model, prompt.text, sf=sf, seed=number)
+        models.request(model, prompt.text, sf=sf, seed=number)
         for number, prompt in enumerate(read_prompts(prompts, limit))
     ]
     own = IntervalSettings(sf, coefficients.kappa, coefficients.max_skip, coefficients.final_full_steps)
@@ -73,14 +73,14 @@ def compare(
     model: LoadedModel, alpha: Tensor, request: GenerationRequest, varied: list[IntervalSettings]
 ) -> dict[IntervalSettings, tuple[int, float, float]]:
     """(full steps, PSNR, SSIM) of a request with each of the settings."""
-    reference, _ = run_pipeline(model, plan_run(model, request), None, Watcher())
-    found = {}
+    reference, _ = run_pipeline(model, plan_run(model, request), None)
+    results = {}
     for settings in varied:
         plan = plan_run(model, request)
-        session = Relay(settings, alpha, plan.segments)
-        frames, _ = run_pipeline(model, plan, session, Watcher())
-        found[settings] = session.decisions.count("F"), psnr(frames, reference), ssim(frames, reference)
-    return found
+        session = ExpertSessions(settings, alpha, plan.segments)
+        frames, _ = run_pipeline(model, plan, session)
+        results[settings] = session.decisions.count("F"), psnr(frames, reference), ssim(frames, reference)
+    return results
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.checker import Reading, Video, read_video
-from demo.prompts import held_out_spec
+from demo.prompt_files import held_out_spec
 from demo.training.clips import render
 from workers.measurement.fidelity import psnr
 from workers.models.catalogue import Catalogue
@@ -98,10 +98,10 @@ def generator(model: str, sf: int | None) -> Generate:
     full = loaded.entry.defaults.steps
 
     def run(prompt: Prompt, seed: int) -> Video:
-        given = None if prompt.first_frame is None else Image.fromarray(prompt.first_frame)
-        reference = None if given is None else hashlib.sha256(given.tobytes()).hexdigest()
+        first_frame = None if prompt.first_frame is None else Image.fromarray(prompt.first_frame)
+        reference = None if first_frame is None else hashlib.sha256(first_frame.tobytes()).hexdigest()
         request = catalogue.request(model, prompt.text, sf=sf or full, seed=seed, input_reference=reference)
-        return generate(loaded, request, image=given).frames
+        return generate(loaded, request, image=first_frame).frames
 
     return run
 
@@ -130,15 +130,15 @@ def measure(
         save_strip(video, out / name / f"{seed:02d}.png")
         pace = (time.monotonic() - began) / (seed + 1)
         left = pace * (len(prompts) - seed - 1) / 60.0
-        said = ", ".join(wrong) or "as asked"
-        print(f"{name} {seed + 1}/{len(prompts)}  {left:.1f} min left  {prompt.text}: {said}", flush=True)
+        mistakes = ", ".join(wrong) or "as asked"
+        print(f"{name} {seed + 1}/{len(prompts)}  {left:.1f} min left  {prompt.text}: {mistakes}", flush=True)
 
     readings = generate_all(generate, prompts, each)
-    found = agreement(prompts, readings, names)
+    agreements = agreement(prompts, readings, names)
     if kept:
-        found[FIRST_FRAME] = float(np.mean(kept))
-    (out / name / "readings.json").write_text(json.dumps({"agreement": found, "prompts": rows}, indent=1))
-    return found
+        agreements[FIRST_FRAME] = float(np.mean(kept))
+    (out / name / "readings.json").write_text(json.dumps({"agreement": agreements, "prompts": rows}, indent=1))
+    return agreements
 
 
 def main() -> None:

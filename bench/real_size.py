@@ -176,8 +176,8 @@ def main(
 ) -> None:
     """Measure one model and print the row for the documentation."""
     architecture = ARCHITECTURES[model]
-    given = {"width": width, "height": height, "frames": frames, "blocks": blocks, "heads": heads}
-    size = replace(architecture.size, **{name: value for name, value in given.items() if value is not None})
+    options = {"width": width, "height": height, "frames": frames, "blocks": blocks, "heads": heads}
+    size = replace(architecture.size, **{name: value for name, value in options.items() if value is not None})
     torch.set_default_device(device)
     torch.set_default_dtype(getattr(torch, dtype))
     try:

@@ -22,7 +22,7 @@ from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest, Reason
-from workers.measurement.calibration import Calibration, calibrate
+from workers.measurement.calibration import CalibrationSettings, calibrate
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
@@ -53,18 +53,18 @@ def main(
 ) -> None:
     """Compare coefficients that were measured, resampled, and left out, in fidelity."""
     torch.set_num_threads(threads)
-    known = Catalogue.read(catalogue)
-    loaded = load_model(known.entry(model), known.family(model))
-    file = fitting_coefficients(loaded, plan_run(loaded, known.request(model, "any")))
+    models = Catalogue.read(catalogue)
+    loaded = load_model(models.entry(model), models.family(model))
+    file = fitting_coefficients(loaded, plan_run(loaded, models.request(model, "any")))
     if isinstance(file, Reason):
         raise SystemExit(str(file))
     table = Table("steps", "coefficients", "full steps", "PSNR, dB", "SSIM", "mean |α − measured α|", title=model)
     for number in steps:
-        what = Calibration(
+        settings = CalibrationSettings(
             model, read_prompts(calibration), seeds, number, file.max_skip, file.final_full_steps,
             Path("build/calibration"),
         )  # fmt: skip
-        own = measured(known, what)
+        own = measured(models, settings)
         # The same rule for all, so that the coefficients alone differ.
         own = replace(own, kappa=file.kappa)
         ones = replace(own, alpha=torch.ones_like(own.alpha))
@@ -75,7 +75,7 @@ def main(
         }
         wanted = max(2, round(sf * number / file.key.steps))
         requests = [
-            known.request(model, prompt.text, steps=number, sf=wanted, seed=seed)
+            models.request(model, prompt.text, steps=number, sf=wanted, seed=seed)
             for seed, prompt in enumerate(read_prompts(prompts, limit))
         ]
         alphas = {
@@ -90,22 +90,22 @@ def main(
     console.print(table)
 
 
-def measured(catalogue: Catalogue, what: Calibration) -> Coefficients:
+def measured(catalogue: Catalogue, settings: CalibrationSettings) -> Coefficients:
     """Coefficients at a number of steps, with progress."""
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"measuring with {what.steps} steps", total=None)
-        return calibrate(catalogue, what, lambda done, total: progress.update(task, completed=done, total=total))
+        task = progress.add_task(f"measuring with {settings.steps} steps", total=None)
+        return calibrate(catalogue, settings, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def compare(ways: dict[str, LoadedModel], requests: list[GenerationRequest]) -> dict[str, Row]:
     """Fidelity of the same requests on models that differ in their coefficients alone."""
-    found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in ways}
+    results: dict[str, list[tuple[int, float, float]]] = {name: [] for name in ways}
     for request in requests:
         reference = generate(ways["measured"], request.uncached).frames
         for name, model in ways.items():
             run = generate(model, request)
-            found[name].append((run.report.full_steps, psnr(run.frames, reference), ssim(run.frames, reference)))
-    return {name: Row(*(fmean(column) for column in zip(*rows, strict=True))) for name, rows in found.items()}
+            results[name].append((run.report.full_steps, psnr(run.frames, reference), ssim(run.frames, reference)))
+    return {name: Row(*(fmean(column) for column in zip(*rows, strict=True))) for name, rows in results.items()}
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from workers.engine.acceleration import fitting
-from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.acceleration import fitting_coefficients
+from workers.engine.generation import run_pipeline
 from workers.engine.loaded import load_model
 from workers.engine.plan import plan_run
+from workers.jobs.job import Reason
 from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
 from workers.scalingcache.controller import IntervalSettings
@@ -35,19 +36,19 @@ def main(
 ) -> None:
     """Run the same generations with samples of several sizes and compare decisions and errors with the whole."""
     torch.set_num_threads(threads)
-    known = Catalogue.read(catalogue)
-    loaded = load_model(known.entry(model), known.family(model))
-    coefficients, why = fitting(loaded, known.request(model, "any"))
-    if coefficients is None:
-        raise SystemExit(why)
+    models = Catalogue.read(catalogue)
+    loaded = load_model(models.entry(model), models.family(model))
+    coefficients = fitting_coefficients(loaded, plan_run(loaded, models.request(model, "any")))
+    if isinstance(coefficients, Reason):
+        raise SystemExit(str(coefficients))
     settings = IntervalSettings(sf, coefficients.kappa, coefficients.max_skip, coefficients.final_full_steps)
     table = Table("prompt", "tokens", "decisions", "differs at", "largest error of ē", title=f"{model}, sf={sf}")
     for number, prompt in enumerate(read_prompts(prompts, limit)):
-        request = known.request(model, prompt.text, sf=sf, seed=number)
+        request = models.request(model, prompt.text, sf=sf, seed=number)
         whole: Session | None = None
         for count in (ALL, *COUNTS):
             session = Session(settings, coefficients.alpha, watched_tokens=count)
-            run_pipeline(loaded, plan_run(loaded, request), session, Watcher())
+            run_pipeline(loaded, plan_run(loaded, request), session)
             whole = whole or session
             table.add_row(str(number), "all" if count == ALL else str(count), *compare(session, whole))
     console.print(table)

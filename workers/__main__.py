@@ -38,13 +38,13 @@ def run(
 @app.command()
 def health() -> None:
     """Whether this host's worker has loaded its models and takes jobs: exit code 0. For health checks of containers."""
-    from workers.process.health import WorkerUnwell, check
+    from workers.process.health import WorkerUnhealthy, check
     from workers.process.settings import Settings
 
     settings = Settings()
     try:
         typer.echo(check(settings.metrics_host, settings.metrics_port))
-    except WorkerUnwell as error:
+    except WorkerUnhealthy as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from error
 

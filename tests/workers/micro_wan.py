@@ -92,7 +92,7 @@ def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
         seeds=1,
         convergence=[(1, 0.0)],
         expected_full_steps={4: 6.0},
-        expected_full_steps_literal={4: 9.0},
+        expected_full_steps_kappa_1={4: 9.0},
         relative_change=[0.1] * steps,
         prediction_error=[0.2] * (steps - 2),
     )

@@ -46,7 +46,7 @@ class BlockLayout:
     head: Callable[..., Any]
 
 
-class _Switch(ModelHook):  # type: ignore[misc]  # diffusers is untyped
+class _ForwardHook(ModelHook):  # type: ignore[misc]  # diffusers is untyped
     """Replaces the transformer's forward: run the blocks, or only the head on a prediction."""
 
     _is_stateful = True  # so that `cache_context` reaches `place`
@@ -76,14 +76,14 @@ class _Switch(ModelHook):  # type: ignore[misc]  # diffusers is untyped
         if self._method.full:
             return self.fn_ref.original_forward(*args, **kwargs)
         # What other hooks do around the transformer, like bringing offloaded weights back, the head needs as well.
-        others = [hook for hook in self._registry.hooks.values() if hook is not self]
-        for hook in reversed(others):
-            args, kwargs = hook.pre_forward(module, *args, **kwargs)
+        others = [other for other in self._registry.hooks.values() if other is not self]
+        for other in reversed(others):
+            args, kwargs = other.pre_forward(module, *args, **kwargs)
         arguments = self._signature.bind(module, *args, **kwargs).arguments
         arguments.pop("self")
         output = self._layout.head(module, self._method.predict(stream), **arguments)
-        for hook in others:
-            output = hook.post_forward(module, output)
+        for other in others:
+            output = other.post_forward(module, output)
         return output
 
     def reset_state(self, module: nn.Module) -> nn.Module:
@@ -100,14 +100,14 @@ def attached(transformer: nn.Module, layout: BlockLayout, method: CacheMethod) -
     registry = HookRegistry.check_if_exists_or_initialize(transformer)
     if registry.get_hook(_NAME) is not None:
         raise UnsupportedPipeline("another generation is running on this transformer")
-    switch = _Switch(layout, method, inspect.signature(type(transformer).forward), registry)
+    hook = _ForwardHook(layout, method, inspect.signature(type(transformer).forward), registry)
     with ExitStack() as undo:
         undo.callback(_detach, transformer, registry)
-        registry.register_hook(switch, _NAME)
+        registry.register_hook(hook, _NAME)
         # An earlier cache_context cached the list of hooked modules without this hook (diffusers#14037).
         registry.invalidate_child_registries_cache()
         for index, block in enumerate(layout.blocks(transformer)):
-            undo.callback(_watch(block, _observer(switch, layout, method, index)))
+            undo.callback(_watch(block, _observer(hook, layout, method, index)))
         yield
 
 
@@ -130,9 +130,9 @@ def _watch(block: nn.Module, observe: Callable[..., None]) -> Callable[[], None]
     return undo
 
 
-def _observer(switch: _Switch, layout: BlockLayout, method: CacheMethod, index: int) -> Callable[..., None]:
+def _observer(hook: _ForwardHook, layout: BlockLayout, method: CacheMethod, index: int) -> Callable[..., None]:
     def observe(_block: nn.Module, _args: Any, output: Any) -> None:
-        method.observe(switch.stream, index, layout.hidden(output))
+        method.observe(hook.stream, index, layout.hidden(output))
 
     return observe
 

@@ -11,10 +11,10 @@ from workers.engine.plan import RunPlan, plan_run
 from workers.jobs.job import Reason, ReasonCode
 from workers.scalingcache.coefficients import Coefficients
 from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.reach import step_range
-from workers.scalingcache.relay import Relay
+from workers.scalingcache.expert_sessions import ExpertSessions
 from workers.scalingcache.resampling import resample
 from workers.scalingcache.segments import slices
+from workers.scalingcache.step_range import step_range
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Acceleration:
     reason: why there is no session, or what its coefficients stand on; None where they were measured for such a run.
     """
 
-    session: Relay | None
+    session: ExpertSessions | None
     reason: Reason | None
 
 
@@ -42,15 +42,15 @@ def accelerate(model: LoadedModel, plan: RunPlan) -> Acceleration:
         return _uncalibrated(model, plan, fitting) if request.allow_uncalibrated else Acceleration(None, fitting)
     settings = IntervalSettings(request.sf, fitting.kappa, fitting.max_skip, fitting.final_full_steps)
     if fitting.key.steps == request.steps:
-        return Acceleration(Relay(settings, fitting.alpha, plan.segments), None)
+        return Acceleration(ExpertSessions(settings, fitting.alpha, plan.segments), None)
     reason = Reason(code=ReasonCode.RESAMPLED, detail=f"measured with {fitting.key.steps} steps")
-    return Acceleration(Relay(settings, resampled(model, fitting, plan), plan.segments), reason)
+    return Acceleration(ExpertSessions(settings, resampled(model, fitting, plan), plan.segments), reason)
 
 
 def _uncalibrated(model: LoadedModel, plan: RunPlan, unfit: Reason) -> Acceleration:
     ones = torch.ones(plan.request.steps, model.blocks, dtype=torch.float64)
     reason = Reason(code=ReasonCode.UNCALIBRATED, detail=f"alpha is 1 throughout ({unfit})")
-    return Acceleration(Relay(IntervalSettings(plan.request.sf), ones, plan.segments), reason)
+    return Acceleration(ExpertSessions(IntervalSettings(plan.request.sf), ones, plan.segments), reason)
 
 
 def resampled(model: LoadedModel, coefficients: Coefficients, plan: RunPlan) -> Tensor:
@@ -83,8 +83,8 @@ def fitting_coefficients(model: LoadedModel, plan: RunPlan) -> Coefficients | Re
     if not alike:
         return Reason(code=ReasonCode.OTHER_SETTINGS, detail="; ".join(dict.fromkeys(filter(None, differences))))
     nearest = min(alike, key=lambda each: abs(math.log(each.key.steps / key.steps)))
-    reach = step_range(nearest.key.steps)
-    if key.steps not in reach:
-        detail = f"{nearest.key.difference(key)}; coefficients are resampled to {reach[0]} to {reach[-1]} steps"
+    reachable = step_range(nearest.key.steps)
+    if key.steps not in reachable:
+        detail = f"{nearest.key.difference(key)}; coefficients are resampled to {reachable[0]} to {reachable[-1]} steps"
         return Reason(code=ReasonCode.OTHER_SETTINGS, detail=detail)
     return nearest

@@ -21,15 +21,29 @@ Frames = NDArray[np.uint8]  # [frames, height, width, 3]
 
 
 @dataclass(frozen=True)
-class Watcher:
-    """Who is told as a generation goes on. Raising from a call ends the generation at that point."""
+class ProgressCallbacks:
+    """What is called as a generation goes on. Raising from a call ends the generation at that point.
+
+    stage: with each stage that begins.
+    step: with each denoising step that is done: its index from 0, its kind, and its time in seconds.
+    """
 
     stage: Callable[[Stage], None] = lambda _stage: None
     step: Callable[[int, StepKind, float], None] = lambda _index, _kind, _seconds: None
 
 
+SILENT = ProgressCallbacks()
+
+
 @dataclass(frozen=True)
 class Generation:
+    """What came out of a run.
+
+    frames: as the pipeline made them, before anything is encoded: `[frames, height, width, 3]`, RGB from 0 to 255; an
+        image is one frame.
+    report: what happened, with the times of the stages so far.
+    """
+
     frames: Frames
     report: RunReport
 
@@ -64,16 +78,20 @@ class _Clock:
 
 
 def generate(
-    model: LoadedModel, request: GenerationRequest, watcher: Watcher | None = None, image: Image | None = None
+    model: LoadedModel,
+    request: GenerationRequest,
+    callbacks: ProgressCallbacks = SILENT,
+    image: Image | None = None,
 ) -> Generation:
-    """Run a request. Raises what the watcher raises, `UnsupportedPipeline`, and what torch raises.
+    """Run a request. Raises what a callback raises, `UnsupportedPipeline`, and what torch raises.
 
-    image: the picture that the request's `input_reference` names, in the request's size.
+    image: the picture that the result starts from, RGB and of exactly the request's width and height in pixels; there
+        is one when the request has an `input_reference`, which is its SHA-256, and else None.
     """
     plan = plan_run(model, request)
     acceleration = accelerate(model, plan)
     try:
-        frames, clock = run_pipeline(model, plan, acceleration.session, watcher or Watcher(), image)
+        frames, clock = run_pipeline(model, plan, acceleration.session, callbacks, image)
         return Generation(frames, _report(request, acceleration, clock))
     finally:
         if acceleration.session is not None:
@@ -86,18 +104,18 @@ def run_pipeline(
     model: LoadedModel,
     plan: RunPlan,
     method: CacheMethod | None,
-    watcher: Watcher,
+    callbacks: ProgressCallbacks = SILENT,
     image: Image | None = None,
 ) -> tuple[Frames, _Clock]:
     """Run the stock pipeline as planned, with a cache method attached or, without one, exactly as it is.
 
-    image: the picture that the request's `input_reference` names, in the request's size.
+    callbacks, image: as for `generate`, and so is what it raises.
     """
     family, request = model.family, plan.request
     pipeline = family.pipeline(model.pipeline, request)
     clock = _Clock(pipeline._execution_device)
 
-    watcher.stage("encode_prompt")
+    callbacks.stage("encode_prompt")
     embeddings = family.encode(pipeline, request, model.entry)
     clock.timings["encode_prompt"] = clock.lap()
 
@@ -106,12 +124,12 @@ def run_pipeline(
         if method is not None:
             method.end_step()
         clock.steps[kind].append(seconds := clock.lap())
-        watcher.step(index, kind, seconds)
+        callbacks.step(index, kind, seconds)
         if index == request.steps - 1:
-            watcher.stage("decode")
+            callbacks.stage("decode")
         return {}
 
-    watcher.stage("denoise")
+    callbacks.stage("denoise")
     with ExitStack() as attachments:
         attachments.callback(setattr, pipeline, "scheduler", pipeline.scheduler)
         pipeline.scheduler = plan.scheduler

@@ -38,7 +38,7 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
     Raises `ModelLoadFailed` when the checkpoint cannot be read or a switch of the entry cannot be had here,
     `CoefficientsMismatch` when the coefficient file is broken or was measured on other weights.
     """
-    known: tuple[Coefficients, ...] = ()
+    fitted: tuple[Coefficients, ...] = ()
     with _named(entry):
         switches.check_device(entry)
         check_folder(entry)
@@ -48,10 +48,10 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
         transformers = family.transformers(pipeline)
         weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
     if coefficients:
-        known = tuple(_coefficients(Path(path), entry.name, weights) for path in entry.coefficients)
+        fitted = tuple(_coefficients(Path(path), entry.name, weights) for path in entry.coefficients)
     with _named(entry):
         switches.apply(pipeline, transformers, entry)
-    return LoadedModel(entry, family, pipeline, weights, known)
+    return LoadedModel(entry, family, pipeline, weights, fitted)
 
 
 @contextmanager
@@ -68,10 +68,10 @@ def _coefficients(path: Path, model: str, weights: str) -> Coefficients:
         loaded = Coefficients.load(path)
     except ValueError as error:
         raise CoefficientsMismatch(str(error)) from error
-    for what, measured, current in (("model", loaded.key.model, model), ("weights", loaded.key.fingerprint, weights)):
+    for kind, measured, current in (("model", loaded.key.model, model), ("weights", loaded.key.fingerprint, weights)):
         if measured != current:
             raise CoefficientsMismatch(
-                f"coefficient file {path} was measured on {what} {measured}, but {model} has {current}; "
+                f"coefficient file {path} was measured on {kind} {measured}, but {model} has {current}; "
                 f"measure again with: python -m workers calibrate --model {model} -o {path}"
             )
     return loaded

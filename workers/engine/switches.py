@@ -32,9 +32,9 @@ def fuse_loras(pipeline: DiffusionPipeline, entry: ModelEntry) -> None:
         if getattr(pipeline, lora.transformer, None) is None:  # Some pipelines would put it into the other one.
             raise ModelLoadFailed(f"lora {lora.source}: this model has no {lora.transformer}")
         expert = {} if lora.transformer == "transformer" else {f"load_into_{lora.transformer}": True}
-        given = {"weight_name": lora.weight_name, "revision": lora.revision, "use_safetensors": True}
+        file = {"weight_name": lora.weight_name, "revision": lora.revision, "use_safetensors": True}
         try:
-            pipeline.load_lora_weights(lora.source, adapter_name=name, **given, **expert)
+            pipeline.load_lora_weights(lora.source, adapter_name=name, **file, **expert)
         except Exception as error:  # whatever the reader of a file raises
             raise ModelLoadFailed(f"lora {lora.source}: {error}") from error
     carriers = {part: carried for part, carried in pipeline.get_list_adapters().items() if carried}

@@ -12,7 +12,7 @@ import diffusers
 import numpy as np
 import torch
 
-from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.generation import ProgressCallbacks, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import RunPlan, plan_run
 from workers.files import replacing
@@ -38,7 +38,7 @@ TABLE_OF_SF = (2, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30, 40)
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationSettings:
     """What to measure. `work` keeps finished generations' statistics, so that an interrupted run goes on.
 
     steps: of every generation; the model's default when None.
@@ -53,18 +53,20 @@ class Calibration:
     work: Path
 
 
-def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, int], None]) -> Coefficients:
+def calibrate(
+    catalogue: Catalogue, settings: CalibrationSettings, progress: Callable[[int, int], None]
+) -> Coefficients:
     """Run every prompt with every seed and reduce the recordings. progress: told (steps done, steps in all).
 
     Raises `InvalidRequest` when some prompts have an image and others none: no coefficients hold for both.
     """
-    same_kind(what.prompts)
-    model = load_model(catalogue.entry(what.model), catalogue.family(what.model), coefficients=False)
-    steps = what.steps or model.entry.defaults.steps
+    same_kind(settings.prompts)
+    model = load_model(catalogue.entry(settings.model), catalogue.family(settings.model), coefficients=False)
+    steps = settings.steps or model.entry.defaults.steps
     runs = [
-        (prompt, _request(catalogue, what.model, prompt, seed, steps))
-        for seed in range(what.seeds)
-        for prompt in what.prompts
+        (prompt, _request(catalogue, settings.model, prompt, seed, steps))
+        for seed in range(settings.seeds)
+        for prompt in settings.prompts
     ]
     samples: list[Sample] = []
 
@@ -72,9 +74,9 @@ def calibrate(catalogue: Catalogue, what: Calibration, progress: Callable[[int, 
         progress(len(samples) * steps + step, len(runs) * steps)
 
     for prompt, request in runs:
-        samples.append(_sample(model, prompt, plan_run(model, request), what.work, step_done))
+        samples.append(_sample(model, prompt, plan_run(model, request), settings.work, step_done))
         step_done(0)
-    return _reduce(plan_run(model, runs[0][1]), samples, what)
+    return _reduce(plan_run(model, runs[0][1]), samples, settings)
 
 
 def _request(catalogue: Catalogue, model: str, prompt: Prompt, seed: int, steps: int) -> GenerationRequest:
@@ -90,44 +92,44 @@ def _sample(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_
             energy, cross, rho = (torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho"))
             return Sample(energy, cross, rho, plan.segments)
     recorder = Recorder(model.blocks, segments=plan.segments)
-    watcher = Watcher(step=lambda index, _kind, _seconds: step_done(index + 1))
-    run_pipeline(model, plan, recorder, watcher, prompt.picture(plan.request))
+    callbacks = ProgressCallbacks(step=lambda index, _kind, _seconds: step_done(index + 1))
+    run_pipeline(model, plan, recorder, callbacks, prompt.picture(plan.request))
     sample = recorder.sample()
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, energy=sample.energy, cross=sample.cross, rho=sample.rho)
     return sample
 
 
-def _reduce(plan: RunPlan, samples: list[Sample], what: Calibration) -> Coefficients:
+def _reduce(plan: RunPlan, samples: list[Sample], settings: CalibrationSettings) -> Coefficients:
     estimator = better_estimator(samples)
     alpha = ESTIMATORS[estimator](samples)
     rhos = [s.rho for s in samples]
-    interval = IntervalSettings(REFERENCE_SF, 1.0, what.max_skip, what.final_full_steps)
+    interval = IntervalSettings(REFERENCE_SF, 1.0, settings.max_skip, settings.final_full_steps)
     kappa = fit_kappa(samples, alpha, interval)
 
     def expected(scale: float) -> dict[int, float]:
         requests = [plan.request.model_copy(update={"sf": sf}) for sf in TABLE_OF_SF]
-        settings = [
-            IntervalSettings(request.sf, scale, what.max_skip, what.final_full_steps)
+        intervals = [
+            IntervalSettings(request.sf, scale, settings.max_skip, settings.final_full_steps)
             for request in requests
             if request.can_be_accelerated
         ]
-        return {each.sf: mean_full_steps(rhos, alpha, each, plan.segments) for each in settings}
+        return {each.sf: mean_full_steps(rhos, alpha, each, plan.segments) for each in intervals}
 
     return Coefficients(
         key=plan.key,
         alpha=alpha,
         spread=spread(samples),
         kappa=kappa,
-        max_skip=what.max_skip,
-        final_full_steps=what.final_full_steps,
+        max_skip=settings.max_skip,
+        final_full_steps=settings.final_full_steps,
         estimator=estimator,
-        prompts=len(what.prompts),
-        seeds=what.seeds,
+        prompts=len(settings.prompts),
+        seeds=settings.seeds,
         convergence=convergence(samples, estimator),
-        groups=group_distances(samples, [prompt.group for prompt in what.prompts] * what.seeds, estimator),
+        groups=group_distances(samples, [prompt.group for prompt in settings.prompts] * settings.seeds, estimator),
         expected_full_steps=expected(kappa),
-        expected_full_steps_literal=expected(1.0),
+        expected_full_steps_kappa_1=expected(1.0),
         relative_change=torch.stack(rhos).mean(dim=(0, 2, 3)).tolist(),
         prediction_error=prediction_error(alpha, samples).tolist(),
         provenance={

@@ -68,10 +68,10 @@ def generate(
     if image is not None and prompt is None:
         raise InvalidRequest("image", "--image needs --prompt; in a file of prompts an image comes after a tab")
     texts = [Prompt(prompt, image=image)] if prompt is not None else read_prompts(prompts or Path())
-    known = read_catalogue(catalogue).changed(model, source=source)
+    models = read_catalogue(catalogue).changed(model, source=source)
     groups = [
         _side_by_side(
-            known, model, each, sf or [None], steps=steps, seed=seed, width=width, height=height, frames=frames,
+            models, model, each, sf or [None], steps=steps, seed=seed, width=width, height=height, frames=frames,
             guidance=guidance, negative_prompt=negative_prompt, allow_uncalibrated=allow_uncalibrated,
         )
         for each in texts
@@ -81,7 +81,7 @@ def generate(
     from workers.measurement.samples import generate_files
 
     with console.status(f"loading {model}"):
-        loaded = load_model(known.entry(model), known.family(model))
+        loaded = load_model(models.entry(model), models.family(model))
     with _progress() as progress:
         task = progress.add_task("denoise", total=sum(r.steps for group in groups for r in group))
         for done in generate_files(loaded, texts, groups, output, lambda: progress.advance(task)):
@@ -90,12 +90,12 @@ def generate(
 
 
 def _side_by_side(
-    known: Catalogue, model: str, prompt: Prompt, sf: list[int] | list[None], **given: object
+    models: Catalogue, model: str, prompt: Prompt, sf: list[int] | list[None], **values: object
 ) -> list[GenerationRequest]:
     """Requests that differ in sf alone: also a seed that is drawn is the same for all."""
-    given["input_reference"] = prompt.reference
-    first = known.request(model, prompt.text, **given, sf=sf[0])
-    return [known.request(model, prompt.text, **given | {"seed": first.seed}, sf=each) for each in sf]
+    values["input_reference"] = prompt.reference
+    first = models.request(model, prompt.text, **values, sf=sf[0])
+    return [models.request(model, prompt.text, **values | {"seed": first.seed}, sf=each) for each in sf]
 
 
 def calibrate(
@@ -112,17 +112,17 @@ def calibrate(
     threads: ThreadsOption = None,
 ) -> None:
     """Measure a model's coefficients and write them with their figures. About 20 prompts of many kinds do."""
-    known = read_catalogue(catalogue).changed(model, source=source)
-    destination = output or _coefficients_file(known, model)
+    models = read_catalogue(catalogue).changed(model, source=source)
+    destination = output or _coefficients_file(models, model)
     _set_threads(threads)
-    from workers.measurement.calibration import Calibration
+    from workers.measurement.calibration import CalibrationSettings
     from workers.measurement.calibration import calibrate as measure
     from workers.measurement.figures import save_figures
 
-    what = Calibration(model, read_prompts(prompts), seeds, steps, max_skip, final_full_steps, work)
+    settings = CalibrationSettings(model, read_prompts(prompts), seeds, steps, max_skip, final_full_steps, work)
     with _progress() as progress:
-        told = _told(progress, f"{len(what.prompts)} prompts × {seeds} seeds")
-        coefficients = measure(known, what, told)
+        report_progress = _reporter(progress, f"{len(settings.prompts)} prompts × {seeds} seeds")
+        coefficients = measure(models, settings, report_progress)
     coefficients.save(destination)
     figures = save_figures(coefficients, destination.with_suffix(""))
     _print_calibration(coefficients)
@@ -151,52 +151,53 @@ def evaluate(
     threads: ThreadsOption = None,
 ) -> None:
     """Measure speed and fidelity of each sf against uncached runs of the same prompts and seeds."""
-    known = read_catalogue(catalogue).changed(model, source=source, coefficients=coefficients and (str(coefficients),))
+    models = read_catalogue(catalogue).changed(model, source=source, coefficients=coefficients and (str(coefficients),))
     texts = read_prompts(prompts, limit)
-    destination = output or _evaluation_file(known, model, images=texts[0].image is not None)
+    destination = output or _evaluation_file(models, model, images=texts[0].image is not None)
     _set_threads(threads)
     from workers.engine.loaded import load_model
-    from workers.measurement.evaluation import Measures, Plan, save_evaluation
+    from workers.measurement.evaluation import EvaluationSettings, Measures, save_evaluation
     from workers.measurement.evaluation import evaluate as measure
     from workers.measurement.perceptual import ClipScore, Lpips
 
     measures = Measures(Lpips.load(lpips) if lpips else None, ClipScore(clip) if clip else None)
-    settings = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
-    plan = Plan(texts, sorted(set(sf)), seed, settings, work)
+    overrides = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
+    settings = EvaluationSettings(texts, sorted(set(sf)), seed, overrides, work)
     with console.status(f"loading {model}"):
-        loaded = load_model(known.entry(model), known.family(model))
+        loaded = load_model(models.entry(model), models.family(model))
     with _progress() as progress:
-        told = _told(progress, f"{len(texts)} prompts × {len(plan.sf) + 1} runs")
-        evaluation, sheet = measure(loaded, known, plan, measures, told)
+        report_progress = _reporter(progress, f"{len(texts)} prompts × {len(settings.sf) + 1} runs")
+        evaluation, sheet = measure(loaded, models, settings, measures, report_progress)
     _print_evaluation(evaluation)
     written = save_evaluation(evaluation, sheet, destination)
     console.print(f"wrote {', '.join(str(path) for path in written)}", soft_wrap=True)
 
 
-def _coefficients_file(known: Catalogue, model: str) -> Path:
+def _coefficients_file(models: Catalogue, model: str) -> Path:
     """Where a model's coefficients belong. Raises `InvalidRequest` where the catalogue names several files."""
-    named = known.entry(model).coefficients
+    named = models.entry(model).coefficients
     if len(named) > 1:
         raise InvalidRequest("output", f"--output: {model} has several files, say which: {', '.join(named)}")
     return Path(named[0] if named else f"alphas/{model}.json")
 
 
-def _evaluation_file(known: Catalogue, model: str, images: bool) -> Path:
+def _evaluation_file(models: Catalogue, model: str, images: bool) -> Path:
     """Where a model's evaluation belongs. Raises `InvalidRequest` where that would replace one of the other kind."""
+    file = models.entry(model).evaluation
     try:
-        earlier = known.evaluation(model)
+        earlier = models.evaluation(model)
     except EvaluationError:
         earlier = None  # One that cannot be read may be replaced.
     if earlier is not None and earlier.input_reference != images:
         kind = "with first frames" if earlier.input_reference else "without first frames"
-        raise InvalidRequest("output", f"--output: {known.entry(model).evaluation} was measured {kind}; say where else")
-    return Path(known.entry(model).evaluation or f"alphas/{model}.evaluation.json")
+        raise InvalidRequest("output", f"--output: {file} was measured {kind}; say where else")
+    return Path(file or f"alphas/{model}.evaluation.json")
 
 
 def _print_calibration(coefficients: "Coefficients") -> None:
     table = Table("sf", f"full steps, κ = {coefficients.kappa:g}", "full steps, κ = 1", title="expected of the rule")
     for sf, expected in coefficients.expected_full_steps.items():
-        table.add_row(str(sf), f"{expected:.1f}", f"{coefficients.expected_full_steps_literal[sf]:.1f}")
+        table.add_row(str(sf), f"{expected:.1f}", f"{coefficients.expected_full_steps_kappa_1[sf]:.1f}")
     console.print(table)
     if coefficients.groups:
         table = Table("prompts", "mean |α of these − α|", title="stability across kinds of prompts")
@@ -264,6 +265,6 @@ def _progress() -> Progress:
     return Progress(*columns, TimeRemainingColumn(), console=console)
 
 
-def _told(progress: Progress, title: str) -> Callable[[int, int], None]:
+def _reporter(progress: Progress, title: str) -> Callable[[int, int], None]:
     task = progress.add_task(title, total=None)
     return lambda done, total: progress.update(task, completed=done, total=total)

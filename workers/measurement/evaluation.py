@@ -30,16 +30,17 @@ from workers.measurement.perceptual import ClipScore, Lpips
 from workers.measurement.prompts import Prompt, same_kind
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation, EvaluationError, Pair, summarise
+from workers.scalingcache.coefficients import Coefficients
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to measure. `settings` go over the model's defaults; `work` keeps what is done, so that a run goes on."""
+class EvaluationSettings:
+    """What to measure. `overrides` go over the model's defaults; `work` keeps what is done, so that a run goes on."""
 
     prompts: Sequence[Prompt]
     sf: Sequence[int]
     seed: int
-    settings: dict[str, Any]
+    overrides: dict[str, Any]
     work: Path
 
 
@@ -52,7 +53,11 @@ class Measures:
 
 
 def evaluate(
-    model: LoadedModel, catalogue: Catalogue, plan: Plan, measures: Measures, progress: Callable[[int, int], None]
+    model: LoadedModel,
+    catalogue: Catalogue,
+    settings: EvaluationSettings,
+    measures: Measures,
+    progress: Callable[[int, int], None],
 ) -> tuple[Evaluation, Path]:
     """Every prompt uncached and with every sf; also gives the contact sheet of the first prompt.
 
@@ -61,36 +66,39 @@ def evaluate(
     """
     if find_spec("skimage") is None:
         raise EvaluationError("SSIM needs scikit-image: pip install 'scalingcache-serve[evaluate]'")
-    same_kind(plan.prompts)
-    planned = [_requests(model, catalogue, plan, number) for number in range(len(plan.prompts))]
+    same_kind(settings.prompts)
+    planned = [_requests(model, catalogue, settings, number) for number in range(len(settings.prompts))]
     for requests in planned:
         _check(model, requests)
     first = planned[0]
-    total = len(plan.prompts) * len(first)
-    generate(model, first[0].model_copy(update={"steps": 2}), image=plan.prompts[0].picture(first[0]))  # is always slow
+    total = len(settings.prompts) * len(first)
+    warm_up = first[0].model_copy(update={"steps": 2})  # The first run is always slow.
+    generate(model, warm_up, image=settings.prompts[0].picture(warm_up))
     pairs: list[Pair] = []
     sheets: list[Path] = []
-    for number, (prompt, requests) in enumerate(zip(plan.prompts, planned, strict=True)):
-        kept = plan.work / _identity(model, requests, measures)
+    for number, (prompt, requests) in enumerate(zip(settings.prompts, planned, strict=True)):
+        kept = settings.work / _identity(model, requests, measures)
         if not kept.with_suffix(".json").exists():
-            told = partial(_told, progress, number * len(first), total)
-            _measure(model, prompt, requests, measures, kept, told)
+            prompt_progress = partial(_report_progress, progress, number * len(first), total)
+            _measure(model, prompt, requests, measures, kept, prompt_progress)
         progress((number + 1) * len(first), total)
         pairs += [Pair.model_validate(row) for row in json.loads(kept.with_suffix(".json").read_text())]
         sheets.append(kept.with_suffix(".png"))
     return _evaluation(model, first[0], pairs), sheets[0]
 
 
-def _told(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+def _report_progress(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
     progress(before + done, total)
 
 
-def _requests(model: LoadedModel, catalogue: Catalogue, plan: Plan, number: int) -> list[GenerationRequest]:
+def _requests(
+    model: LoadedModel, catalogue: Catalogue, settings: EvaluationSettings, number: int
+) -> list[GenerationRequest]:
     """Of one prompt: uncached first, then each sf. Another prompt has another seed."""
-    prompt, seed = plan.prompts[number], plan.seed + number
-    given = plan.settings | {"seed": seed, "input_reference": prompt.reference}
-    plain = catalogue.request(model.entry.name, prompt.text, **given)
-    return [plain.uncached, *(plain.model_copy(update={"sf": sf}) for sf in plan.sf)]
+    prompt, seed = settings.prompts[number], settings.seed + number
+    values = settings.overrides | {"seed": seed, "input_reference": prompt.reference}
+    plain = catalogue.request(model.entry.name, prompt.text, **values)
+    return [plain.uncached, *(plain.model_copy(update={"sf": sf}) for sf in settings.sf)]
 
 
 def _check(model: LoadedModel, requests: list[GenerationRequest]) -> None:
@@ -104,17 +112,20 @@ def _check(model: LoadedModel, requests: list[GenerationRequest]) -> None:
 
 def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: Measures) -> str:
     """The same for two evaluations exactly when a prompt's result is."""
-    found = fitting_coefficients(model, plan_run(model, requests[1]))
-    known = None if isinstance(found, Reason) else found
-    what = {
+    fitting = fitting_coefficients(model, plan_run(model, requests[1]))
+    identity = {
         "key": asdict(plan_run(model, requests[0]).key),
         "requests": [r.model_dump() for r in requests],
-        "coefficients": known and [known.alpha.tolist(), known.kappa, known.max_skip, known.final_full_steps],
+        "coefficients": None if isinstance(fitting, Reason) else _numbers(fitting),
         "measures": [measures.lpips is not None, measures.clip is not None],
         "switches": model.entry.shown(),
         "machine": _machine(model),
     }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _numbers(coefficients: Coefficients) -> list[Any]:
+    return [coefficients.alpha.tolist(), coefficients.kappa, coefficients.max_skip, coefficients.final_full_steps]
 
 
 def _measure(

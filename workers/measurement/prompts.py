@@ -50,12 +50,12 @@ def read_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
     """
     reader = {".json": _vbench, ".csv": _drawbench}.get(path.suffix.lower(), _plain)
     try:
-        found = [prompt for prompt in reader(path.read_text(encoding="utf-8-sig")) if prompt.text][:limit]
+        prompts = [prompt for prompt in reader(path.read_text(encoding="utf-8-sig")) if prompt.text][:limit]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRequest("prompts", f"{path}: not a prompt file of its kind: {error!r}") from error
-    if not found:
+    if not prompts:
         raise InvalidRequest("prompts", f"{path} has no prompts")
-    return [replace(prompt, image=_beside(path, prompt.image)) if prompt.image else prompt for prompt in found]
+    return [replace(prompt, image=_beside(path, prompt.image)) if prompt.image else prompt for prompt in prompts]
 
 
 def same_kind(prompts: Sequence[Prompt]) -> None:

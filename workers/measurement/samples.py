@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.engine.generation import Generation, Watcher, generate
+from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.loaded import LoadedModel
 from workers.jobs.job import GenerationRequest
 from workers.measurement.contact_sheet import save_contact_sheet
@@ -36,10 +36,11 @@ def generate_files(
     """
     format = FORMATS[model.family.media]
     several = len(groups) > 1 or len(groups[0]) > 1
+    callbacks = ProgressCallbacks(step=lambda *_: step_done())
     for number, (prompt, group) in enumerate(zip(prompts, groups, strict=True)):
         shown: dict[str, Video] = {}
         for request in group:
-            generation = generate(model, request, Watcher(step=lambda *_: step_done()), prompt.picture(request))
+            generation = generate(model, request, callbacks, prompt.picture(request))
             path = output / f"{number:03d}-sf{request.sf}{format.suffix}" if several else output
             path.parent.mkdir(parents=True, exist_ok=True)
             format.write(path, generation.frames, request.fps)

@@ -21,7 +21,7 @@ from workers.models.entry import ModelEntry
 from workers.models.evaluation import Evaluation
 from workers.models.family import Family
 from workers.models.overrides import CatalogueError, from_environment, merged
-from workers.scalingcache.reach import step_range
+from workers.scalingcache.step_range import step_range
 
 SEED_BITS = 32  # of a drawn seed: what a client in any language keeps exactly
 
@@ -31,12 +31,12 @@ def families() -> dict[str, Family]:
 
     All of them are imported, also by the service, so none may import torch when it is imported.
     """
-    found: dict[str, Family] = {}
+    by_name: dict[str, Family] = {}
     for module in iter_modules(workers.models.families.__path__):
         for value in vars(import_module(f"workers.models.families.{module.name}")).values():
             if isinstance(value, type) and issubclass(value, Family) and not isabstract(value):
-                found[value.name] = value()
-    return found
+                by_name[value.name] = value()
+    return by_name
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ class Catalogue:
 
         Relative paths in a file are relative to its folder, in variables to the current one. Raises `CatalogueError`.
         """
-        known, tables = families(), _tables(path)
+        by_name, tables = families(), _tables(path)
         if overrides is not None:
             tables = merged(tables, _tables(overrides))
         above = from_environment(tables, environment)
         tables = merged(tables, {name: _absolute(table, Path()) for name, table in above.items()})
         entries = {name: _entry(path, name, table) for name, table in tables.items()}
         for entry in entries.values():
-            if entry.family not in known:
+            if entry.family not in by_name:
                 raise CatalogueError(
-                    f"{path}: models.{entry.name}.family {entry.family!r} must be one of {sorted(known)}"
+                    f"{path}: models.{entry.name}.family {entry.family!r} must be one of {sorted(by_name)}"
                 )
-        return cls(entries, known)
+        return cls(entries, by_name)
 
     def serving(self, names: Sequence[str]) -> "Catalogue":
         """The named entries alone, or without names those that are `served`.
@@ -91,10 +91,10 @@ class Catalogue:
 
     def changed(self, name: str, **changes: object) -> "Catalogue":
         """A catalogue whose entry `name` has other values, but for those that are None. Raises `ModelNotFound`."""
-        given = {field: value for field, value in changes.items() if value is not None}
-        if "source" in given:
-            given["revision"] = None
-        return Catalogue({**self.entries, name: self.entry(name).model_copy(update=given)}, self.families)
+        changed = {field: value for field, value in changes.items() if value is not None}
+        if "source" in changed:
+            changed["revision"] = None
+        return Catalogue({**self.entries, name: self.entry(name).model_copy(update=changed)}, self.families)
 
     def evaluation(self, name: str) -> Evaluation | None:
         """What the model's evaluation found, or None without one. Raises `ModelNotFound`, `EvaluationError`."""
@@ -114,15 +114,15 @@ class Catalogue:
                 f"guidance_2 {request.guidance_2:g}: model {request.model} has no second expert; leave it out",
             )
 
-    def request(self, model: str, prompt: str, **given: object) -> GenerationRequest:
-        """A checked request: what was given and is not None, over the model's defaults.
+    def request(self, model: str, prompt: str, **wanted: object) -> GenerationRequest:
+        """A checked request: what is wanted and is not None, over the model's defaults.
 
         Without `sf`, the model's default, as far as the number of steps allows; without `seed`, a random one.
-        Raises `InvalidRequest`, also when an `sf` is given that the model's coefficients do not reach to.
+        Raises `InvalidRequest`, also when an `sf` is given for steps that no coefficients of the model hold for.
         """
         entry = self.entry(model)
         defaults = entry.defaults.model_dump(exclude={"sf", "max_sequence_length"})
-        values = defaults | {name: value for name, value in given.items() if value is not None}
+        values = defaults | {name: value for name, value in wanted.items() if value is not None}
         values.setdefault("sf", min(entry.defaults.sf, uncached_sf(int(values["steps"]))))
         values.setdefault("seed", secrets.randbits(SEED_BITS))
         try:
@@ -132,19 +132,19 @@ class Catalogue:
             name = str(first["loc"][0])
             raise InvalidRequest(name, f"{name} {first['input']!r}: {first['msg']}") from None
         self.check(request)
-        if given.get("sf") is not None:
-            self._check_reach(request)
+        if wanted.get("sf") is not None:
+            self._check_steps(request)
         return request
 
-    def _check_reach(self, request: GenerationRequest) -> None:
+    def _check_steps(self, request: GenerationRequest) -> None:
         if not request.can_be_accelerated or request.allow_uncalibrated:
             return  # It runs uncached, or as it comes.
         ranges = [step_range(steps) for steps in _measured_steps(self.entry(request.model), request)]
-        if ranges and not any(request.steps in reach for reach in ranges):
-            reaches = " or ".join(f"{reach[0]} to {reach[-1]}" for reach in ranges)
+        if ranges and not any(request.steps in allowed for allowed in ranges):
+            allowed_steps = " or ".join(f"{allowed[0]} to {allowed[-1]}" for allowed in ranges)
             raise InvalidRequest(
                 "steps",
-                f"steps {request.steps}: {request.model} is accelerated with {reaches} steps; "
+                f"steps {request.steps}: {request.model} is accelerated with {allowed_steps} steps; "
                 f"without acceleration give sf {request.steps}, without fitting coefficients allow_uncalibrated",
             )
 
@@ -156,8 +156,8 @@ def _measured_steps(entry: ModelEntry, request: GenerationRequest) -> list[int]:
     """
     try:
         keys = [json.loads(Path(path).read_bytes())["key"] for path in entry.coefficients]
-        given = request.input_reference is not None
-        return sorted({int(key["steps"]) for key in keys if key.get("input_reference", False) == given})
+        from_image = request.input_reference is not None
+        return sorted({int(key["steps"]) for key in keys if key.get("input_reference", False) == from_image})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
 
@@ -179,8 +179,8 @@ def _entry(path: Path, name: str, table: Mapping[str, Any]) -> ModelEntry:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, ("models", name, *first["loc"])))
-        given = "" if first["type"] in ("missing", "value_error") else f" {first['input']!r}"
-        raise CatalogueError(f"{path}: {place}{given}: {first['msg']}") from error
+        value = "" if first["type"] in ("missing", "value_error") else f" {first['input']!r}"
+        raise CatalogueError(f"{path}: {place}{value}: {first['msg']}") from error
     except TypeError as error:  # the table says `name` once more
         raise CatalogueError(f"{path}: models.{name}: {error}") from error
 

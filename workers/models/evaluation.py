@@ -142,5 +142,5 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def _estimate_known(values: Sequence[float | None]) -> Estimate | None:
-    known = [value for value in values if value is not None]
-    return estimate(known) if known else None
+    measured = [value for value in values if value is not None]
+    return estimate(measured) if measured else None

@@ -44,8 +44,8 @@ def from_environment(models: Mapping[str, Any], environment: Mapping[str, str | 
             continue
         model, *path = variable.removeprefix(PREFIX).split(_BETWEEN)
         if model not in names or not path:
-            known = ", ".join(f"{PREFIX}{name}{_BETWEEN}…" for name in names)
-            raise CatalogueError(f"{variable} is no field of a model; allowed: {known}")
+            variables = ", ".join(f"{PREFIX}{name}{_BETWEEN}…" for name in names)
+            raise CatalogueError(f"{variable} is no field of a model; allowed: {variables}")
         if len(names[model]) > 1:
             raise CatalogueError(f"{variable} could mean any of {', '.join(names[model])}; set it in a file instead")
         table = tables.setdefault(names[model][0], {})

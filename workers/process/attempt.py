@@ -28,7 +28,7 @@ RETRY_SECONDS = 1.0
 STOP_GRACE_SECONDS = 10.0
 
 
-class Why(Enum):
+class StopReason(Enum):
     """Why the child was told to stop."""
 
     CANCELLED = auto()  # by a client
@@ -60,7 +60,7 @@ class AttemptWatch:
         self._log = log.bind(job=self._job.id, attempt=self._job.attempts)
         self._stage: Stage | None = None
         self._step = 0
-        self._stopping: Why | None = None
+        self._stopping: StopReason | None = None
         self._cut_off = False
         self._renewed_at = self._beat_at = self._progress_at = self._stopped_at = time.monotonic()
         self._next_beat_at = self._beat_at + settings.beat_seconds
@@ -107,7 +107,7 @@ class AttemptWatch:
     def _beat_if_due(self) -> None:
         # The lease counts from before the question: the answer may take long.
         asked_at = time.monotonic()
-        if asked_at < self._next_beat_at or self._stopping in (Why.LOST, Why.LAPSED):
+        if asked_at < self._next_beat_at or self._stopping in (StopReason.LOST, StopReason.LAPSED):
             return
         interval = self._settings.beat_seconds
         if self._stage == "denoise":
@@ -120,35 +120,35 @@ class AttemptWatch:
             self._warn("lease not renewed", error)
             self._next_beat_at = min(self._next_beat_at, time.monotonic() + RETRY_SECONDS)
             if lapsed:
-                self._stop(Why.LAPSED)
+                self._stop(StopReason.LAPSED)
             return
         self._cut_off = False
         if reply is BeatReply.LOST:
             self._metrics.stale_write_refused(self._job.request.model)
-            self._stop(Why.LOST)
+            self._stop(StopReason.LOST)
             return
         self._renewed_at = asked_at
         if reply is BeatReply.STOP:
-            self._stop(Why.CANCELLED)
+            self._stop(StopReason.CANCELLED)
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         if self._shutdown.over(self._settings.drain_seconds):
-            self._stop(Why.SHUTDOWN)
+            self._stop(StopReason.SHUTDOWN)
         if now - self._progress_at > self._settings.step_timeout_seconds:
             raise StepTimeout(f"no progress for {self._settings.step_timeout_seconds:g} seconds")
-        if self._stopping is Why.SHUTDOWN and now - self._stopped_at > STOP_GRACE_SECONDS:
+        if self._stopping is StopReason.SHUTDOWN and now - self._stopped_at > STOP_GRACE_SECONDS:
             self._child.kill()
             raise ChildDied("killed: it did not reach its next step in time")
 
-    def _stop(self, why: Why) -> None:
+    def _stop(self, reason: StopReason) -> None:
         """Tell the child to give up at its next step. The first reason stays, except that a lost job is lost."""
         if self._stopping is None:
-            self._log.info("stopping job", why=why.name.lower())
-            self._stopping, self._stopped_at = why, time.monotonic()
+            self._log.info("stopping job", why=reason.name.lower())
+            self._stopping, self._stopped_at = reason, time.monotonic()
             self._child.send(Stop(self._job.id))
-        elif why is Why.LOST:
-            self._stopping = why
+        elif reason is StopReason.LOST:
+            self._stopping = reason
 
     def _end(self, event: Ending) -> None:
         match event:
@@ -165,13 +165,13 @@ class AttemptWatch:
                 self._settle(lambda: self._leases.fail(self._attempt, error, max_attempts), code)
 
     def _end_stopped(self) -> None:
-        if self._stopping is Why.CANCELLED:
+        if self._stopping is StopReason.CANCELLED:
             self._settle(lambda: self._leases.cancel(self._attempt))
         else:
             self._settle(lambda: self._leases.release(self._attempt), released=True)
 
     def _end_without_child(self, error: AttemptFailed) -> None:
-        if self._stopping in (None, Why.LOST):
+        if self._stopping in (None, StopReason.LOST):
             failure = JobError(code=error.code, message=str(error))
             self._settle(lambda: self._leases.fail(self._attempt, failure, error.max_attempts), error.code)
         else:
@@ -182,11 +182,11 @@ class AttemptWatch:
     ) -> JobState | None:
         """Tell the queue how the attempt ended, however long Redis is away; returns the job's state, None when lost."""
         try:
-            if self._stopping is Why.LOST:
+            if self._stopping is StopReason.LOST:
                 raise LeaseLost("known to be lost; asking again would only be refused")
-            settled = self._insist(action)
+            settled = self._write_until_accepted(action)
         except LeaseLost:
-            if self._stopping is not Why.LOST:
+            if self._stopping is not StopReason.LOST:
                 self._metrics.stale_write_refused(self._job.request.model)
             return self._ended("lost", None, code)
         if settled is None:
@@ -207,7 +207,7 @@ class AttemptWatch:
         self._log.info("job ended", outcome=outcome, steps=self._step, **({"code": code} if code else {}))
         return settled.state if settled else None
 
-    def _insist(self, action: Callable[[], Settled]) -> Settled | None:
+    def _write_until_accepted(self, action: Callable[[], Settled]) -> Settled | None:
         """The finished job's fate can wait for Redis: nothing else can be done meanwhile, and a token decides.
 
         Raises `LeaseLost`; None when a shutdown ended the wait, and then the reaper of another worker takes over.

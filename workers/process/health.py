@@ -5,11 +5,13 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
-WELL = ("idle", "busy", "draining")
+from workers.jobs.presence import TAKES_JOBS
+
+HEALTHY = TAKES_JOBS | {"draining"}
 TIMEOUT_SECONDS = 3.0
 
 
-class WorkerUnwell(Exception):
+class WorkerUnhealthy(Exception):
     """The worker cannot work; the message says why. Never leaves the command."""
 
 
@@ -19,14 +21,14 @@ def reachable(host: str) -> str:
 
 
 def check(host: str, port: int | None) -> str:
-    """The worker's state, when its models are loaded. Raises `WorkerUnwell`."""
+    """The worker's state, when its models are loaded. Raises `WorkerUnhealthy`."""
     if not port:
-        raise WorkerUnwell("a health check needs SCALINGCACHE_METRICS_PORT")
+        raise WorkerUnhealthy("a health check needs SCALINGCACHE_METRICS_PORT")
     try:
         with urllib.request.urlopen(f"http://{reachable(host)}:{port}/metrics", timeout=TIMEOUT_SECONDS) as answer:
             text = answer.read().decode()
     except (urllib.error.URLError, TimeoutError) as error:
-        raise WorkerUnwell(f"the worker does not answer: {error}") from error
+        raise WorkerUnhealthy(f"the worker does not answer: {error}") from error
     state = next(
         (
             sample.labels["state"]
@@ -37,7 +39,7 @@ def check(host: str, port: int | None) -> str:
         "unknown",
     )
     if state == "failed":
-        raise WorkerUnwell("the worker could not load its models; its log and `python -m service status` say why")
-    if state not in WELL:
-        raise WorkerUnwell(f"the worker is {state}")
+        raise WorkerUnhealthy("the worker could not load its models; its log and `python -m service status` say why")
+    if state not in HEALTHY:
+        raise WorkerUnhealthy(f"the worker is {state}")
     return state

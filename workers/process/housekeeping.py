@@ -64,7 +64,7 @@ class Housekeeping:
         with suppress(QueueUnavailable):
             self._presence.leave(self._worker)
 
-    def state(self, state: WorkerState, problem: JobError | None = None) -> None:
+    def set_state(self, state: WorkerState, problem: JobError | None = None) -> None:
         """Announce what the worker does now, and what failed. Only an idle or busy one counts as serving its models."""
         if (state, problem) != (self._state, self._problem):
             self._state, self._problem = state, problem
@@ -87,7 +87,7 @@ class Housekeeping:
 
     def _round(self) -> None:
         state = "draining" if self._shutdown.requested else self._state
-        self._metrics.state(state)
+        self._metrics.set_state(state)
         models = self._models if state in TAKES_JOBS else ()
         self._presence.announce(self._worker, models, state, self._serves, self._problem)
         now = time.monotonic()

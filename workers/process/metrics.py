@@ -183,11 +183,15 @@ class Metrics:
             thread.join()
 
     def started(self, model: str, waited_seconds: float) -> None:
+        """A job's first attempt began, so long after the job was accepted."""
         self._wait.labels(model).observe(waited_seconds)
 
     def ended(self, model: str, outcome: Outcome, total_seconds: float | None = None, code: str | None = None) -> None:
-        """An attempt ended, with its error code when it failed, with `total_seconds` since its creation when the job
-        ended, too."""
+        """An attempt ended.
+
+        total_seconds: since the job was accepted; None when it goes on after this attempt.
+        code: of the error that ended the attempt, where there was one.
+        """
         reason = "" if code is None else code if code in FINAL | RETRIED else "other"
         if outcome == "lost":
             self._losses.labels(model).inc()
@@ -197,19 +201,22 @@ class Metrics:
             self._duration.labels(model, outcome).observe(total_seconds)
 
     def reclaimed(self, model: str) -> None:
+        """This worker took a job from one whose lease had run out."""
         self._reclaims.labels(model).inc()
 
     def stale_write_refused(self, model: str) -> None:
+        """The queue refused a beat or a result: the job was no longer this attempt's."""
         self._refused.labels(model).inc()
 
     def stepped(self, model: str, step: StepDone) -> None:
+        """A denoising step is done; the first of each kind after loading counts as warm-up, not as a step's time."""
         self._steps.labels(model, step.kind).inc()
         first = (model, step.kind) in self._cold
         self._cold.discard((model, step.kind))
         (self._warmup if first else self._step_seconds).labels(model, step.kind).observe(step.seconds)
 
     def completed(self, request: GenerationRequest, report: RunReport) -> None:
-        """What a job's run was like."""
+        """A job completed: what its run was like. report: with the times of all stages, in seconds."""
         model, sf = request.model, str(request.sf)
         for stage, seconds in report.timings.items():
             self._stages.labels(model, stage).observe(seconds)
@@ -234,7 +241,8 @@ class Metrics:
             self._load.labels(model).observe(took)
             self._cold |= {(model, kind) for kind in get_args(StepKind)}
 
-    def state(self, current: WorkerState) -> None:
+    def set_state(self, current: WorkerState) -> None:
+        """Show the worker as being in this state, and in no other."""
         for state in get_args(WorkerState):
             self._state.labels(state).set(state == current)
 

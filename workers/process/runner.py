@@ -8,7 +8,7 @@ import structlog
 import torch
 from PIL import Image
 
-from workers.engine.generation import Watcher, generate
+from workers.engine.generation import ProgressCallbacks, generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
@@ -52,7 +52,7 @@ class Runner:
                 revision=entry.revision,
                 switches=entry.shown(),
                 fingerprint=model.fingerprint,
-                coefficients=[known.key.shown() for known in model.coefficients],
+                coefficients=[each.key.shown() for each in model.coefficients],
                 warm_step_seconds=warm and round(warm.full_step_seconds, 4),
             )
             self._models[name] = model
@@ -75,7 +75,7 @@ class Runner:
                 raise JobCancelled(f"the job was cancelled after step {index + 1} of {run.request.steps}")
 
         try:
-            return self._run(run, Watcher(stage, step))
+            return self._run(run, ProgressCallbacks(stage, step))
         except ScalingCacheError:
             raise
         except torch.OutOfMemoryError as error:
@@ -94,10 +94,10 @@ class Runner:
         except OSError as error:
             raise RequestRefused("the image that the job starts from is no longer kept") from error
 
-    def _run(self, run: Run, watcher: Watcher) -> Done:
+    def _run(self, run: Run, callbacks: ProgressCallbacks) -> Done:
         request = run.request
-        generation = generate(self._models[request.model], request, watcher, self._reference(run))
-        watcher.stage("encode_video")
+        generation = generate(self._models[request.model], request, callbacks, self._reference(run))
+        callbacks.stage("encode_video")
         encoding = time.perf_counter()
         encoded = encoding
 

@@ -85,7 +85,7 @@ class Supervisor:
                 self._shutdown.sleep(min(wait, IDLE_SECONDS))
                 return False
             if not self._load_failures:  # One that failed stays so while it tries again, or it would look well.
-                self._housekeeping.state("loading")
+                self._housekeeping.set_state("loading")
             settings = self._settings
             self._child = Child(
                 ChildSettings(
@@ -104,14 +104,14 @@ class Supervisor:
                 log.info("models loaded", seconds={model: round(took, 2) for model, took in loads.items()})
                 self._metrics.loaded(loads)
                 self._ready, self._load_failures = True, 0
-                self._housekeeping.state("idle")
+                self._housekeeping.set_state("idle")
             case LoadFailed(code, message):
                 self._load_failed(code, message)
         return self._ready
 
     def _load_failed(self, code: str, cause: str) -> None:
         self._drop_child()
-        self._housekeeping.state("failed", JobError(code=code, message=cause))
+        self._housekeeping.set_state("failed", JobError(code=code, message=cause))
         delay = min(LAST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**self._load_failures)
         self._load_failures += 1
         self._load_at = time.monotonic() + delay
@@ -155,11 +155,11 @@ class Supervisor:
         except InvalidRequest as error:  # The service checks too, but perhaps another catalogue, or an older one.
             self._refuse(attempt, RequestRefused(str(error)))
             return
-        self._housekeeping.state("busy")
+        self._housekeeping.set_state("busy")
         watch = AttemptWatch(attempt, child, self._leases, self._store, self._settings, self._metrics, self._shutdown)
         watch.run()
         if child.alive:
-            self._housekeeping.state("idle")
+            self._housekeeping.set_state("idle")
         else:
             self._drop_child()
 

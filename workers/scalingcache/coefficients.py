@@ -53,7 +53,7 @@ class Coefficients:
     alpha, spread: `[steps, blocks]`, estimate and standard deviation across samples; rows 0 and 1 are not used.
     kappa: scale of the threshold, see `IntervalSettings`.
     max_skip, final_full_steps: the settings that `kappa` was fitted with.
-    expected_full_steps: by sf, the simulated mean number of full steps; `expected_full_steps_literal` with kappa = 1.
+    expected_full_steps: by sf, the simulated mean number of full steps; `expected_full_steps_kappa_1` with kappa = 1.
     groups: by kind of prompt, mean |alpha of that kind - alpha| (the paper's Table 4); empty when the prompts had none.
     relative_change: `[steps]`, the paper's mean ē per step over the samples.
     prediction_error: `[steps - 2]`, squared error of predicting one step ahead, relative to repeating the last output.
@@ -70,7 +70,7 @@ class Coefficients:
     seeds: int
     convergence: list[tuple[int, float]]
     expected_full_steps: dict[int, float]
-    expected_full_steps_literal: dict[int, float]
+    expected_full_steps_kappa_1: dict[int, float]
     relative_change: list[float]
     prediction_error: list[float]
     groups: dict[str, float] = field(default_factory=dict)
@@ -94,8 +94,10 @@ class Coefficients:
             table["key"] = CoefficientKey(**table["key"])
             table["alpha"] = torch.tensor(table["alpha"], dtype=torch.float64)
             table["spread"] = torch.tensor(table["spread"], dtype=torch.float64)
+            if "expected_full_steps_literal" in table:  # its name in earlier files
+                table["expected_full_steps_kappa_1"] = table.pop("expected_full_steps_literal")
             table["convergence"] = [(n, value) for n, value in table["convergence"]]
-            for name in ("expected_full_steps", "expected_full_steps_literal"):
+            for name in ("expected_full_steps", "expected_full_steps_kappa_1"):
                 table[name] = {int(sf): value for sf, value in table[name].items()}
             loaded = cls(**table)
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -7,18 +7,23 @@ import torch
 from torch import Tensor
 
 from workers.scalingcache.predictor import decay
-from workers.scalingcache.segments import shares, slices
+from workers.scalingcache.segments import slices, split_sf
 
 
 @dataclass(frozen=True)
 class IntervalSettings:
-    """The knobs of the dynamic interval.
+    """The knobs of the dynamic interval. What each was measured to cost and bring:
+    [docs/scalingcache.md](../../docs/scalingcache.md#the-settings-as-measured).
 
-    sf: S_f, the number of full steps at the start, at least 2; the speed knob of a request.
-    kappa: scale of the threshold, delta = kappa · mean(E). 1 is the paper; calibration fits it per model.
+    sf: S_f, the number of full steps at the start, at least 2: a difference needs two. The speed knob of a request,
+        which always says it, so it has no default here.
+    kappa: scale of the threshold, delta = kappa · mean(E). 1 because that is the paper's rule; calibration fits another
+        where it would not give 2-3 times the speed.
     max_skip: the longest run of predicted steps. A predicted step brings no new observation, so an interval that the
-        error estimate never ends would drift. Lower is slower and closer to the uncached result.
-    final_full_steps: full steps at the end, where fine detail forms.
+        error estimate never ends would drift. Lower is slower and closer to the uncached result. 4 because it puts
+        sf = 10 of 50 steps at the paper's speedup.
+    final_full_steps: full steps at the end, where fine detail forms. 1 because with every sf the last step is then one;
+        a second costs a step for 2 dB, more bring nothing.
     """
 
     sf: int
@@ -106,7 +111,7 @@ def expert_settings(settings: IntervalSettings, segments: Sequence[int]) -> list
     final = [0] * (len(segments) - 1) + [settings.final_full_steps]
     return [
         replace(settings, sf=sf, final_full_steps=last)
-        for sf, last in zip(shares(settings.sf, segments), final, strict=True)
+        for sf, last in zip(split_sf(settings.sf, segments), final, strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workers.scalingcache.controller import IntervalSettings, mean_full_steps
 from workers.scalingcache.sampling import sample_indices
-from workers.scalingcache.segments import takeovers
+from workers.scalingcache.segments import handovers
 
 BETA = 0.97  # of the paper's moving average
 _PART = 2048  # tokens that are compared at a time
@@ -73,7 +73,7 @@ class Recorder:
         """End a step; its numbers leave the device here, a few hundred bytes."""
         self._steps.append(torch.stack([torch.stack(rows) for rows in self._step.values()]).cpu())
         self._step = {}
-        if len(self._steps) in takeovers(self.segments):
+        if len(self._steps) in handovers(self.segments):
             self._last = {}
 
     def sample(self) -> Sample:
@@ -142,7 +142,7 @@ def prediction_error(alpha: Tensor, samples: list[Sample]) -> Tensor:
     cross = torch.stack([s.cross for s in samples]).sum(dim=0)[:, -1]
     squared = energy[2:] - 2 * a * cross[2:] + a**2 * energy[1:-1]
     error = squared / energy[2:].clamp_min(torch.finfo(torch.float64).tiny)
-    for step in takeovers(samples[0].segments):
+    for step in handovers(samples[0].segments):
         error[max(0, step - 2) : step] = 1.0
     return error
 
@@ -201,7 +201,7 @@ def _alpha(cross: Tensor, energy: Tensor, segments: tuple[int, ...]) -> Tensor:
     alpha = torch.ones_like(energy)
     alpha[2:] = cross[2:] / energy[1:-1].clamp_min(torch.finfo(torch.float64).tiny)
     alpha[2:] = alpha[2:].clamp(LOWEST, HIGHEST)
-    for step in takeovers(segments):
+    for step in handovers(segments):
         alpha[step : step + 2] = 1.0
     return alpha
 

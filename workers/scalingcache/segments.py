@@ -15,12 +15,12 @@ def slices(segments: Sequence[int], steps: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def takeovers(segments: Sequence[int]) -> list[int]:
+def handovers(segments: Sequence[int]) -> list[int]:
     """The first step of every segment but the first."""
     return list(accumulate(segments))[:-1]
 
 
-def shares(sf: int, segments: Sequence[int]) -> list[int]:
+def split_sf(sf: int, segments: Sequence[int]) -> list[int]:
     """How many initial full steps each segment gets: `sf` in proportion to the steps, but at least 2 everywhere.
 
     An expert has no history of another's: its first difference needs two full steps of its own.

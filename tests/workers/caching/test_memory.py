@@ -7,7 +7,7 @@ import torch
 from tests.workers.memory import living_bytes
 from tests.workers.micro_wan import BLOCKS, STEPS, micro_request
 from workers.caching.transformer import CacheMethod
-from workers.engine.generation import Watcher, run_pipeline
+from workers.engine.generation import ProgressCallbacks, run_pipeline
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
 from workers.scalingcache.controller import IntervalSettings
@@ -22,12 +22,14 @@ def bytes_at_step(model: LoadedModel, method: CacheMethod | None, step: int) -> 
         if index == step:
             measured.append(living_bytes())
 
-    run_pipeline(model, plan_run(model, micro_request()), method, Watcher(step=watch))
+    run_pipeline(model, plan_run(model, micro_request()), method, ProgressCallbacks(step=watch))
     return measured[0]
 
 
 def test_the_cache_costs_the_last_block_and_a_few_tokens_of_each_block(micro: LoadedModel) -> None:
-    run_pipeline(micro, plan_run(micro, micro_request()), None, Watcher())  # whatever a first run leaves behind
+    run_pipeline(
+        micro, plan_run(micro, micro_request()), None, ProgressCallbacks()
+    )  # whatever a first run leaves behind
     step = 7
     plain = bytes_at_step(micro, None, step)
     cached = Session(IntervalSettings(4, kappa=3.0), torch.full((STEPS, BLOCKS), 0.9), watched_tokens=2)

@@ -8,7 +8,7 @@ import torch
 from tests.workers import micro_wan_variants as variants
 from tests.workers.micro_wan import BLOCKS
 from workers.engine.fingerprint import fingerprint
-from workers.engine.generation import Watcher, generate, run_pipeline
+from workers.engine.generation import ProgressCallbacks, generate, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest, ReasonCode
@@ -28,13 +28,13 @@ def test_experts_that_swap_places_are_other_weights(tmp_path: Path) -> None:
 def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
     """With coefficients of that request, measured in one run."""
     recorder = Recorder(BLOCKS, segments=plan_run(model, request).segments)
-    run_pipeline(model, plan_run(model, request), recorder, Watcher())
+    run_pipeline(model, plan_run(model, request), recorder, ProgressCallbacks())
     sample = recorder.sample()
     known = Coefficients(
         key=plan_run(model, request).key, alpha=pooled([sample]), spread=torch.zeros_like(sample.energy),
         kappa=5.0, max_skip=2,
         final_full_steps=1, estimator="pooled", prompts=1, seeds=1, convergence=[], expected_full_steps={},
-        expected_full_steps_literal={}, relative_change=[], prediction_error=[],
+        expected_full_steps_kappa_1={}, relative_change=[], prediction_error=[],
     )  # fmt: skip
     return replace(model, coefficients=(*model.coefficients, known))
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from bench.checker import read_video
-from workers.engine.generation import Generation, Watcher, generate
+from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.errors import JobCancelled
 from workers.jobs.job import GenerationRequest, Reason, ReasonCode
@@ -104,7 +104,7 @@ def test_a_run_between_others_and_after_a_cancelled_one_gives_the_bytes_of_a_fre
     short = asked(6, steps=30)
     generate(model, asked(10))
     with pytest.raises(JobCancelled):
-        generate(model, asked(4, width=64), Watcher(step=cancel))
+        generate(model, asked(4, width=64), ProgressCallbacks(step=cancel))
     here = generate(model, short).frames
 
     script = (

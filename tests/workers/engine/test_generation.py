@@ -11,7 +11,7 @@ from tests.workers import micro_wan
 from tests.workers.factories import a_request
 from tests.workers.micro_wan import micro_request
 from workers.engine.acceleration import Acceleration, fitting_coefficients, resampled
-from workers.engine.generation import Watcher, _Clock, _report, generate
+from workers.engine.generation import ProgressCallbacks, _Clock, _report, generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed, UnsupportedPipeline
@@ -39,7 +39,7 @@ def test_an_accelerated_run_says_what_happened(calibrated: LoadedModel) -> None:
 def test_the_watcher_hears_of_every_stage_and_step_in_order(calibrated: LoadedModel) -> None:
     heard: list[Any] = []
     report = generate(
-        calibrated, micro_request(), Watcher(heard.append, lambda index, kind, _: heard.append((index, kind)))
+        calibrated, micro_request(), ProgressCallbacks(heard.append, lambda index, kind, _: heard.append((index, kind)))
     ).report
     kinds = {"F": "full", "P": "predicted"}
     steps = [(index, kinds[letter]) for index, letter in enumerate(report.decisions)]
@@ -140,7 +140,7 @@ def test_allowing_uncalibrated_changes_nothing_where_coefficients_fit(calibrated
 def test_jobs_with_other_settings_in_between_give_the_same_bytes(calibrated: LoadedModel) -> None:
     first = generate(calibrated, micro_request(sf=4)).frames
     with pytest.raises(JobCancelled):
-        generate(calibrated, micro_request(sf=3, width=64), Watcher(step=cancel_at(5)))
+        generate(calibrated, micro_request(sf=3, width=64), ProgressCallbacks(step=cancel_at(5)))
     generate(calibrated, micro_request(sf=6, frames=9, flow_shift=3.0, guidance=1.0, seed=3))
     assert np.array_equal(generate(calibrated, micro_request(sf=4)).frames, first)
 

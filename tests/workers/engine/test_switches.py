@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.workers.micro_wan import BLOCKS, calibrated, micro_entry, micro_request
-from workers.engine.generation import Watcher, generate
+from workers.engine.generation import ProgressCallbacks, generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.switches import apply
 from workers.jobs.errors import CoefficientsMismatch, JobCancelled, ModelLoadFailed
@@ -105,7 +105,7 @@ def test_a_cancelled_run_leaves_no_offloaded_weights_on_the_device(micro_folder:
     model.pipeline.enable_model_cpu_offload(device="cpu")
     hooks = model.pipeline._all_hooks
     with pytest.raises(JobCancelled):
-        generate(model, micro_request(), Watcher(step=cancel))
+        generate(model, micro_request(), ProgressCallbacks(step=cancel))
     assert model.pipeline._all_hooks is not hooks  # diffusers makes new ones when it has sent all weights back
 
 

@@ -13,14 +13,14 @@ import torch
 from tests.workers.caching.methods import Record, Replay
 from tests.workers.engine.variants import STEPS, VARIANTS, Variant
 from workers.caching.transformer import CacheMethod, attached
-from workers.engine.generation import Frames, Watcher, generate, run_pipeline
+from workers.engine.generation import Frames, ProgressCallbacks, generate, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.jobs.errors import JobCancelled
 from workers.jobs.job import GenerationRequest, Reason, ReasonCode
 from workers.models.catalogue import families
 
-NOBODY = Watcher()
+NOBODY = ProgressCallbacks()
 
 
 @pytest.fixture(scope="module", params=VARIANTS.values(), ids=list(VARIANTS))
@@ -51,7 +51,7 @@ def asked(variant: Variant, model: LoadedModel) -> GenerationRequest:
 def run(variant: Variant, model: LoadedModel) -> Callable[..., Frames]:
     """The frames of a request, with a method attached or without."""
 
-    def run(asked: GenerationRequest, method: CacheMethod | None = None, watcher: Watcher = NOBODY) -> Frames:
+    def run(asked: GenerationRequest, method: CacheMethod | None = None, watcher: ProgressCallbacks = NOBODY) -> Frames:
         return run_pipeline(model, plan_run(model, asked), method, watcher, variant.picture)[0]
 
     return run
@@ -165,7 +165,7 @@ def test_a_warm_model_gives_the_bytes_of_a_cold_one_also_after_an_exception(
     other = variant.request(model, **variant.other)
     run(other, variant.relay(model, other, sf=3))
     with pytest.raises(JobCancelled):
-        run(other, variant.relay(model, other), Watcher(step=stop))
+        run(other, variant.relay(model, other), ProgressCallbacks(step=stop))
     method = variant.relay(model, asked)
     assert np.array_equal(run(asked, method), expected)
     assert "P" in method.decisions

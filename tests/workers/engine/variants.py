@@ -16,7 +16,7 @@ from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
 from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.relay import Relay
+from workers.scalingcache.expert_sessions import ExpertSessions
 
 STEPS = 12
 BOTH = ("cond", "uncond")
@@ -59,10 +59,10 @@ class Variant:
         model.family.check(request, model.entry.limits)
         return request
 
-    def relay(self, model: LoadedModel, request: GenerationRequest, sf: int = 4) -> Relay:
+    def relay(self, model: LoadedModel, request: GenerationRequest, sf: int = 4) -> ExpertSessions:
         """A cache that predicts, on coefficients that were not measured."""
         alpha = torch.full((request.steps, self.blocks), 0.9, dtype=torch.float64)
-        return Relay(IntervalSettings(sf, kappa=3.0), alpha, plan_run(model, request).segments)
+        return ExpertSessions(IntervalSettings(sf, kappa=3.0), alpha, plan_run(model, request).segments)
 
 
 def _wan(

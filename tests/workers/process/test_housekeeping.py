@@ -93,7 +93,7 @@ def test_it_announces_what_the_worker_does_and_says_goodbye(
 
     housekeeping.start()
     wait_until(lambda: announced() == [("loading", ())])
-    housekeeping.state("idle")
+    housekeeping.set_state("idle")
     wait_until(lambda: announced() == [("idle", (MODEL,))])
     assert metrics.registry.get_sample_value("scalingcache_worker_state", {"state": "idle"}) == 1
     housekeeping.stop()

@@ -148,8 +148,8 @@ def ended(metrics: Metrics) -> float:
 
 
 def test_the_worker_is_in_one_state(metrics: Metrics) -> None:
-    metrics.state("loading")
-    metrics.state("idle")
+    metrics.set_state("loading")
+    metrics.set_state("idle")
     states = {
         state: metrics.registry.get_sample_value("scalingcache_worker_state", {"state": state})
         for state in ("loading", "idle", "busy", "draining", "failed")

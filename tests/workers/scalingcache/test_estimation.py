@@ -108,7 +108,7 @@ def test_spread_is_across_samples() -> None:
 
 
 def two_experts() -> tuple[Sample, list[Sample]]:
-    """A recording over a takeover after 8 steps, and of each expert alone."""
+    """A recording over a handover after 8 steps, and of each expert alone."""
     generator = torch.Generator().manual_seed(0)
     outputs = torch.randn(STEPS, BLOCKS, 1, 9, 4, generator=generator).cumsum(dim=0)
 
@@ -174,7 +174,7 @@ def coefficients(alpha: Tensor | None = None) -> Coefficients:
         seeds=3,
         convergence=[(1, 0.1), (6, 0.0)],
         expected_full_steps={10: 20.0},
-        expected_full_steps_literal={10: 48.0},
+        expected_full_steps_kappa_1={10: 48.0},
         relative_change=[0.1] * STEPS,
         prediction_error=[0.2] * (STEPS - 2),
         provenance={"command": "calibrate"},
@@ -188,6 +188,13 @@ def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert torch.allclose(read.alpha, written.alpha, atol=1e-5)
     assert (read.key, read.kappa, read.expected_full_steps) == (written.key, written.kappa, {10: 20.0})
     assert read.key.difference(written.key) is None
+
+
+def test_a_file_that_was_written_before_a_field_got_its_name_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.json"
+    coefficients().save(path)
+    path.write_text(path.read_text().replace("expected_full_steps_kappa_1", "expected_full_steps_literal"))
+    assert Coefficients.load(path).expected_full_steps_kappa_1 == {10: 48.0}
 
 
 @pytest.mark.parametrize(

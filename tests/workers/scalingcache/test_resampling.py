@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from workers.scalingcache.estimation import Recorder, of_sample
-from workers.scalingcache.reach import step_range
 from workers.scalingcache.resampling import resample
+from workers.scalingcache.step_range import step_range
 
 
 def schedule(steps: int, shift: float = 1.0) -> Tensor:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from workers.scalingcache.controller import IntervalSettings, expert_settings, simulate
-from workers.scalingcache.relay import Relay
-from workers.scalingcache.segments import shares, slices, takeovers
+from workers.scalingcache.expert_sessions import ExpertSessions
+from workers.scalingcache.segments import handovers, slices, split_sf
 from workers.scalingcache.session import Session
 
 BLOCKS = 2
@@ -17,7 +17,7 @@ def output(step: int, block: int, scale: float = 1.0) -> torch.Tensor:
     return scale * (5 + 0.9**step + 0.01 * torch.randn(1, 6, 4, generator=generator))
 
 
-def drive(method: Relay | Session, steps: range) -> tuple[list[torch.Tensor], list[int]]:
+def drive(method: ExpertSessions | Session, steps: range) -> tuple[list[torch.Tensor], list[int]]:
     """Predictions, and the device bytes held after each step."""
     predictions, held = [], []
     for step in steps:
@@ -33,7 +33,7 @@ def drive(method: Relay | Session, steps: range) -> tuple[list[torch.Tensor], li
 
 def test_each_expert_decides_and_predicts_as_a_session_of_its_own_rows() -> None:
     alpha = torch.rand(30, BLOCKS, dtype=torch.float64) * 0.2 + 0.8
-    relay = Relay(SETTINGS, alpha, (12, 18))
+    relay = ExpertSessions(SETTINGS, alpha, (12, 18))
     predictions, _ = drive(relay, range(30))
     high, low = Session(IntervalSettings(3, 2.0, 3, 0), alpha[:12]), Session(IntervalSettings(5, 2.0, 3, 1), alpha[12:])
     expected = drive(high, range(12))[0] + drive(low, range(12, 30))[0]
@@ -46,7 +46,7 @@ def test_each_expert_decides_and_predicts_as_a_session_of_its_own_rows() -> None
 
 def test_one_segment_is_a_plain_session() -> None:
     alpha = torch.full((20, BLOCKS), 0.9, dtype=torch.float64)
-    relay, session = Relay(SETTINGS, alpha), Session(SETTINGS, alpha)
+    relay, session = ExpertSessions(SETTINGS, alpha), Session(SETTINGS, alpha)
     ours, theirs = drive(relay, range(20))[0], drive(session, range(20))[0]
     assert relay.decisions == session.controller.decisions
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
@@ -54,7 +54,7 @@ def test_one_segment_is_a_plain_session() -> None:
 
 def test_an_expert_leaves_nothing_in_memory_for_the_next() -> None:
     alpha = torch.full((20, BLOCKS), 0.9, dtype=torch.float64)
-    relay = Relay(SETTINGS, alpha, (10, 10))
+    relay = ExpertSessions(SETTINGS, alpha, (10, 10))
     alone = Session(expert_settings(SETTINGS, (10, 10))[0], alpha[:10])
     drive(relay, range(20))
     drive(alone, range(10))
@@ -65,7 +65,7 @@ def test_an_expert_leaves_nothing_in_memory_for_the_next() -> None:
 
 def test_an_expert_without_a_step_takes_no_turn() -> None:
     alpha = torch.full((20, BLOCKS), 0.9, dtype=torch.float64)
-    relay, session = Relay(SETTINGS, alpha, (0, 20)), Session(SETTINGS, alpha)
+    relay, session = ExpertSessions(SETTINGS, alpha, (0, 20)), Session(SETTINGS, alpha)
     drive(relay, range(20))
     drive(session, range(20))
     assert relay.decisions == session.controller.decisions
@@ -86,7 +86,7 @@ def test_an_expert_without_a_step_takes_no_turn() -> None:
 def test_sf_is_shared_in_proportion_with_at_least_two_for_each(
     sf: int, segments: tuple[int, ...], expected: list[int]
 ) -> None:
-    assert shares(sf, segments) == expected
+    assert split_sf(sf, segments) == expected
 
 
 def test_only_the_expert_that_ends_the_run_has_final_full_steps() -> None:
@@ -98,7 +98,7 @@ def test_only_the_expert_that_ends_the_run_has_final_full_steps() -> None:
 def test_segments_are_slices_of_the_steps_and_must_cover_them() -> None:
     assert slices((3, 4), 7) == [slice(0, 3), slice(3, 7)]
     assert slices((), 7) == [slice(0, 7)]
-    assert (takeovers((3, 4)), takeovers(())) == ([3], [])
+    assert (handovers((3, 4)), handovers(())) == ([3], [])
     with pytest.raises(ValueError, match=r"\[3, 4\] make 7 steps, the run has 8"):
         slices((3, 4), 8)
 

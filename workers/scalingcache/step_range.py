@@ -1,4 +1,4 @@
-"""How far coefficients reach beyond the number of steps they were measured with. Torch-free: the service asks too."""
+"""Which numbers of steps coefficients hold for, beside the measured one. Torch-free: the service asks too."""
 
 FEWEST, MOST = 0.5, 2.0  # of the measured number of steps: beyond, the differences are not the measured ones any more
 

@@ -1,7 +1,7 @@
 """Experts that take turns: a session for each, behind one cache method.
 
 Wan 2.2 A14B denoises its first, noisy steps with one transformer and the rest with another. Their hidden states are not
-comparable, so nothing is predicted across the takeover: each expert has its own history, threshold, coefficients (its
+comparable, so nothing is predicted across the handover: each expert has its own history, threshold, coefficients (its
 rows of the one table) and initial full steps. Which steps are whose is known before the run, from the schedule.
 """
 
@@ -14,7 +14,7 @@ from workers.scalingcache.segments import slices
 from workers.scalingcache.session import Session
 
 
-class Relay:
+class ExpertSessions:
     """ScalingCache for one generation, whether one transformer computes it or several in turn. Used as a `Session`."""
 
     def __init__(self, settings: IntervalSettings, alpha: Tensor, segments: Sequence[int] = ()) -> None:
