@@ -1,61 +1,20 @@
 """The whole worker as real processes on a real Redis, with a model that takes no time (`stand_in.py`)."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from demo.embedded_redis import EmbeddedRedis
 from tests.queues import Queue
 from tests.redis_servers import every_redis
 from tests.waiting import wait_until
 from tests.workers.factories import MODEL, TENANT, a_request, submit
+from tests.workers.process.jobs import assert_published, at_step, ended
 from tests.workers.process.stand_in import BROKEN
 from tests.workers.process.worker_process import WorkerProcess
-from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.job import Job, JobError, JobState
+from workers.jobs.job import JobError, JobState
 
-MODULE = "tests.workers.process.stand_in"
 LONG = a_request("steps 200 of 0.02")
-
-
-@pytest.fixture
-def queue(own_redis: EmbeddedRedis) -> Iterator[Queue]:
-    queue = Queue.open(own_redis.url, lease_seconds=2)
-    yield queue
-    queue.close()
-
-
-@pytest.fixture
-def start(own_redis: EmbeddedRedis, tmp_path: Path) -> Callable[..., WorkerProcess]:
-    """Starts a worker; to be used as a context manager."""
-    return lambda **settings: WorkerProcess(MODULE, own_redis.url, tmp_path, **settings)
-
-
-def ended(queue: Queue, job: Job) -> Callable[[], Job | None]:
-    def look() -> Job | None:
-        now = queue.jobs.get(job.key)
-        return now if now.state.terminal else None
-
-    return look
-
-
-def at_step(queue: Queue, job: Job, step: int) -> Callable[[], Job | None]:
-    def look() -> Job | None:
-        now = queue.jobs.get(job.key)
-        return now if now.state is JobState.RUNNING and now.step >= step else None
-
-    return look
-
-
-def assert_published(job: Job, folder: Path) -> None:
-    assert job.state is JobState.COMPLETED
-    assert job.artifact is not None
-    path = ArtifactStore(folder / "artifacts").path(job.artifact)
-    assert path.stat().st_size == job.artifact.size_bytes
-    files = [file for file in (folder / "artifacts" / TENANT / job.id).rglob("*") if file.is_file()]
-    assert files == [path], "exactly one file, that of the attempt that won"
 
 
 def test_a_warm_process_runs_one_job_after_the_other(
@@ -221,51 +180,6 @@ def test_a_worker_that_slept_past_its_lease_cannot_write(
         assert_published(finished, tmp_path)
         after = submit(queue)
         assert wait_until(ended(queue, after)).worker == "sleeper"
-
-
-@pytest.mark.parametrize(
-    ("prompt", "state", "code", "attempts"),
-    [
-        ("abort", JobState.DEAD, "worker_crashed", 3),
-        ("run out of memory", JobState.DEAD, "out_of_memory", 2),
-        ("break the device", JobState.DEAD, "device_error", 3),
-        ("fill the disk", JobState.FAILED, "storage_full", 1),
-        ("refuse", JobState.FAILED, "invalid_request", 1),
-        ("raise", JobState.DEAD, "generation_failed", 2),
-    ],
-)
-def test_a_job_that_fails_gets_its_attempts_and_others_run_on(
-    queue: Queue, start: Callable[..., WorkerProcess], prompt: str, state: JobState, code: str, attempts: int
-) -> None:
-    with start() as worker:
-        bad, good = submit(queue, a_request(prompt)), submit(queue)
-        failed = wait_until(ended(queue, bad))
-        assert wait_until(ended(queue, good)).state is JobState.COMPLETED
-
-    assert (failed.state, failed.attempts) == (state, attempts)
-    assert failed.error is not None
-    assert failed.error.code == code
-    assert "secret" not in failed.error.message + worker.log()
-
-
-def test_what_the_process_says_of_another_job_neither_ends_nor_moves_this_one(
-    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
-) -> None:
-    with start() as worker:
-        job = submit(queue, a_request("speak of another job"))
-        assert_published(wait_until(ended(queue, job)), tmp_path)
-        [line] = wait_until(lambda: worker.logged("job ended", job=job.id))
-    assert (line["outcome"], line["steps"]) == ("completed", 1)
-
-
-def test_a_hung_step_is_ended_and_the_process_replaced(queue: Queue, start: Callable[..., WorkerProcess]) -> None:
-    with start(step_timeout_seconds=0.3):
-        job = submit(queue, a_request("hang"))
-        failed = wait_until(ended(queue, job))
-        assert (failed.state, failed.attempts) == (JobState.DEAD, 3)
-        assert failed.error is not None
-        assert failed.error.code == "step_timeout"
-        assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
 
 
 def test_a_model_that_cannot_be_loaded_keeps_the_worker_waiting_not_crashing(

@@ -1,0 +1,25 @@
+"""A worker whose model takes no time, and a Redis for it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.embedded_redis import EmbeddedRedis
+from tests.queues import Queue
+from tests.workers.process.worker_process import WorkerProcess
+
+MODULE = "tests.workers.process.stand_in"
+
+
+@pytest.fixture
+def queue(own_redis: EmbeddedRedis) -> Iterator[Queue]:
+    queue = Queue.open(own_redis.url, lease_seconds=2)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def start(own_redis: EmbeddedRedis, tmp_path: Path) -> Callable[..., WorkerProcess]:
+    """Starts a worker; to be used as a context manager."""
+    return lambda **settings: WorkerProcess(MODULE, own_redis.url, tmp_path, **settings)
