@@ -23,7 +23,7 @@ from workers.scalingcache.coefficients import Coefficients
 
 def write_catalogue(path: Path, source: Path | str, **changes: Any) -> Path:
     """A catalogue of the micro checkpoint, in files beside it what was measured."""
-    usual = {"coefficients": "coefficients/micro-wan.json", "evaluation": "results/micro-wan.evaluation.json"}
+    usual = {"coefficients": ("coefficients/micro-wan.json",), "evaluation": "results/micro-wan.evaluation.json"}
     path.write_text(catalogue_text(micro_entry(Path(source), **(usual | changes))))
     return path
 
