@@ -1,10 +1,29 @@
-"""Marks for tests that need a real Redis."""
+"""What tests that need a real Redis share."""
 
 import pytest
+import redis
 
-from demo.embedded_redis import installed_servers
+from demo.embedded_redis import EmbeddedRedis, installed_servers
+from tests.waiting import wait_until
 
 #: Put on a module or test: it runs once on each version of redis-server that is installed here.
 every_redis = pytest.mark.parametrize(
     "redis_binary", installed_servers() or [None], indirect=True, ids=lambda binary: f"redis-{binary}", scope="session"
 )
+
+
+def kill(server: EmbeddedRedis) -> None:
+    """End the server as `kill -9` does, once all that it has acknowledged is in its file.
+
+    With `appendfsync everysec` it acknowledges writes while it holds them back in its own memory, as long as an fsync
+    of earlier ones is under way: on a busy disk up to two seconds. A kill at that moment loses them, which no test here
+    is about.
+    """
+    with redis.Redis.from_url(server.url) as client:
+
+        def written() -> bool:
+            persistence = client.info("persistence")
+            return not persistence["aof_pending_bio_fsync"] and not persistence["aof_buffer_length"]
+
+        wait_until(written, what="Redis writes its append-only file")
+    server.kill()

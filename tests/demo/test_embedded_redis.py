@@ -1,7 +1,7 @@
 import redis
 
 from demo.embedded_redis import EmbeddedRedis
-from tests.redis_servers import every_redis
+from tests.redis_servers import every_redis, kill
 
 
 @every_redis
@@ -17,7 +17,7 @@ def test_a_killed_server_comes_back_on_its_port_with_its_data(own_redis: Embedde
         client.set("kept", "yes")
     port = own_redis.port
 
-    own_redis.kill()
+    kill(own_redis)
     own_redis.start()
 
     assert own_redis.port == port

@@ -13,6 +13,7 @@ from service.app import create_app
 from service.dependencies import Resources
 from service.errors import ANSWERS, answer_of, response_of
 from service.settings import Settings
+from tests.redis_servers import kill
 from workers.jobs import errors as job_errors
 from workers.jobs.errors import ScalingCacheError
 from workers.jobs.job import Job, JobKey
@@ -130,7 +131,7 @@ def test_the_service_comes_back_with_redis(settings: Settings, own_redis: Embedd
     own = settings.model_copy(update={"redis_url": own_redis.url})
     with TestClient(create_app(own)) as client:
         video_id = client.post("/v1/videos", json={"prompt": "a"}).json()["id"]
-        own_redis.kill()
+        kill(own_redis)
         assert client.get(f"/v1/videos/{video_id}").status_code == 503
         own_redis.start()
         assert client.get(f"/v1/videos/{video_id}").json()["status"] == "queued"

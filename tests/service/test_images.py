@@ -16,6 +16,7 @@ from service.app import create_app
 from service.dependencies import Resources
 from service.settings import Settings
 from tests.queues import Queue
+from tests.redis_servers import kill
 from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
 from tests.service.settings import settings_in
@@ -121,7 +122,7 @@ def test_who_waits_for_images_does_not_notice_that_redis_was_away(
     queue = Queue.open(own.redis_url)
     with TestClient(create_app(own)) as client, ThreadPoolExecutor(1) as pool:
         answer = waiting(client, pool, queue, n=1)
-        own_redis.kill()
+        kill(own_redis)
         for _ in range(3):
             assert client.get("/readyz").status_code == 503
         own_redis.start()

@@ -8,7 +8,7 @@ import redis
 from demo.embedded_redis import EmbeddedRedis
 from tests.queues import Queue
 from tests.redis_proxy import RedisProxy
-from tests.redis_servers import every_redis
+from tests.redis_servers import every_redis, kill
 from tests.workers.factories import MODEL, a_report, an_artifact, submit
 from tests.workers.jobs.leases import claim, stream_lengths
 from workers.jobs.errors import QueueUnavailable
@@ -103,7 +103,7 @@ def test_a_redis_that_is_gone_is_unavailable_and_comes_back(own_redis: EmbeddedR
     queue = Queue.open(own_redis.url)
     job = submit(queue)
     queue.leases.claim(["flux"], "worker")
-    own_redis.kill()
+    kill(own_redis)
     calls: list[Callable[[], object]] = [
         queue.connection.ping,
         lambda: queue.jobs.get(job.key),
@@ -120,7 +120,7 @@ def test_a_redis_that_is_gone_is_unavailable_and_comes_back(own_redis: EmbeddedR
 
 def test_the_queue_says_when_redis_is_gone(own_redis: EmbeddedRedis) -> None:
     queue = Queue.open(own_redis.url)
-    own_redis.kill()
+    kill(own_redis)
     with pytest.raises(QueueUnavailable):
         queue.connection.ping()
     queue.close()

@@ -13,6 +13,7 @@ import pytest
 
 from demo.embedded_redis import EmbeddedRedis, RedisBinary
 from tests.queues import Queue
+from tests.redis_servers import kill
 from tests.waiting import wait_until
 from tests.workers.factories import a_request, submit
 from tests.workers.process.worker_process import ROOT, WorkerProcess
@@ -130,7 +131,7 @@ def test_a_cancel_in_mid_denoise_stops_at_the_next_step(queue: Queue, worker: Wo
 def test_a_job_outlives_redis(server: EmbeddedRedis, queue: Queue, worker: WorkerProcess, folder: Path) -> None:
     job = submit(queue, request(steps=20))
     denoising(queue, job)
-    server.kill()
+    kill(server)
     server.start()
     finished = ended(queue, job)
     assert_a_video(finished, folder)

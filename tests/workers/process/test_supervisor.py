@@ -6,7 +6,7 @@ from pathlib import Path
 
 from demo.embedded_redis import EmbeddedRedis
 from tests.queues import Queue
-from tests.redis_servers import every_redis
+from tests.redis_servers import every_redis, kill
 from tests.waiting import wait_until
 from tests.workers.factories import MODEL, TENANT, a_request, submit
 from tests.workers.process.jobs import assert_published, at_step, ended
@@ -86,7 +86,7 @@ def test_a_job_survives_the_death_of_redis(
         running, waiting = submit(queue, a_request("steps 50 of 0.02")), submit(queue)
         wait_until(at_step(queue, running, 1))
 
-        own_redis.kill()
+        kill(own_redis)
         own_redis.start()
 
         assert_published(wait_until(ended(queue, running)), tmp_path)
@@ -99,7 +99,7 @@ def test_a_worker_gives_its_job_up_when_redis_is_away_longer_than_the_lease(
     with start(lease_seconds=1, beat_seconds=0.2) as worker:
         job = submit(queue, LONG)
         wait_until(at_step(queue, job, 1))
-        own_redis.kill()
+        kill(own_redis)
         wait_until(lambda: worker.logged("stopping job", why="lapsed"))
         own_redis.start()
         wait_until(lambda: worker.logged("job ended", job=job.id))
@@ -113,7 +113,7 @@ def test_redis_back_empty_needs_no_help(
     with start() as worker:
         lost = submit(queue, LONG)
         wait_until(at_step(queue, lost, 1))
-        own_redis.kill()
+        kill(own_redis)
         for file in own_redis.data.rglob("*aof*"):
             if file.is_file():
                 file.unlink()
@@ -127,7 +127,7 @@ def test_redis_back_empty_needs_no_help(
 def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
     own_redis: EmbeddedRedis, queue: Queue, start: Callable[..., WorkerProcess]
 ) -> None:
-    own_redis.kill()
+    kill(own_redis)
     with start() as worker:
         wait_until(lambda: worker.logged("waiting for Redis"))
         own_redis.start()
