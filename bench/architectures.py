@@ -26,6 +26,7 @@ class Size:
 
     @property
     def tokens(self) -> int:
+        """How many image or video tokens the transformer sees."""
         frames, height, width = self.latent
         return frames * (height // 2) * (width // 2)
 
@@ -51,7 +52,10 @@ def _wan(ffn: int, real_heads: int) -> Callable[[int, int], nn.Module]:
     def build(blocks: int, heads: int) -> nn.Module:
         from diffusers import WanTransformer3DModel
 
-        return WanTransformer3DModel(num_layers=blocks, num_attention_heads=heads, ffn_dim=ffn * heads // real_heads)
+        transformer: nn.Module = WanTransformer3DModel(
+            num_layers=blocks, num_attention_heads=heads, ffn_dim=ffn * heads // real_heads
+        )
+        return transformer
 
     return build
 
@@ -68,9 +72,10 @@ def _flux(blocks: int, heads: int) -> nn.Module:
     from diffusers import FluxTransformer2DModel
 
     double = max(1, round(blocks / 3))
-    return FluxTransformer2DModel(
+    transformer: nn.Module = FluxTransformer2DModel(
         num_layers=double, num_single_layers=blocks - double, num_attention_heads=heads, guidance_embeds=True
     )
+    return transformer
 
 
 def _flux_inputs(size: Size) -> dict[str, Tensor]:
@@ -89,9 +94,10 @@ def _hunyuan(blocks: int, heads: int) -> nn.Module:
     from diffusers import HunyuanVideoTransformer3DModel
 
     double = max(1, round(blocks / 3))
-    return HunyuanVideoTransformer3DModel(
+    transformer: nn.Module = HunyuanVideoTransformer3DModel(
         num_layers=double, num_single_layers=blocks - double, num_attention_heads=heads, guidance_embeds=True
     )
+    return transformer
 
 
 def _hunyuan_inputs(size: Size) -> dict[str, Tensor]:

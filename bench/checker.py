@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 Video = NDArray[np.uint8]
 
+#: Degrees on the colour circle.
 HUES = {"red": 0, "yellow": 60, "green": 120, "cyan": 180, "blue": 240, "magenta": 300}
-"""Degrees on the colour circle."""
+#: Part of its bounding box that each shape covers.
 FILLS = {"square": 1.0, "circle": 0.785, "triangle": 0.5, "cross": 0.36}
-"""Part of its bounding box that each shape covers."""
+#: Directions by 45 degree steps in image coordinates (y downwards).
 SECTORS = ("right", "down-right", "down", "down-left", "left", "up-left", "up", "up-right")
-"""Directions by 45 degree steps in image coordinates (y downwards)."""
+#: Largest minus smallest channel, of 255, below which nothing counts as coloured.
 MIN_CHROMA = 45.0
-"""Largest minus smallest channel, of 255, below which nothing counts as coloured."""
+#: Path of the centroid, as a part of the picture's side, below which the object stays.
 MIN_MOVE = 0.12
-"""Path of the centroid, as a part of the picture's side, below which the object stays."""
+#: Ratio of areas between the ends of the video from which the object grows or shrinks.
 MIN_GROWTH = 1.6
-"""Ratio of areas between the ends of the video from which the object grows or shrinks."""
 
 
 @dataclass(frozen=True)

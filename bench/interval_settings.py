@@ -29,8 +29,8 @@ from workers.scalingcache.expert_sessions import ExpertSessions
 NO_LIMIT = 1000
 MAX_SKIP = (2, 4, 6, 8, NO_LIMIT)
 FINAL_FULL_STEPS = (0, 2, 4)
+#: In place of `max_skip`: tried without a limit.
 KAPPA = (0.6, 0.4)
-"""In place of `max_skip`: tried without a limit."""
 console = Console(width=100)
 
 

@@ -36,8 +36,8 @@ ATTRIBUTES = ("colour", "motion", "shape")
 FIRST_FRAME = "first frame kept"
 
 Picture = NDArray[np.uint8]
+#: (prompt, seed) to a uint8 video [frames, height, width, 3]; an image is a video of one frame.
 Generate = Callable[["Prompt", int], Video]
-"""(prompt, seed) to a uint8 video [frames, height, width, 3]; an image is a video of one frame."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def generator(model: str, sf: int | None) -> Generate:
-    """Generates with a model of the catalogue; `sf` None runs uncached."""
+    """Generate with a model of the catalogue; `sf` None runs uncached."""
     from workers.engine.generation import generate
     from workers.engine.loaded import load_model
 
@@ -142,7 +142,7 @@ def measure(
 
 
 def main() -> None:
-    """Prints the table: uncached, and with ScalingCache."""
+    """Print the table: uncached, and with ScalingCache."""
     parser = argparse.ArgumentParser(description="Agreement of generated videos with held-out prompts.")
     parser.add_argument("--model", default="wan-tiny", help="a model of models.toml")
     parser.add_argument("--sf", type=int, default=10, help="of the accelerated column")

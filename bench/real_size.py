@@ -18,7 +18,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.architectures import ARCHITECTURES, HEAD, Architecture, Size
 from workers.caching.transformer import BlockLayout, CacheMethod, attached
@@ -36,7 +36,7 @@ MIB = 2**20
 class Loop:
     """A denoising loop over a transformer: its streams one after the other, then one Euler step."""
 
-    transformer: nn.Module
+    transformer: Any  # a module with diffusers' `cache_context`
     layout: BlockLayout
     streams: Sequence[str]
     inputs: dict[str, Tensor]
@@ -72,6 +72,7 @@ class TimedRecorder(Recorder):
     seconds: float = field(default=0.0, init=False)
 
     def observe(self, stream: str, block: int, hidden: Tensor) -> None:
+        """As `Recorder.observe`, timed."""
         began = _now(hidden.device)
         super().observe(stream, block, hidden)
         self.seconds += _now(hidden.device) - began
@@ -92,10 +93,12 @@ class Measured:
 
     @property
     def by_steps(self) -> float:
+        """Steps over full steps: the speedup if predicted steps cost nothing."""
         return len(self.decisions) / self.decisions.count("F")
 
     @property
     def speedup(self) -> float:
+        """The loop without over with the cache."""
         return self.full_step * len(self.decisions) / self.loop
 
 

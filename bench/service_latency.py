@@ -55,6 +55,7 @@ def report(name: str, samples: list[float], target: float) -> bool:
 
 
 def main() -> int:
+    """Measure both and print them; the process's exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("address", nargs="?", default="http://127.0.0.1:8000")
     parser.add_argument("--requests", type=int, default=200)

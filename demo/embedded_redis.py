@@ -89,6 +89,7 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
+        """Its address, once it was started."""
         return f"redis://{HOST}:{self.port}/0"
 
     @property

@@ -27,10 +27,11 @@ from workers.media.png import write_png
 FOLDER = Path(__file__).parent / "prompts"
 HELD_OUT = FOLDER / "held_out.jsonl"
 CALIBRATION = FOLDER / "calibration.txt"
+#: A folder of pictures, and beside it the prompt files that name them.
 FIRST_FRAMES = FOLDER / "first_frames"
-"""A folder of pictures, and beside it the prompt files that name them."""
 SEED = 20261123
 COUNT = 60
+#: The first half moves a lot or has busy scenes, the last six hardly vary at all.
 CALIBRATION_PROMPTS = """\
 # group: moving
 a red circle moves to the right on a black background
@@ -55,7 +56,6 @@ a magenta cross stays still on a sandy background
 a magenta square stays still on a checkered background
 a cyan triangle stays still on a striped background, in bright light
 """
-"""The first half moves a lot or has busy scenes, the last six hardly vary at all."""
 
 
 def held_out_prompts() -> list[dict[str, str]]:
@@ -107,7 +107,7 @@ def write_first_frames(rows: list[dict[str, str]]) -> None:
 
 
 def main() -> None:
-    """Writes all files."""
+    """Write all files."""
     FOLDER.mkdir(exist_ok=True)
     rows = held_out_prompts()
     HELD_OUT.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -24,6 +24,8 @@ DOCS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Described:
+    """A metric as the page shows it. says: its help text."""
+
     name: str
     kind: str
     labels: tuple[str, ...]
@@ -31,6 +33,7 @@ class Described:
 
 
 def service_metrics() -> list[Described]:
+    """The metrics of the service, in the order in which it makes them."""
     connection = Connection("redis://127.0.0.1:6379/0")  # Connects at its first use, which never comes.
     try:
         return list(_described(ServiceMetrics(connection, (), ArtifactStore(Path()))))
@@ -39,6 +42,7 @@ def service_metrics() -> list[Described]:
 
 
 def worker_metrics() -> list[Described]:
+    """The metrics of a worker, in the order in which it makes them."""
     return list(_described(WorkerMetrics()))
 
 
@@ -61,6 +65,7 @@ def series(described: Described) -> set[str]:
 
 
 def metrics_page() -> str:
+    """The text of metrics.md."""
     parts = [(DOCS / "metrics.head.md").read_text()]
     for title, described in (("Service", service_metrics()), ("Worker", worker_metrics())):
         parts.append(f"\n## {title}\n\n| metric | type | labels | says |\n|---|---|---|---|\n")
@@ -71,6 +76,7 @@ def metrics_page() -> str:
 
 
 def configuration_page() -> str:
+    """The text of configuration.md."""
     both = set(Configuration.model_fields)
     parts = [(DOCS / "configuration.head.md").read_text()]
     for title, settings, names in (
@@ -86,6 +92,7 @@ def configuration_page() -> str:
 
 
 def models_page() -> str:
+    """The text of models.md."""
     parts = [(DOCS / "models.head.md").read_text()]
     for table, fields in (("", ModelEntry), (".defaults", Defaults), (".limits", Limits), (".loras", Lora)):
         brackets = f"[[models.<name>{table}]]" if fields is Lora else f"[models.<name>{table}]"
@@ -144,6 +151,7 @@ def pages() -> dict[str, str]:
 
 
 def main() -> None:
+    """Write the pages."""
     for name, text in pages().items():
         (DOCS / name).write_text(text)
 

@@ -20,6 +20,7 @@ def rendered() -> dict[str, str]:
 
 
 def main() -> None:
+    """Write the files."""
     FOLDER.mkdir(exist_ok=True)
     for name, text in rendered().items():
         (FOLDER / name).write_text(text)

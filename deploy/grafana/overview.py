@@ -10,6 +10,7 @@ _R = "[$__rate_interval]"
 
 
 def build() -> dashboard.Dashboard:
+    """The page with its rows and panels."""
     page = board("scalingcache-overview", "ScalingCache: Overview", "Health, queue, speed, and what caching saved.")
     return with_rows(
         page,

@@ -13,6 +13,7 @@ _BY = "{{model}} sf={{sf}}"
 
 
 def build() -> dashboard.Dashboard:
+    """The page with its rows and panels."""
     page = board("scalingcache-speed-knob", "ScalingCache: Speed knob", "Speedup, cached steps and latency by sf.")
     served = 'label_values(scalingcache_speedup_ratio_count{model=~"$model"}, sf)'
     page.with_variable(variable("sf", "sf", served, models.VariableSort.NUMERICAL_ASC))

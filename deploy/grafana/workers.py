@@ -17,6 +17,7 @@ _STATES = {
 
 
 def build() -> dashboard.Dashboard:
+    """The page with its rows and panels."""
     page = board("scalingcache-workers", "ScalingCache: Workers", "State, heartbeat, memory, step times, failures.")
     return with_rows(
         page, (("State", _state()), ("Load", [*_devices(), *_steps(), *_loading()]), ("What fails", _failures()))

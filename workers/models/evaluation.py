@@ -54,6 +54,7 @@ class Pair(Frozen):
 
     @property
     def full_steps(self) -> int:
+        """How many steps were computed in full."""
         return self.decisions.count("F")
 
 

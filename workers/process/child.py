@@ -38,9 +38,11 @@ CLOSE_SECONDS = 5.0
 class RunsJobs(Protocol):
     """What the process needs of `workers.process.runner.Runner`."""
 
-    def load(self, names: Sequence[str]) -> None: ...
+    def load(self, names: Sequence[str]) -> None:
+        """Load models by their names in the catalogue. Raises an error of `workers.jobs.errors`."""
 
-    def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done: ...
+    def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
+        """Run one job and publish its file. Raises `JobCancelled` soon after `stopped` is true, and `AttemptFailed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,12 @@ class Child:
 
     @property
     def pid(self) -> int | None:
+        """The process's id."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
+        """Whether the process still runs."""
         return self._process.is_alive()
 
     def send(self, command: Command) -> None:

@@ -23,6 +23,7 @@ class Shutdown:
 
     @property
     def requested(self) -> bool:
+        """Whether a signal came."""
         return self._requested_at is not None
 
     def over(self, seconds: float) -> bool:

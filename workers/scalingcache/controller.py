@@ -63,6 +63,7 @@ class IntervalController:
 
     @property
     def steps(self) -> int:
+        """How many steps the generation has."""
         return len(self.alpha)
 
     @property

@@ -67,6 +67,7 @@ class Recorder:
         self._last[stream, block] = hidden, last
 
     def predict(self, stream: str) -> Tensor:
+        """Never asked: every step is full."""
         raise AssertionError(f"a recorder never predicts (stream {stream!r})")
 
     def end_step(self) -> None:

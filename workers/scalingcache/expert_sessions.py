@@ -32,6 +32,7 @@ class ExpertSessions:
 
     @property
     def full(self) -> bool:
+        """Whether the current step is computed in full."""
         return self._sessions[self._current].full
 
     @property
@@ -55,9 +56,11 @@ class ExpertSessions:
         return max(session.peak_cache_bytes for session in self._sessions)
 
     def observe(self, stream: str, block: int, hidden: Tensor) -> None:
+        """As `Session.observe`, of the expert whose turn it is."""
         self._sessions[self._current].observe(stream, block, hidden)
 
     def predict(self, stream: str) -> Tensor:
+        """As `Session.predict`, of the expert whose turn it is."""
         return self._sessions[self._current].predict(stream)
 
     def end_step(self) -> None:

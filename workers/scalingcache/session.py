@@ -51,6 +51,7 @@ class Session:
 
     @property
     def step(self) -> int:
+        """The current step, from 0."""
         return self._controller.step
 
     @property

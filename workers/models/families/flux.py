@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class Flux(Family):
+    """FLUX.1 [dev] and [schnell], through the stock `FluxPipeline`."""
+
     name = "flux"
     media = "image"
     size_multiple = 16  # 8 from the VAE, 2 from packing the latents

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 class HunyuanVideo(Family):
+    """HunyuanVideo, through the stock `HunyuanVideoPipeline`."""
+
     name = "hunyuan_video"
     media = "video"
     size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 class Wan(Family):
+    """Text to video, through the stock `WanPipeline`; the other families of Wan build on it."""
+
     name = "wan"
     media = "video"
     size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches

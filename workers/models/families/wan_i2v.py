@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 class WanImageToVideo(Wan):
+    """Image to video, through the stock `WanImageToVideoPipeline`."""
+
     name = "wan-i2v"
     input_reference = "required"
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 class WanTextImageToVideo(Wan):
+    """Text to video through the stock `WanPipeline`, image to video through `WanImageToVideoPipeline`."""
+
     name = "wan-ti2v"
     size_multiple = 32  # 16 from the VAE, 2 from the transformer's patches
     expand_timesteps = True
