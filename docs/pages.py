@@ -15,7 +15,9 @@ from service.settings import Settings as ServiceSettings
 from workers.configuration import FROM_FILE, Configuration, is_secret, variable
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
+from workers.jobs.job import ReasonCode
 from workers.models.entry import Defaults, Limits, Lora, ModelEntry
+from workers.process.metrics import FINAL, RETRIED
 from workers.process.metrics import Metrics as WorkerMetrics
 from workers.process.settings import Settings as WorkerSettings
 
@@ -66,13 +68,23 @@ def series(described: Described) -> set[str]:
 
 def metrics_page() -> str:
     """The text of metrics.md."""
-    parts = [(DOCS / "metrics.head.md").read_text()]
+    parts = [(DOCS / "metrics.head.md").read_text().format(**_reasons())]
     for title, described in (("Service", service_metrics()), ("Worker", worker_metrics())):
         parts.append(f"\n## {title}\n\n| metric | type | labels | says |\n|---|---|---|---|\n")
         for metric in described:
             labels = ", ".join(f"`{label}`" for label in metric.labels)
             parts.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.says} |\n")
     return "".join(parts)
+
+
+def _reasons() -> dict[str, str]:
+    """What the label `reason` can say, for the head of the page."""
+    kinds: dict[str, list[str]] = {
+        "attempt_codes": sorted(FINAL | RETRIED),
+        "uncached": [code.value for code in ReasonCode if not code.accelerated],
+        "unmeasured": [code.value for code in ReasonCode if code.accelerated],
+    }
+    return {kind: ", ".join(f"`{code}`" for code in codes) for kind, codes in kinds.items()}
 
 
 def configuration_page() -> str:
