@@ -16,10 +16,10 @@ for command in (generate, calibrate, evaluate):
 @app.command()
 def run(
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the settings in force, secrets masked, and end.")
+        bool, typer.Option("--print-config", help="Print the settings in force, secrets masked, and exit.")
     ] = False,
 ) -> None:
-    """Serve jobs from the queue until SIGTERM. Set up by SCALINGCACHE_ variables, see docs/configuration.md."""
+    """Serve jobs from the queue until SIGTERM. SCALINGCACHE_ variables set it up, see docs/configuration.md."""
     from workers import logs
     from workers.process.settings import Settings
     from workers.process.shutdown import Shutdown
@@ -37,7 +37,7 @@ def run(
 
 @app.command()
 def health() -> None:
-    """Whether this host's worker has loaded its models and takes jobs: exit code 0. For health checks of containers."""
+    """Exit with 0 if this host's worker has loaded its models, else with 1. For container health checks."""
     from workers.process.health import WorkerUnhealthy, check
     from workers.process.settings import Settings
 
