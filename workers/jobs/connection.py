@@ -65,6 +65,7 @@ def _client(redis_url: str, socket_timeout: float) -> "redis.Redis":
     return redis.Redis.from_url(
         redis_url,
         decode_responses=True,
+        encoding_errors="replace",  # A text that was cut within a character is to be read as far as it goes.
         socket_timeout=socket_timeout,
         socket_connect_timeout=2.0,
         health_check_interval=15,

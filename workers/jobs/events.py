@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import redis.asyncio
+from pydantic import ValidationError
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
@@ -22,12 +23,13 @@ class JobEvent(Frozen):
     """One event. `id` is that of its entry, rises within a job, and is where a reader goes on from.
 
     type: `state`, with the state that the job is in now; `stage`, with the stage that has begun; `step`, with how many
-    denoising steps are done; `cancel_requested`, with the state, which stays until the worker has stopped.
+    denoising steps are done; `cancel_requested`, with the state, which stays until the worker has stopped; `unknown`,
+    of an event that this version cannot read.
     """
 
     id: str
     job_id: str
-    type: Literal["state", "stage", "step", "cancel_requested"]
+    type: Literal["state", "stage", "step", "cancel_requested", "unknown"]
     state: JobState | None = None
     stage: Stage | None = None
     step: int | None = None
@@ -49,6 +51,7 @@ class Events:
         self._reads = redis.asyncio.Redis.from_url(
             redis_url,
             decode_responses=True,
+            encoding_errors="replace",
             max_connections=max_readers,
             socket_timeout=MAX_BLOCK_SECONDS + 10.0,
             socket_connect_timeout=2.0,
@@ -73,12 +76,16 @@ class Events:
         block = max(1, int(1000 * min(timeout_seconds, MAX_BLOCK_SECONDS)))
         with redis_errors():
             reply: Any = await self._reads.xread(positions, block=block)
-        return [
-            JobEvent.model_validate({"id": entry_id, "job_id": streams[stream], **fields})
-            for stream, entries in reply
-            for entry_id, fields in entries
-        ]
+        return [_event(entry_id, streams[stream], fields) for stream, entries in reply for entry_id, fields in entries]
 
     async def close(self) -> None:
         """Close the connections."""
         await self._reads.aclose()
+
+
+def _event(entry_id: str, job_id: str, fields: Mapping[str, str]) -> JobEvent:
+    """Its place is known also where it says what another version means: reading goes on behind it."""
+    try:
+        return JobEvent.model_validate({**fields, "id": entry_id, "job_id": job_id})
+    except ValidationError:
+        return JobEvent(id=entry_id, job_id=job_id, type="unknown")

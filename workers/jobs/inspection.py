@@ -5,8 +5,8 @@ from typing import Any
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection, redis_errors
-from workers.jobs.job import Job, JobState
-from workers.jobs.records import job_from
+from workers.jobs.job import Job, JobState, model_of
+from workers.jobs.records import readable_job
 
 #: How many of a model's jobs that ended last are searched for failures.
 SEARCHED = 200
@@ -58,8 +58,13 @@ class Inspection:
 
     def _jobs(self, ids: list[str]) -> list[Job]:
         """Records may be gone since they were listed."""
+        ids = [job_id for job_id in ids if model_of(job_id)]
         with redis_errors(), self._connection.commands.pipeline(transaction=False) as pipeline:
             for job_id in ids:
                 pipeline.hgetall(keys.job(job_id))
             records = pipeline.execute()
-        return [job_from(record) for record in records if record and "deleted" not in record]
+        return [
+            readable_job(record, job_id, record.get("tenant", ""))
+            for job_id, record in zip(ids, records, strict=True)
+            if record and "deleted" not in record
+        ]

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import ValidationError
-
 from workers.jobs import keys, scripts
 from workers.jobs.artifacts import INPUT
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
@@ -177,7 +175,7 @@ class Leases:
         """The claimed job; None when it cannot be read, and then it has failed: nobody is to claim it again."""
         try:
             return Attempt(job_from(record), token)
-        except ValidationError:
+        except ValueError:
             fields = fields_of(record)
             error = JobError(code=RequestRefused.code, message="the job's record is not one that this version can read")
             attempt = AttemptKey(fields["tenant"], fields["id"], token)

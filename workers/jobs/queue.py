@@ -14,14 +14,15 @@ from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection, redis_errors
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Priority, model_of
-from workers.jobs.records import fields_of, is_visible, job_from
+from workers.jobs.records import fields_of, is_visible, readable_job
 
 
 class Jobs:
     """The jobs of a Redis (6.2 or newer). Safe to share between threads.
 
     `retention_seconds` is how long a job is kept once it ended. Every method raises `QueueUnavailable` when Redis
-    cannot be reached or refuses.
+    cannot be reached or refuses. A job whose record cannot be read is a failed one here, with the error
+    `records.UNREADABLE`.
     """
 
     def __init__(self, connection: Connection, *, retention_seconds: float = 86_400.0) -> None:
@@ -77,10 +78,11 @@ class Jobs:
             places.sort(reverse=not ascending)
             if start:
                 places = [place for place in places if (place > start if ascending else place < start)]
-            for _, job_id in places[:limit]:
+            ids = [job_id for _, job_id in places[:limit] if model_of(job_id)]
+            for job_id in ids:
                 pipeline.hgetall(keys.job(job_id))
-            records = pipeline.execute()
-        jobs = [job_from(record) for record in records if is_visible(record, tenant)]
+            records = zip(ids, pipeline.execute(), strict=True)
+        jobs = [readable_job(record, job_id, tenant) for job_id, record in records if is_visible(record, tenant)]
         return jobs, len(places) > limit
 
     def cancel(self, job: JobKey) -> Job:
@@ -126,7 +128,7 @@ def _visible(record: scripts.Record | Mapping[str, str], job: JobKey) -> Job:
     fields = fields_of(record)
     if not is_visible(fields, job.tenant):
         raise _not_found(job)
-    return job_from(fields)
+    return readable_job(fields, job.job_id, job.tenant)
 
 
 def _not_found(job: JobKey) -> JobNotFound:

@@ -13,6 +13,7 @@ from tests.redis_servers import every_redis
 from tests.waiting import wait_until
 from tests.workers.factories import MODEL, a_report, an_artifact, submit
 from tests.workers.jobs.leases import claim
+from workers.jobs import keys
 from workers.jobs.errors import JobNotFound, QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
 from workers.jobs.job import JobState, new_job_id
@@ -132,3 +133,12 @@ def test_a_redis_that_goes_away_ends_the_wait(own_redis: EmbeddedRedis) -> None:
             await reading
 
     ask(own_redis.url, read)
+
+
+def test_an_event_that_cannot_be_read_is_unknown_and_hides_none_behind_it(queue: Queue, redis_url: str) -> None:
+    job = submit(queue)
+    for fields in ({"type": "paused"}, {"type": "step", "step": "many"}, {"surprise": "1"}):
+        queue.connection.commands.xadd(keys.events(job.id), fields)  # type: ignore[arg-type]
+    queue.jobs.cancel(job.key)
+    events = ask(redis_url, lambda reader: reader.read({job.id: START}))
+    assert [event.type for event in events] == ["state", *["unknown"] * 3, "state"]

@@ -262,9 +262,12 @@ def test_an_entry_without_a_record_is_dropped(queue: Queue, raw: "redis.Redis") 
     assert stream_lengths(raw) == 1
 
 
-def test_a_record_that_this_version_cannot_read_fails_and_blocks_nobody(queue: Queue, raw: "redis.Redis") -> None:
+@pytest.mark.parametrize("request_text", ['{"from": "the future"}', '{"prompt": "cut sh', "[" * 10_000])
+def test_a_record_that_this_version_cannot_read_fails_and_blocks_nobody(
+    queue: Queue, raw: "redis.Redis", request_text: str
+) -> None:
     strange, job = submit(queue), submit(queue)
-    raw.hset(keys.job(strange.id), "request", '{"from": "the future"}')
+    raw.hset(keys.job(strange.id), "request", request_text)
     assert queue.leases.claim([MODEL], "worker") is None
     assert claim(queue).job.id == job.id
     assert raw.hget(keys.job(strange.id), "state") == "failed"
