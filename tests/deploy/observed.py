@@ -88,6 +88,10 @@ def _write_files(folder: Path, targets: Mapping[str, str]) -> None:
         (found,) = job.pop("dns_sd_configs")
         job["static_configs"] = [{"targets": [targets[f"{name}:{found['port']}"] for name in found["names"]]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    rules = yaml.safe_load((folder / "rules.yml").read_text())
+    for group in rules["groups"]:
+        group["interval"] = configuration["global"]["evaluation_interval"]
+    (folder / "rules.yml").write_text(yaml.safe_dump(rules))
 
 
 @contextmanager

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
 from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
 from service.dependencies import Resources
-from service.errors import ANSWERS, answer_of, response_of
+from service.errors import ANSWERS, INTERNAL, JobFailed, answer_of, response_of
 from service.settings import Settings
 from tests.redis_servers import kill
 from workers.jobs import errors as job_errors
@@ -20,6 +21,11 @@ from workers.jobs.job import Job, JobKey
 from workers.jobs.queue import Jobs
 
 RETRIED_BY_SDKS = {408, 409, 429}
+STATUS = {
+    "invalid_request": 400, "not_supported": 400, "malformed_body": 400, "model_not_found": 404, "not_found": 404,
+    "artifact_gone": 410, "body_too_large": 413, "unsupported_media_type": 415, "range_not_satisfiable": 416,
+    "not_ready": 422, "idempotency_conflict": 422, "queue_unavailable": 503, "storage_full": 503,
+}  # fmt: skip
 
 
 class BrokenJobs(Jobs):
@@ -66,8 +72,9 @@ def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
 def test_a_bug_is_a_500_that_tells_nothing_of_the_inside(settings: Settings) -> None:
     resources = Resources.open(settings)
     resources = replace(resources, jobs=BrokenJobs(resources.connection))
-    with TestClient(create_app(settings, resources)) as client:
+    with capture_logs() as lines, TestClient(create_app(settings, resources)) as client:
         response = client.get("/v1/videos/video_1")
+    assert [line["log_level"] for line in lines if line["event"] == "unhandled error"] == ["error"]
     assert response.status_code == 500
     assert response.json()["error"] == {
         "message": "The service failed; try again.",
@@ -99,10 +106,10 @@ def test_errors_of_jobs_that_escape_are_internal_and_keep_their_text_to_themselv
     assert b"secret" not in bytes(response.body) and b"device_error" not in bytes(response.body)
 
 
-def test_every_error_class_has_an_answer_with_a_text_code() -> None:
-    for cls in all_errors():
-        assert isinstance(cls.code, str) and cls.code
-        assert 400 <= answer_of(cls.__new__(cls)).status <= 503
+def test_each_error_that_a_client_can_meet_has_its_status_and_any_other_is_internal() -> None:
+    answers = [(cls.code, answer_of(cls.__new__(cls))) for cls in all_errors() if cls is not JobFailed]
+    assert {code: answer.status for code, answer in answers if answer is not INTERNAL} == STATUS
+    assert INTERNAL.status == ANSWERS[JobFailed].status == 500
 
 
 @pytest.mark.parametrize(

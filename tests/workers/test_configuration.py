@@ -57,11 +57,14 @@ def test_a_variable_that_is_none_is_refused_by_name(
 
 
 def test_service_and_worker_can_share_one_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for settings in (Settings, ServiceSettings):
-        for name in settings.model_fields:
+    usual = Settings(), ServiceSettings()
+    for settings in usual:
+        for name in type(settings).model_fields:
             monkeypatch.setenv(f"SCALINGCACHE_{name.upper()}", "")
-    Settings()
-    ServiceSettings()
+    assert (Settings(), ServiceSettings()) == usual, "an empty variable is none"
+    monkeypatch.setenv("SCALINGCACHE_LEASE_SECONDS", "90")  # the worker's
+    monkeypatch.setenv("SCALINGCACHE_PORT", "81")  # the service's
+    assert (Settings().lease_seconds, ServiceSettings().port) == (90, 81)
 
 
 def test_a_file_named_env_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:

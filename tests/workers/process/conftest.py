@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from demo.embedded_redis import EmbeddedRedis
+from tests.catalogues import a_model, catalogue_text
 from tests.queues import Queue
+from tests.workers.factories import MODEL
 from tests.workers.process.worker_process import WorkerProcess
 
-MODULE = "tests.workers.process.stand_in"
+STAND_IN = "tests.workers.process.stand_in"
 
 
 @pytest.fixture
@@ -22,4 +24,6 @@ def queue(own_redis: EmbeddedRedis) -> Iterator[Queue]:
 @pytest.fixture
 def start(own_redis: EmbeddedRedis, tmp_path: Path) -> Callable[..., WorkerProcess]:
     """Starts a worker; to be used as a context manager."""
-    return lambda **settings: WorkerProcess(MODULE, own_redis.url, tmp_path, **settings)
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text(catalogue_text(a_model(MODEL)))
+    return lambda **settings: WorkerProcess(STAND_IN, own_redis.url, tmp_path, catalogue=catalogue, **settings)

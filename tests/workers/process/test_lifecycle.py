@@ -3,8 +3,6 @@
 import hashlib
 import os
 import signal
-import tomllib
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,18 +13,21 @@ from demo.embedded_redis import EmbeddedRedis, RedisBinary
 from tests.queues import Queue
 from tests.redis_servers import kill
 from tests.waiting import wait_until
-from tests.workers.factories import a_request, submit
+from tests.workers.factories import submit
 from tests.workers.process.worker_process import ROOT, WorkerProcess
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import GenerationRequest, Job, JobState
+from workers.models.catalogue import Catalogue
 
 #: Importing torch and diffusers takes long where cores are few.
 SECONDS = 120.0
-CHECKPOINT = ROOT / "demo" / "checkpoints" / "wan-tiny"
+CATALOGUE = Catalogue.read(ROOT / "models.toml")
+MODEL = "wan-tiny"
 
 
-def request(steps: int, *, sf: int = 100, frames: int = 33) -> GenerationRequest:
-    return a_request("a red circle moves right", steps=steps, sf=sf).model_copy(update={"frames": frames})
+def request(steps: int, *, sf: int | None = None, frames: int | None = None) -> GenerationRequest:
+    """Of the default size; without `sf` uncached."""
+    return CATALOGUE.request(MODEL, "a red circle moves right", steps=steps, sf=sf or steps, frames=frames, seed=7)
 
 
 LONG = request(steps=100)
@@ -53,8 +54,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def checkpoint() -> None:
     """The demo checkpoint. While it is being trained anew these tests skip, but never in CI."""
-    if not (CHECKPOINT / "model_index.json").exists():
-        missing = f"there is no checkpoint in {CHECKPOINT}; `make train-demo` makes one"
+    folder = Path(CATALOGUE.entry(MODEL).source)
+    if not (folder / "model_index.json").exists():
+        missing = f"there is no checkpoint in {folder}; `make train-demo` makes one"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
@@ -68,7 +70,7 @@ def start(server: EmbeddedRedis, folder: Path) -> Callable[..., WorkerProcess]:
 @pytest.fixture(scope="module")
 def worker(start: Callable[..., WorkerProcess]) -> Iterator[WorkerProcess]:
     """One that lives through the tests which do not end it."""
-    with start(metrics_port=0) as worker:
+    with start(metrics_port=0, drain_seconds=0) as worker:
         yield worker
 
 
@@ -99,21 +101,20 @@ def assert_a_video(job: Job, folder: Path) -> None:
 
 
 def test_jobs_become_videos_and_their_steps_are_counted(queue: Queue, worker: WorkerProcess, folder: Path) -> None:
-    plain, accelerated = submit(queue, request(steps=8, frames=9)), submit(queue, request(steps=50, sf=10, frames=9))
+    plain, accelerated = submit(queue, request(steps=8)), submit(queue, request(steps=50, sf=10))
     plain, accelerated = ended(queue, plain), ended(queue, accelerated)
     for job in (plain, accelerated):
         assert_a_video(job, folder)
         assert job.report is not None
         assert len(job.report.decisions) == job.step == job.request.steps
 
-    [served] = worker.logged("metrics served")
-    with urllib.request.urlopen(f"http://127.0.0.1:{served['port']}/metrics") as answer:
-        metrics = answer.read().decode()
-    assert plain.report
-    assert accelerated.report
-    full = plain.report.full_steps + accelerated.report.full_steps
-    assert f'scalingcache_steps_total{{kind="full",model="wan-tiny"}} {full:.1f}' in metrics
-    assert 'scalingcache_jobs_total{model="wan-tiny",outcome="completed",reason=""} 2.0' in metrics
+    assert plain.report and accelerated.report
+    assert (plain.report.engaged, accelerated.report.engaged) == (False, True)
+
+    for kind, label in (("full", "full"), ("cached", "predicted")):
+        steps = sum(getattr(report, f"{kind}_steps") for report in (plain.report, accelerated.report))
+        assert worker.metric("scalingcache_steps_total", kind=label, model=MODEL) == steps
+    assert worker.metric("scalingcache_jobs_total", model=MODEL, outcome="completed", reason="") == 2
     assert "red circle" not in worker.log()
 
 
@@ -129,7 +130,7 @@ def test_a_cancel_in_mid_denoise_stops_at_the_next_step(queue: Queue, worker: Wo
 
 
 def test_a_job_outlives_redis(server: EmbeddedRedis, queue: Queue, worker: WorkerProcess, folder: Path) -> None:
-    job = submit(queue, request(steps=20))
+    job = submit(queue, request(steps=40, frames=9))
     denoising(queue, job)
     kill(server)
     server.start()
@@ -141,28 +142,21 @@ def test_a_job_outlives_redis(server: EmbeddedRedis, queue: Queue, worker: Worke
 def test_sigterm_gives_the_job_back_and_another_worker_finishes_it(
     queue: Queue, worker: WorkerProcess, start: Callable[..., WorkerProcess], folder: Path
 ) -> None:
+    job = submit(queue, request(steps=40, frames=9))
+    denoising(queue, job)
     worker.signal(signal.SIGTERM)
     wait_until(worker.ended, seconds=SECONDS)
     assert worker.process.returncode == 0
-
-    with start(drain_seconds=0) as first:
-        job = submit(queue, request(steps=20))
-        denoising(queue, job)
-        first.signal(signal.SIGTERM)
-        wait_until(first.ended, seconds=SECONDS)
-        assert first.process.returncode == 0
-        released = queue.jobs.get(job.key)
-        assert (released.state, released.attempts) == (JobState.QUEUED, 0)
+    released = queue.jobs.get(job.key)
+    assert (released.state, released.attempts) == (JobState.QUEUED, 0)
 
     with start() as second:
         denoising(queue, job)
         second.kill()  # and kill -9 in mid-job costs an attempt, not the job
-        with start(worker="third"):
-            finished = ended(queue, job)
+    with start(worker="third") as third:
+        finished = ended(queue, job)
+        third.signal(signal.SIGTERM)
+        wait_until(third.ended, seconds=SECONDS)
+        assert third.process.returncode == 0
     assert_a_video(finished, folder)
     assert (finished.attempts, finished.worker) == (2, "third")
-
-
-def test_the_catalogue_that_is_tested_is_the_one_that_is_shipped() -> None:
-    models = tomllib.loads((ROOT / "models.toml").read_text())["models"]
-    assert (ROOT / models["wan-tiny"]["source"]).resolve() == CHECKPOINT
