@@ -28,8 +28,9 @@ demo: $(READY) ## One prompt, uncached and accelerated, through Redis, service a
 up: $(READY) ## Redis, service and worker, left running. PORT=8000
 	$(BIN)/python -m demo up --model $(MODEL) --port $(PORT)
 
-test: $(READY) ## All tests.
-	$(BIN)/python -m pytest
+# A file's tests stay in one process, so that what they share is made once; the longest come first, as collected.
+test: $(READY) ## All tests, side by side. TESTS=tests/service OPTIONS=--durations=10
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(OPTIONS) $(TESTS)
 
 check: $(READY) ## Style, types, import rules.
 	$(BIN)/ruff check

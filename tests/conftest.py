@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: real Redis servers."""
+"""How the tests run, and fixtures that every test may use: real Redis servers."""
 
 import os
 from collections.abc import Iterator
@@ -7,6 +7,20 @@ import pytest
 import redis
 
 from demo.embedded_redis import EmbeddedRedis, RedisBinary, RedisServerMissing, find_server
+
+# Before torch is imported: tests run side by side, and threads of several processes slow each other down.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, as many tests wait for other processes; bounded by their memory."""
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, or one of them is left when all other processes are done."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

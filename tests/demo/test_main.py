@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.checker import read_video
+from workers.measurement.fidelity import psnr
 from workers.media.mp4 import read_mp4
 from workers.media.png import read_png
 from workers.models.catalogue import Catalogue
@@ -16,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 MOVING = "a red circle moves to the right on a black background"
 FIRST_FRAME = ROOT / "demo" / "prompts" / "first_frames" / "bench-04.png"
 
+pytestmark = pytest.mark.slow
+
 
 def demo(folder: Path, *options: str) -> str:
     """Run the demo into a folder and return what it printed."""
@@ -23,6 +26,12 @@ def demo(folder: Path, *options: str) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def assert_accelerated(said: str) -> None:
+    """Of the two jobs of 50 steps the first computed all, the second about two fifths."""
+    full = re.search(r"full steps\W+(\d+)\W+(\d+)", said)
+    assert full is not None and int(full[1]) == 50 and 10 <= int(full[2]) <= 25
 
 
 @pytest.mark.parametrize(
@@ -39,9 +48,8 @@ def test_the_demo_shows_the_prompt_twice_and_the_second_time_faster(
     said = demo(tmp_path, "--model", model, "--prompt", prompt)
     for row in ("full steps", "cached steps", "denoise, s", "speedup in the job", "PSNR, dB", "SSIM"):
         assert row in said
+    assert_accelerated(said)
     defaults = Catalogue.read(ROOT / "models.toml").entry(model).defaults
-    full = re.search(r"full steps\W+(\d+)\W+(\d+)", said)
-    assert full is not None and int(full[1]) == defaults.steps == 50 and 10 <= int(full[2]) <= 25
     assert (tmp_path / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
     for name in ("uncached", "sf-10"):
         moves = defaults.frames > 1
@@ -53,10 +61,11 @@ def test_the_demo_shows_the_prompt_twice_and_the_second_time_faster(
 
 def test_the_demo_animates_a_given_first_frame(tmp_path: Path) -> None:
     prompt = "a yellow circle moves to the right on a sandy background"
-    demo(tmp_path, "--model", "wan-ti2v-tiny", "--prompt", prompt, "--image", str(FIRST_FRAME))
-    given = read_png(FIRST_FRAME).astype(int)
+    assert_accelerated(demo(tmp_path, "--model", "wan-ti2v-tiny", "--prompt", prompt, "--image", str(FIRST_FRAME)))
+    given = read_png(FIRST_FRAME)
     for name in ("uncached", "sf-10"):
         video = read_mp4(tmp_path / f"{name}.mp4")
         seen = read_video(video)
         assert (seen.colour, seen.motion) == ("yellow", "right")
         assert abs(video[0].astype(int) - given).mean() < 12
+        assert psnr(video[:1], given[None]) > 24

@@ -49,10 +49,76 @@ class Image:
         return next((self.root / "opt" / "venv" / "lib").glob("python*")) / "site-packages"
 
 
-def build(target: str, folder: Path) -> Image:
-    """Carry out a target's steps, and those of the stages it stands on and copies from, in folders below `folder`."""
-    stages = _stages((ROOT / "Dockerfile").read_text())
-    return _build(target, stages, folder / target, folder)
+class Builder:
+    """Carries the Dockerfile out, each stage once, in a folder of its name below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stages = _stages((ROOT / "Dockerfile").read_text())
+        self._built: dict[str, Image] = {}
+
+    def build(self, name: str) -> Image:
+        """A stage, after those that it stands on and copies from."""
+        if name not in self._built:
+            source, steps = self._stages[name]
+            image = self._begin(source, self._folder / name)
+            for instruction, value in steps:
+                image = self._step(image, instruction, value)
+            self._built[name] = image
+        return self._built[name]
+
+    def _begin(self, source: str, root: Path) -> Image:
+        if source not in self._stages:
+            _python(root)
+            return Image(root)
+        image = self.build(source)
+        # Linked, not copied: as with layers, what is the same is there once.
+        shutil.copytree(image.root, root, symlinks=True, copy_function=os.link)
+        if (venv := root / "opt" / "venv").exists():
+            _moved(venv, image.root, root)
+        return replace(image, root=root)
+
+    def _step(self, image: Image, instruction: str, value: str) -> Image:
+        match instruction:
+            case "RUN":
+                return _run(image, value)
+            case "COPY":
+                self._copy(image, value)
+            case "WORKDIR":
+                Path(image.inside(value)).mkdir(parents=True, exist_ok=True)
+                return replace(image, workdir=value)
+            case "ENV":
+                return replace(image, env=image.env | dict(part.split("=", 1) for part in value.split()))
+            case "USER":
+                return replace(image, user=value)
+            case "ENTRYPOINT":
+                return replace(image, entrypoint=json.loads(value))
+            case "CMD":
+                return replace(image, command=json.loads(value))
+            case "HEALTHCHECK":
+                return replace(image, health=json.loads(value.partition(" CMD ")[2]))
+            case "LABEL" | "EXPOSE" | "ARG" | "COMMENT":
+                pass
+            case _:
+                raise NotImplementedError(instruction)
+        return image
+
+    def _copy(self, image: Image, value: str) -> None:
+        *sources, target = value.split()
+        destination = Path(image.inside(target if target.startswith("/") else f"{image.workdir}/{target}"))
+        if sources[0].startswith("--from="):
+            other = self.build(sources[0].removeprefix("--from="))
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(other.inside(sources[1]), destination)  # no other stage needs it
+            _moved(destination, other.root, image.root)
+            return
+        for source in sources:
+            into = destination / Path(source).name if target.endswith("/") else destination
+            into.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, into, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+            else:
+                shutil.copyfile(ROOT / source, into)
 
 
 def _stages(text: str) -> dict[str, tuple[str, list[tuple[str, str]]]]:
@@ -67,50 +133,6 @@ def _stages(text: str) -> dict[str, tuple[str, list[tuple[str, str]]]]:
         else:
             steps.append((line["instruction"], line["value"]))
     return found
-
-
-def _build(name: str, stages: dict[str, tuple[str, list[tuple[str, str]]]], root: Path, folder: Path) -> Image:
-    source, steps = stages[name]
-    if source in stages:
-        image = _build(source, stages, root, folder)
-    else:
-        image = Image(root)
-        _python(root)
-    for instruction, value in steps:
-        image = _step(image, instruction, value, stages, folder)
-    return image
-
-
-def _step(
-    image: Image,
-    instruction: str,
-    value: str,
-    stages: dict[str, tuple[str, list[tuple[str, str]]]],
-    folder: Path,
-) -> Image:
-    match instruction:
-        case "RUN":
-            return _run(image, value)
-        case "COPY":
-            _copy(image, value, stages, folder)
-        case "WORKDIR":
-            Path(image.inside(value)).mkdir(parents=True, exist_ok=True)
-            return replace(image, workdir=value)
-        case "ENV":
-            return replace(image, env=image.env | dict(part.split("=", 1) for part in value.split()))
-        case "USER":
-            return replace(image, user=value)
-        case "ENTRYPOINT":
-            return replace(image, entrypoint=json.loads(value))
-        case "CMD":
-            return replace(image, command=json.loads(value))
-        case "HEALTHCHECK":
-            return replace(image, health=json.loads(value.partition(" CMD ")[2]))
-        case "LABEL" | "EXPOSE" | "ARG" | "COMMENT":
-            pass
-        case _:
-            raise NotImplementedError(instruction)
-    return image
 
 
 def _run(image: Image, command: str) -> Image:
@@ -130,34 +152,18 @@ def _run(image: Image, command: str) -> Image:
     return replace(image, steps=[*image.steps, command])
 
 
-def _copy(image: Image, value: str, stages: dict[str, tuple[str, list[tuple[str, str]]]], folder: Path) -> None:
-    *sources, target = value.split()
-    destination = Path(image.inside(target if target.startswith("/") else f"{image.workdir}/{target}"))
-    if sources[0].startswith("--from="):
-        stage, path = sources[0].removeprefix("--from="), sources[1]
-        other = _build(stage, stages, folder / stage, folder)
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(other.inside(path), destination)  # not copied: torch is large
-        _moved(destination, other.root, image.root)
-        return
-    for source in sources:
-        into = destination / Path(source).name if target.endswith("/") else destination
-        into.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, into, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-        else:
-            shutil.copyfile(ROOT / source, into)
-
-
 def _moved(venv: Path, before: Path, after: Path) -> None:
-    """In containers both stages have the interpreter at the same path; here the path has the stage's folder in it."""
-    for link in (venv / "bin").iterdir():
-        if link.is_symlink() and link.readlink().is_relative_to(before):
-            target = after / link.readlink().relative_to(before)
-            link.unlink()
-            link.symlink_to(target)
-    configuration = venv / "pyvenv.cfg"
-    configuration.write_text(configuration.read_text().replace(str(before), str(after)))
+    """In containers all stages have the interpreter at the same path; here the path has the stage's folder in it."""
+    for path in [venv / "pyvenv.cfg", *(venv / "bin").iterdir()]:
+        if path.is_symlink() and path.readlink().is_relative_to(before):
+            target = after / path.readlink().relative_to(before)
+            path.unlink()
+            path.symlink_to(target)
+        elif not path.is_symlink() and (text := path.read_bytes()).find(bytes(before) + b"/") >= 0:
+            mode = path.stat().st_mode
+            path.unlink()  # The other stage keeps its own.
+            path.write_bytes(text.replace(bytes(before) + b"/", bytes(after) + b"/"))
+            path.chmod(mode)
 
 
 def _python(root: Path) -> None:
@@ -169,7 +175,7 @@ def _python(root: Path) -> None:
     (home / "bin" / version).chmod(0o755)
     for name in ("python", "python3"):
         (home / "bin" / name).symlink_to(version)
-    left_out = shutil.ignore_patterns("site-packages", "test", "tests", "__pycache__", "idlelib", "tkinter", "*.a")
+    left_out = shutil.ignore_patterns("site-packages", "test", "tests", "idlelib", "tkinter", "*.a")
     shutil.copytree(prefix / "lib" / version, home / "lib" / version, ignore=left_out, symlinks=True)
     for library in (prefix / "lib").glob("libpython*.so*"):
         shutil.copy2(library, home / "lib" / library.name)

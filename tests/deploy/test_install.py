@@ -6,6 +6,7 @@ unprivileged user, from a tree that cannot be written, on loopback.
 
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -21,7 +22,7 @@ import httpx
 import pytest
 
 from tests.deploy.containers import as_written, default_of, replaced, seconds
-from tests.deploy.image import Image, build
+from tests.deploy.image import Builder, Image
 from tests.deploy.observed import free_port
 from tests.deploy.tools import ROOT, program
 from tests.waiting import wait_until
@@ -45,13 +46,18 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def service_image(folder: Path) -> Image:
-    return read_only(build("service", folder))
+def builder(folder: Path) -> Builder:
+    return Builder(folder)
 
 
 @pytest.fixture(scope="module")
-def worker_image(folder: Path) -> Image:
-    return read_only(build("worker", folder))
+def service_image(builder: Builder) -> Image:
+    return read_only(builder.build("service"))
+
+
+@pytest.fixture(scope="module")
+def worker_image(builder: Builder) -> Image:
+    return read_only(builder.build("worker"))
 
 
 def read_only(image: Image) -> Image:
@@ -167,8 +173,8 @@ class Stack:
             "/etc/redis/redis.conf": str(self._mounted("redis.conf", text, 0o444)),
             "/run/secrets/redis_password": str(self._secret),
             "/run/redis": str(run),
-            "redis-server": program("redis-server"),
-            "redis-cli": f"{program('redis-cli')} -p {self._redis_port}",
+            "redis-server": str(self._copied("redis-server")),
+            "redis-cli": f"{self._copied('redis-cli')} -p {self._redis_port}",
             "$$": "$",
         }
         command = [replaced(part, paths) for part in entry["command"]]
@@ -234,6 +240,10 @@ class Stack:
         path.write_text(text)
         path.chmod(mode)
         return path
+
+    def _copied(self, name: str) -> Path:
+        """A program from where the other user may not be able to reach it."""
+        return Path(shutil.copy(program(name), self._folder / name))
 
     def _made(self, name: str) -> Path:
         path = self._folder / name

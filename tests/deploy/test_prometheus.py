@@ -12,6 +12,7 @@ from tests.deploy.observed import CALIBRATED, PLAIN, Prometheus, observed, write
 from tests.workers.micro_wan import save_micro_wan
 from workers.__main__ import app
 
+pytestmark = pytest.mark.slow
 #: What has nothing to show here, and why. The start of a place, a panel's or a rule's.
 EMPTY = {
     "ScalingCache: Workers / Device memory": "there is no NVIDIA device",

@@ -3,17 +3,10 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.workers.micro_wan import micro_entry, save_micro_wan
 from workers.engine.loaded import LoadedModel, load_model
 from workers.models.families.wan import Wan
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_torch_thread() -> None:
-    """Tests run side by side; threads of several processes on the same cores slow each other down."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import GenerationRequest, Job, JobState
 from workers.models.catalogue import Catalogue
 
+pytestmark = pytest.mark.slow
 #: Importing torch and diffusers takes long where cores are few.
 SECONDS = 120.0
 CATALOGUE = Catalogue.read(ROOT / "models.toml")
