@@ -15,6 +15,7 @@ from workers.jobs.connection import Connection
 from workers.jobs.events import Events
 from workers.jobs.presence import Presence
 from workers.jobs.queue import Jobs
+from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
 
 DECODERS = 2  # at a time: the memory for more is not there
@@ -35,6 +36,7 @@ class Resources:
     events: Events
     presence: Presence
     artifacts: ArtifactStore
+    binding: StoreBinding
     metrics: Metrics
     clock: Callable[[], float] = time.time
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
@@ -53,6 +55,7 @@ class Resources:
             events=Events(settings.redis_address),
             presence=Presence(connection),
             artifacts=artifacts,
+            binding=StoreBinding(settings.artifacts, connection),
             metrics=Metrics(connection, list(catalogue.entries), artifacts),
         )
 

@@ -20,6 +20,7 @@ from workers.jobs.errors import (
     ModelNotFound,
     QueueUnavailable,
     ScalingCacheError,
+    StorageFailed,
     StorageFull,
 )
 from workers.jobs.job import JobError
@@ -111,6 +112,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
     ),
     StorageFull: Answer(503, "server_error", {"retry-after": "60"}),
+    StorageFailed: Answer(503, "server_error", {"retry-after": "60"}),
 }
 
 INTERNAL = Answer(500, "server_error", message="The service failed; try again.")

@@ -31,7 +31,7 @@ class Arrival:
 async def submit(resources: Resources, arrival: Arrival) -> Job:
     """The job of this request, new or the one that an earlier arrival made.
 
-    Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`, `QueueUnavailable`.
+    Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`, `StorageFailed`, `QueueUnavailable`.
     """
     request = await run_in_threadpool(resolve_video, arrival.body, resources.catalogue)
     image = arrival.body.input_reference

@@ -31,7 +31,7 @@ def _state() -> Panels:
     return [
         timeline(
             "State of each worker",
-            "Loading its models, idle, busy, draining after SIGTERM, or failed: its models could not be loaded.",
+            "Loading its models, idle, busy, draining after SIGTERM, or failed: models not loaded, or results not to be stored.",
             _STATES,
             (f"sum by (instance) ({numbered})", "{{instance}}"),
         ),

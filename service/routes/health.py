@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from service.dependencies import Resources, ResourcesDep
-from workers.jobs.errors import QueueUnavailable
+from workers.jobs.errors import QueueUnavailable, StoreMismatch
 from workers.jobs.presence import WorkerInfo
 
 router = APIRouter(tags=["health"])
@@ -71,7 +71,7 @@ def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
     """What failed by its code alone: the whole message names folders, and anybody may ask here."""
     count = sum(worker.takes(model) for worker in live)
     failed = [
-        f"{worker.name} could not load its models ({worker.problem.code})"
+        f"{worker.name} failed ({worker.problem.code})"
         for worker in live
         if worker.problem is not None and model in worker.serves
     ]
@@ -81,6 +81,11 @@ def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
 def _storage(resources: Resources) -> Check:
     try:
         resources.artifacts.probe()
+        resources.binding.check()
     except OSError as error:
         return Check(ok=False, detail=error.strerror or "cannot be written to")
-    return Check(ok=True, detail="can be written to")
+    except StoreMismatch as error:
+        return Check(ok=False, detail=str(error))
+    except QueueUnavailable:  # The check of Redis says so; whose folder this is nobody can say then.
+        return Check(ok=True, detail="can be written to")
+    return Check(ok=True, detail="can be written to and belongs to this Redis")

@@ -9,7 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
 from service.settings import Settings
+from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
+from workers.jobs.store_binding import MARKER, StoreBinding
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_a_worker_that_cannot_load_its_model_is_named_without_its_folders(
     worker.fail_to_load("model_load_failed", "model wan-test from /secret/folder: no file")
     check = client.get("/readyz").json()["checks"]["worker:wan-test"]
     assert check["ok"] is False
-    assert check["detail"].endswith("; worker-1 could not load its models (model_load_failed)")
+    assert check["detail"].endswith("; worker-1 failed (model_load_failed)")
     worker.announce("idle")
     assert client.get("/readyz").json()["ready"] is True
 
@@ -81,6 +83,18 @@ def test_not_ready_when_results_cannot_be_stored(settings: Settings, tmp_path: P
     with TestClient(create_app(settings.model_copy(update={"artifacts": file / "below"}))) as client:
         checks = client.get("/readyz").json()["checks"]
     assert checks["storage"] == {"ok": False, "detail": "Not a directory"}
+
+
+def test_not_ready_with_a_folder_that_is_not_the_workers(
+    client: TestClient, settings: Settings, queue: Queue, tmp_path: Path
+) -> None:
+    StoreBinding(tmp_path / "the workers'", queue.connection).check()
+    assert client.get("/readyz").json()["checks"]["storage"]["ok"] is False
+    (settings.artifacts / MARKER).write_text((tmp_path / "the workers'" / MARKER).read_text())
+    assert client.get("/readyz").json()["checks"]["storage"] == {
+        "ok": True,
+        "detail": "can be written to and belongs to this Redis",
+    }
 
 
 def test_requests_are_counted_by_template_and_never_by_path(client: TestClient) -> None:

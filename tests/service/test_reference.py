@@ -3,7 +3,6 @@
 import base64
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from tests.service.first_frames import BODY, MODELS, post
 from tests.service.settings import settings_in
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import JobKey, JobState
+from workers.jobs.store_binding import StoreBinding
 from workers.media.first_frame import MOST_PIXELS, fitted
 from workers.process.housekeeping import Housekeeping
 from workers.process.metrics import Metrics
-from workers.process.shutdown import Shutdown
 
 
 @pytest.fixture
@@ -180,11 +179,9 @@ def test_a_retry_brings_the_image_of_a_job_whose_first_try_broke_off(
 
 
 @pytest.fixture
-def housekeeping(settings: Settings, queue: Queue) -> Iterator[Housekeeping]:
-    models = ("animator",)
-    yield Housekeeping(
-        queue.leases, queue.presence, ArtifactStore(settings.artifacts), Metrics(models), Shutdown(), "w", models
-    )
+def housekeeping(settings: Settings, queue: Queue) -> Housekeeping:
+    store, binding = ArtifactStore(settings.artifacts), StoreBinding(settings.artifacts, queue.connection)
+    return Housekeeping(queue.leases, store, binding, Metrics(["animator"]), ["animator"])
 
 
 def test_the_image_goes_with_the_job(client: TestClient, settings: Settings, housekeeping: Housekeeping) -> None:
@@ -212,6 +209,6 @@ def test_a_sweep_spares_the_images_of_jobs_and_takes_those_of_none(
     job_id = post(client, a_file()).json()["id"]
     orphan = job_id[:-4] + "0000"
     store.keep_reference(JobKey("default", orphan), b"never submitted")
-    assert store.sweep(queue.leases.is_referenced, older_than_seconds=-1) == 1
+    assert sum(store.sweep(queue.leases.is_referenced, older_than_seconds=-1)) == 1
     assert stored(settings, job_id).exists()
     assert not stored(settings, orphan).exists()

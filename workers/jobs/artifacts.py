@@ -8,23 +8,18 @@ can leave a file behind, but never one that a client sees.
 import errno
 import hashlib
 import os
-import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from workers.files import replacing
-from workers.jobs.errors import JobNotFound, StorageFull
-from workers.jobs.job import Artifact, AttemptKey, JobKey
+from workers.jobs import removal
+from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull
+from workers.jobs.job import Artifact, AttemptKey, JobKey, model_of
 
-#: In place of an attempt's token: the folder of what a job came with, beside those of its attempts.
-INPUT = "input"
 _REFERENCE = "reference.png"
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,254}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -37,30 +32,31 @@ class ArtifactStore:
     def publish(self, attempt: AttemptKey, filename: str, write: Callable[[Path], None], media_type: str) -> Artifact:
         """Let `write` make the file, and publish it under its final name once it is safe on disk.
 
-        `write` gets a path that ends in `.tmp`. Raises `StorageFull`, and whatever `write` raises; nothing of the
-        attempt's files stays behind then.
+        `write` gets a path that ends in `.tmp`. Raises `StorageFull`, `StorageFailed`, and what `write` raises beside;
+        nothing of the attempt's files stays behind then.
         """
         folder = self._attempt_folder(attempt)
-        final = folder / _checked(filename)
-        with _storage_full("there is no space left for the result"):
+        final = folder / _checked(filename, removal.FILE.fullmatch(filename))
+        with _storage_errors("result"):
             try:
                 with replacing(final) as partial:
                     write(partial)
                     digest, size = _sync_and_hash(partial)
                 _sync_folders(folder)
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                removal.remove_attempt(self._root, attempt)
                 raise
         relative = final.relative_to(self._root).as_posix()
         return Artifact(path=relative, media_type=media_type, size_bytes=size, sha256=digest)
 
     def keep_reference(self, job: JobKey, content: bytes) -> None:
-        """Keep the image that a job starts from until the job's files are deleted. Raises `StorageFull`.
+        """Keep the image that a job starts from until the job's files are deleted.
 
-        Arrivals of the same request may do this at the same time, with the same content.
+        Several arrivals of a request may do this at the same time, with the same content. Raises `StorageFull`,
+        `StorageFailed`.
         """
         path = self.reference(job)
-        with _storage_full("there is no space left for the image"):
+        with _storage_errors("image"):
             with replacing(path) as partial:
                 partial.write_bytes(content)
                 _sync_and_hash(partial)
@@ -68,7 +64,7 @@ class ArtifactStore:
 
     def reference(self, job: JobKey) -> Path:
         """Where the image lies that a job starts from; it may be gone."""
-        return self._attempt_folder(AttemptKey(job.tenant, job.job_id, INPUT)) / _REFERENCE
+        return self._attempt_folder(AttemptKey(job.tenant, job.job_id, removal.INPUT)) / _REFERENCE
 
     def path(self, artifact: Artifact) -> Path:
         """Where the file lies; it may be gone. Raises `JobNotFound` for a path that leads out of the store."""
@@ -80,37 +76,37 @@ class ArtifactStore:
 
     def delete(self, job: JobKey) -> None:
         """Delete every file of a job, if there are any."""
-        folder = self._root / _checked(job.tenant) / _checked(job.job_id)
-        shutil.rmtree(folder, ignore_errors=True)
+        self._job_folder(job)
+        removal.remove_job(self._root, job.tenant, job.job_id)
 
     def discard(self, attempt: AttemptKey) -> None:
         """Delete the files of one attempt that will never be a result."""
-        folder = self._attempt_folder(attempt)
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
-            folder.parent.rmdir()  # Only when this was its last attempt.
+        self._attempt_folder(attempt)
+        removal.remove_attempt(self._root, attempt)
 
-    def sweep(self, is_referenced: Callable[[AttemptKey], bool], older_than_seconds: float) -> int:
-        """Delete attempt folders that no live record points to, such as those of killed workers; returns how many.
+    def sweep(self, is_referenced: Callable[[AttemptKey], bool], older_than_seconds: float) -> Iterator[bool]:
+        """Delete attempt folders that no live record points to, such as those of killed workers.
 
-        `is_referenced` is asked of folders that did not change for `older_than_seconds`. That should be longer than a
-        lease, because a folder is there before its attempt's job is completed.
+        Gives for each attempt in the store whether it was deleted, so that a caller can stop and go on. `is_referenced`
+        is asked of folders that did not change for `older_than_seconds`. That should be longer than a lease, because a
+        folder is there before its attempt's job is completed.
         """
-        before = time.time() - older_than_seconds
-        swept = 0
-        for folder in self._root.glob("*/*/*"):
-            attempt = AttemptKey(*folder.relative_to(self._root).parts)
-            with suppress(FileNotFoundError):  # Deleted by another worker's sweep, or with its job.
-                if folder.stat().st_mtime < before and not is_referenced(attempt):
-                    self.discard(attempt)
-                    swept += 1
-        return swept
+        before = self.probe() - older_than_seconds
+        for attempt in removal.attempts(self._root):
+            try:
+                old = self._attempt_folder(attempt).lstat().st_mtime < before
+            except FileNotFoundError:  # Deleted by another worker's sweep, or with its job.
+                continue
+            yield old and not is_referenced(attempt) and removal.remove_attempt(self._root, attempt)
 
-    def probe(self) -> None:
-        """Write a file and delete it, to see that results can be stored. Raises `OSError`."""
+    def probe(self) -> float:
+        """Write a file and delete it, to see that results can be stored; gives the Unix time by the clock that dates
+        the store's files. Raises `OSError`."""
         self._root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self._root) as file:
             file.write(b"probe")
+            file.flush()
+            return os.fstat(file.fileno()).st_mtime
 
     def free_and_total_bytes(self) -> tuple[int, int]:
         """Of the file system that the results lie on."""
@@ -119,25 +115,30 @@ class ArtifactStore:
         usage = shutil.disk_usage(there)
         return usage.free, usage.total
 
+    def _job_folder(self, job: JobKey) -> Path:
+        tenant = _checked(job.tenant, removal.TENANT.fullmatch(job.tenant))
+        return self._root / tenant / _checked(job.job_id, model_of(job.job_id))
+
     def _attempt_folder(self, attempt: AttemptKey) -> Path:
-        return self._root / _checked(attempt.tenant) / _checked(attempt.job_id) / _checked(attempt.token)
+        return self._job_folder(attempt) / _checked(attempt.token, removal.TOKEN.fullmatch(attempt.token))
 
 
-def _checked(name: str) -> str:
-    """A name that stays one level below its folder. Raises `ValueError`: names are made by us, not by clients."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be a file name")
+def _checked(name: str, allowed: object) -> str:
+    """A name that we would delete again, and that stays one level below its folder. Raises `ValueError`: names are made
+    by us, not by clients."""
+    if not allowed:
+        raise ValueError(f"{name!r} cannot be a file name in the store")
     return name
 
 
 @contextmanager
-def _storage_full(message: str) -> Iterator[None]:
+def _storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise StorageFull(message) from error
-        raise
+            raise StorageFull(f"there is no space left for the {what}") from error
+        raise StorageFailed(f"the {what} could not be stored: {error.strerror or type(error).__name__}") from error
 
 
 def _sync_and_hash(path: Path) -> tuple[str, int]:

@@ -64,6 +64,12 @@ class LeaseLost(ScalingCacheError):
     code = "lease_lost"
 
 
+class StoreMismatch(ScalingCacheError):
+    """The folder of the results and the Redis of the jobs do not belong together."""
+
+    code = "store_mismatch"
+
+
 class ModelLoadFailed(ScalingCacheError):
     """The checkpoint could not be loaded."""
 
@@ -101,6 +107,13 @@ class StorageFull(AttemptFailed):
     """There is no space left for the artifact."""
 
     code = "storage_full"
+
+
+class StorageFailed(AttemptFailed):
+    """The result could not be stored; a worker whose storage fails takes no more jobs, so another one tries again."""
+
+    code = "storage_failed"
+    max_attempts = 2
 
 
 class OutOfMemory(AttemptFailed):

@@ -22,6 +22,9 @@ WORKER_BEATS = Key("{workers}:beats")
 #: Hash from a worker's name to what it announced, as JSON.
 WORKER_INFOS = Key("{workers}:infos")
 
+#: String: the id of the folder of results that belongs to this Redis, see `store_binding.py`.
+STORE = Key("store")
+
 
 def root(model: str) -> Key:
     """The start of every key of a model; nothing lies under it. The braces say which part decides the slot."""

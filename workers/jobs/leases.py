@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Literal
 
 from workers.jobs import keys, scripts
-from workers.jobs.artifacts import INPUT
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
 from workers.jobs.errors import LeaseLost, RequestRefused, WorkerCrashed
 from workers.jobs.job import (
@@ -22,6 +21,7 @@ from workers.jobs.job import (
     model_of,
 )
 from workers.jobs.records import fields_of, job_from
+from workers.jobs.removal import INPUT
 
 Ending = Literal["completed", "failed", "cancelled", "released"]
 

@@ -21,7 +21,7 @@ def reachable(host: str) -> str:
 
 
 def check(host: str, port: int | None) -> str:
-    """The worker's state, when its models are loaded. Raises `WorkerUnhealthy`."""
+    """The worker's state, when it can work. Raises `WorkerUnhealthy`."""
     if not port:
         raise WorkerUnhealthy("a health check needs SCALINGCACHE_METRICS_PORT")
     try:
@@ -39,7 +39,7 @@ def check(host: str, port: int | None) -> str:
         "unknown",
     )
     if state == "failed":
-        raise WorkerUnhealthy("the worker could not load its models; its log and `python -m service status` say why")
+        raise WorkerUnhealthy("the worker cannot take jobs; its log and `python -m service status` say why")
     if state not in HEALTHY:
         raise WorkerUnhealthy(f"the worker is {state}")
     return state

@@ -11,11 +11,21 @@ import structlog
 
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
-from workers.jobs.errors import InvalidRequest, LeaseLost, QueueUnavailable, RequestRefused, WorkerCrashed
+from workers.jobs.errors import (
+    InvalidRequest,
+    LeaseLost,
+    QueueUnavailable,
+    RequestRefused,
+    StorageFailed,
+    StoreMismatch,
+    WorkerCrashed,
+)
 from workers.jobs.job import JobError
 from workers.jobs.leases import Attempt, Leases
 from workers.jobs.presence import Presence
+from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
+from workers.process.announcer import ANNOUNCE_SECONDS, Announcer
 from workers.process.attempt import AttemptWatch
 from workers.process.child import Child, ChildDied, ChildSettings, RunsJobs, runner
 from workers.process.events import LoadFailed, Ready
@@ -51,15 +61,22 @@ class Supervisor:
         self._store = ArtifactStore(settings.artifacts)
         self._metrics = Metrics(self._models)
         self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
-        presence = Presence(self._connection)
-        self._housekeeping = Housekeeping(
-            self._leases, presence, self._store, self._metrics, shutdown, settings.worker, self._serves
+        self._binding = StoreBinding(settings.artifacts, self._connection)
+        self._announcer = Announcer(
+            Presence(self._connection),
+            self._metrics,
+            shutdown,
+            settings.worker,
+            self._serves,
+            min(ANNOUNCE_SECONDS, settings.lease_seconds / 4),
         )
+        self._housekeeping = Housekeeping(self._leases, self._store, self._binding, self._metrics, self._models)
         self._child: Child | None = None
         self._ready = False
         self._load_failures = 0
         self._load_at = 0.0
         self._reachable = True
+        self._storage_problem: JobError | None = None
 
     def run(self) -> None:
         """Serve until a signal asks for the end."""
@@ -71,9 +88,10 @@ class Supervisor:
                 host = self._settings.metrics_host
                 port = endings.enter_context(self._metrics.serve(host, self._settings.metrics_port))
                 log.info("metrics served", host=host, port=port)
-            endings.callback(self._housekeeping.stop)
+            for thread in (self._announcer, self._housekeeping):
+                thread.start()
+                endings.callback(thread.stop)
             endings.callback(self._drop_child)
-            self._housekeeping.start()
             while not self._shutdown.requested:
                 if self._ready or self._make_ready():
                     self._serve_next()
@@ -85,7 +103,7 @@ class Supervisor:
                 self._shutdown.sleep(min(wait, IDLE_SECONDS))
                 return False
             if not self._load_failures:  # One that failed stays so while it tries again, or it would look well.
-                self._housekeeping.set_state("loading")
+                self._announcer.set_state("loading")
             settings = self._settings
             self._child = Child(
                 ChildSettings(
@@ -103,15 +121,15 @@ class Supervisor:
                 loads = dict(zip(models, seconds, strict=True))
                 log.info("models loaded", seconds={model: round(took, 2) for model, took in loads.items()})
                 self._metrics.loaded(loads)
-                self._ready, self._load_failures = True, 0
-                self._housekeeping.set_state("idle")
+                self._ready, self._load_failures, self._storage_problem = True, 0, None
+                self._announcer.set_state("idle")
             case LoadFailed(code, message):
                 self._load_failed(code, message)
         return self._ready
 
     def _load_failed(self, code: str, cause: str) -> None:
         self._drop_child()
-        self._housekeeping.set_state("failed", JobError(code=code, message=cause))
+        self._announcer.set_state("failed", JobError(code=code, message=cause))
         delay = min(LAST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**self._load_failures)
         self._load_failures += 1
         self._load_at = time.monotonic() + delay
@@ -126,6 +144,10 @@ class Supervisor:
         """Wait for a job and run it; returns now and then without one."""
         assert self._child is not None
         try:
+            if not self._can_store():
+                self._child.receive(0)
+                self._shutdown.sleep(IDLE_SECONDS)
+                return
             # Models take turns, or a busy one would starve those behind it.
             self._models = (*self._models[1:], self._models[0])
             attempt = self._leases.claim(self._models, self._settings.worker)
@@ -145,6 +167,29 @@ class Supervisor:
         if attempt is not None:
             self._serve(attempt, self._child)
 
+    def _can_store(self) -> bool:
+        """Whether a result could be stored where the service looks for it: else no job is taken, and it says why.
+
+        Raises `QueueUnavailable`.
+        """
+        problem = None
+        try:
+            self._store.probe()
+            self._binding.check()
+        except OSError as error:
+            why = f"results cannot be stored: {error.strerror or type(error).__name__}"
+            problem = JobError(code=StorageFailed.code, message=why)
+        except StoreMismatch as error:
+            problem = JobError(code=error.code, message=str(error))
+        if problem != self._storage_problem:
+            if problem is None:
+                log.info("results can be stored again")
+            else:
+                log.error("no jobs taken", code=problem.code, cause=problem.message)
+            self._announcer.set_state("idle" if problem is None else "failed", problem)
+        self._storage_problem = problem
+        return problem is None
+
     def _serve(self, attempt: Attempt, child: Child) -> None:
         if self._shutdown.requested:  # The signal came while the claim was under way.
             with suppress(QueueUnavailable, LeaseLost):
@@ -155,11 +200,11 @@ class Supervisor:
         except InvalidRequest as error:  # The service checks too, but perhaps another catalogue, or an older one.
             self._refuse(attempt, RequestRefused(str(error)))
             return
-        self._housekeeping.set_state("busy")
+        self._announcer.set_state("busy")
         watch = AttemptWatch(attempt, child, self._leases, self._store, self._settings, self._metrics, self._shutdown)
         watch.run()
         if child.alive:
-            self._housekeeping.set_state("idle")
+            self._announcer.set_state("idle")
         else:
             self._drop_child()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import JobNotFound, StorageFull
+from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull
 from workers.jobs.job import Artifact, AttemptKey, JobKey
 
 JOB, TOKEN = "video_wan-tiny_0123456789abcdef0123456789abcdef", "a" * 32
@@ -91,6 +91,17 @@ def test_an_image_that_finds_no_room_is_storage_full_and_leaves_nothing(store: A
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EIO])
+def test_a_storage_that_fails_is_named_as_that(store: ArtifactStore, tmp_path: Path, code: int) -> None:
+    def write(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(StorageFailed, match=os.strerror(code)):
+        store.publish(ATTEMPT, "video.mp4", write, "video/mp4")
+    assert files(tmp_path) == []
+
+
 def test_another_error_of_the_writer_passes_through(store: ArtifactStore, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         store.publish(ATTEMPT, "video.mp4", lambda path: path.write_text(str(1 / 0)), "video/mp4")
@@ -131,7 +142,7 @@ def test_the_sweep_takes_old_attempts_that_nothing_points_to(store: ArtifactStor
         asked.append(attempt)
         return attempt.token == "a" * 32
 
-    assert store.sweep(is_referenced, older_than_seconds=60) == 1
+    assert sum(store.sweep(is_referenced, older_than_seconds=60)) == 1
     assert files(tmp_path) == [kept.path, young.path]
     assert sorted(asked, key=lambda attempt: attempt.token) == [ATTEMPT, AttemptKey("acme", JOB, "b" * 32)]
 

@@ -22,12 +22,12 @@ def test_a_worker_that_loads_is_not_well_yet() -> None:
         check("127.0.0.1", port)
 
 
-def test_a_worker_whose_models_could_not_be_loaded_says_where_the_reason_is() -> None:
+def test_a_worker_that_failed_says_where_the_reason_is() -> None:
     metrics = Metrics()
     metrics.set_state("failed")
     with (
         metrics.serve("127.0.0.1", 0) as port,
-        pytest.raises(WorkerUnhealthy, match="not load its models; its log"),
+        pytest.raises(WorkerUnhealthy, match="cannot take jobs; its log"),
     ):
         check("127.0.0.1", port)
 

@@ -1,7 +1,7 @@
 """What a worker does beside its jobs, on a real Redis and real files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,9 @@ from tests.workers.factories import MODEL, TENANT, submit
 from workers.jobs import keys
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import Artifact, AttemptKey, Job, JobState, new_job_id
+from workers.jobs.store_binding import MARKER, StoreBinding
 from workers.process.housekeeping import Housekeeping
 from workers.process.metrics import Metrics
-from workers.process.shutdown import Shutdown
 
 
 @pytest.fixture
@@ -36,12 +36,18 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def housekeeping(queue: Queue, store: ArtifactStore, metrics: Metrics) -> Iterator[Housekeeping]:
+def housekeeping(
+    queue: Queue, store: ArtifactStore, metrics: Metrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Housekeeping:
     """Not started: the test first makes something to tidy up."""
-    housekeeping = Housekeeping(
-        queue.leases, queue.presence, store, metrics, Shutdown(), "tidy", {MODEL: "float32 on cpu"}
-    )
-    yield housekeeping
+    monkeypatch.setattr("workers.process.housekeeping.ORPHAN_SECONDS", 0.0)
+    return Housekeeping(queue.leases, store, StoreBinding(tmp_path, queue.connection), metrics, [MODEL])
+
+
+@pytest.fixture
+def running(housekeeping: Housekeeping) -> Iterator[Callable[[], None]]:
+    """Starts it."""
+    yield housekeeping.start
     housekeeping.stop()
 
 
@@ -50,11 +56,11 @@ def a_file(store: ArtifactStore, job_id: str, token: str = "a" * 32) -> Artifact
 
 
 def test_the_job_of_a_silent_worker_is_given_to_others(
-    queue: Queue, metrics: Metrics, housekeeping: Housekeeping
+    queue: Queue, metrics: Metrics, running: Callable[[], None]
 ) -> None:
     job = submit(queue)
     queue.leases.claim([MODEL], "silent")
-    housekeeping.start()
+    running()
     wait_until(lambda: queue.jobs.get(job.key).state is JobState.QUEUED)
     labels = {"model": MODEL, "outcome": "retried", "reason": "worker_crashed"}
     wait_until(lambda: metrics.registry.get_sample_value("scalingcache_jobs_total", labels) == 1)
@@ -62,39 +68,83 @@ def test_the_job_of_a_silent_worker_is_given_to_others(
 
 
 def test_files_go_before_the_record_of_an_expired_job(
-    queue: Queue, store: ArtifactStore, housekeeping: Housekeeping, redis_url: str
+    queue: Queue, store: ArtifactStore, running: Callable[[], None], redis_url: str
 ) -> None:
     jobs: list[Job] = [queue.jobs.cancel(submit(queue).key) for _ in range(150)]
     paths = [store.path(a_file(store, job.id)) for job in jobs]
-    housekeeping.start()
+    running()
     with redis.Redis.from_url(redis_url) as raw:
         wait_until(lambda: not any(raw.exists(keys.job(job.id)) for job in jobs))
     assert not any(path.exists() for path in paths)
 
 
-def test_files_that_belong_to_no_job_are_swept(store: ArtifactStore, housekeeping: Housekeeping) -> None:
+def test_files_that_belong_to_no_job_are_swept(
+    store: ArtifactStore, housekeeping: Housekeeping, running: Callable[[], None]
+) -> None:
     old, young = (store.path(a_file(store, new_job_id(MODEL))) for _ in range(2))
     os.utime(old.parent, (0, 0))
     os.utime(young.parent, (2**32, 2**32))
-    housekeeping.start()
+    housekeeping.sweep()
+    running()
     wait_until(lambda: not old.exists())
     assert young.exists()
 
 
-def test_it_announces_what_the_worker_does_and_says_goodbye(
-    queue: Queue, store: ArtifactStore, metrics: Metrics
+def test_nothing_is_swept_in_the_first_round(
+    queue: Queue, store: ArtifactStore, housekeeping: Housekeeping, running: Callable[[], None], redis_url: str
 ) -> None:
-    housekeeping = Housekeeping(
-        queue.leases, queue.presence, store, metrics, Shutdown(), "tidy", {MODEL: "float32 on cpu"}
-    )
+    orphan = store.path(a_file(store, new_job_id(MODEL)))
+    os.utime(orphan.parent, (0, 0))
+    expired = queue.jobs.cancel(submit(queue).key)
+    running()
+    with redis.Redis.from_url(redis_url) as raw:
+        wait_until(lambda: not raw.exists(keys.job(expired.id)))
+    assert orphan.exists()
 
-    def announced() -> list[tuple[str, tuple[str, ...]]]:
-        return [(worker.state, worker.models) for worker in queue.presence.workers()]
 
-    housekeeping.start()
-    wait_until(lambda: announced() == [("loading", ())])
-    housekeeping.set_state("idle")
-    wait_until(lambda: announced() == [("idle", (MODEL,))])
-    assert metrics.registry.get_sample_value("scalingcache_worker_state", {"state": "idle"}) == 1
-    housekeeping.stop()
-    assert queue.presence.workers() == []
+def test_nothing_is_deleted_from_a_store_of_another_installation(
+    queue: Queue,
+    store: ArtifactStore,
+    housekeeping: Housekeeping,
+    running: Callable[[], None],
+    tmp_path: Path,
+    redis_url: str,
+) -> None:
+    orphan = store.path(a_file(store, new_job_id(MODEL)))
+    os.utime(orphan.parent, (0, 0))
+    (tmp_path / MARKER).write_text("f" * 32)
+    deleted, silent = submit(queue), submit(queue)
+    kept = store.path(a_file(store, deleted.id))
+    queue.jobs.delete(deleted.key)
+    queue.leases.claim([MODEL], "silent")
+    housekeeping.sweep()
+    running()
+    wait_until(lambda: queue.jobs.get(silent.key).state is JobState.QUEUED, what="reaping goes on")
+    assert orphan.exists() and kept.exists()
+    with redis.Redis.from_url(redis_url) as raw:
+        assert raw.zcard(keys.expiries(MODEL)) == 1, "its files are still to go, from the right store"
+
+
+def test_a_step_that_fails_does_not_keep_the_others_from_their_turn(
+    queue: Queue, housekeeping: Housekeeping, running: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(queue)
+    queue.leases.claim([MODEL], "silent")
+    monkeypatch.setattr(housekeeping, "delete_expired", lambda model: 1 / 0)
+    monkeypatch.setattr(housekeeping, "sweep", lambda: 1 / 0)
+    running()
+    wait_until(lambda: queue.jobs.get(job.key).state is JobState.QUEUED)
+
+
+def test_a_backlog_is_worked_off_in_rounds_of_bounded_length(
+    queue: Queue, housekeeping: Housekeeping, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    for _ in range(250):
+        queue.jobs.cancel(submit(queue).key)
+    monkeypatch.setattr("workers.process.housekeeping.STEP_SECONDS", 0.0)
+    left = []
+    with redis.Redis.from_url(redis_url) as raw:
+        for _ in range(3):
+            housekeeping.delete_expired(MODEL)
+            left.append(raw.zcard(keys.expiries(MODEL)))
+    assert left == [150, 50, 0]

@@ -206,6 +206,42 @@ def test_a_model_that_cannot_be_loaded_keeps_the_worker_waiting_not_crashing(
         assert not worker.ended()
 
 
+def test_a_worker_that_cannot_store_takes_no_jobs_and_says_why(
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    store = tmp_path / "artifacts"
+    with start(worker="patient") as worker:
+        wait_until(lambda: [info.state for info in queue.presence.workers()] == ["idle"])
+        store.rename(tmp_path / "unmounted")
+        store.touch()  # A file in its place: root may write to a folder of any mode.
+        wait_until(lambda: [info.state for info in queue.presence.workers()] == ["failed"])
+        [info] = queue.presence.workers()
+        assert info.problem and info.problem.code == "storage_failed"
+        job = submit(queue)
+        wait_until(lambda: worker.logged("no jobs taken", code="storage_failed"))
+
+        store.unlink()
+        store.mkdir()  # Empty: what was mounted here is missing.
+        wait_until(lambda: worker.logged("no jobs taken", code="store_mismatch"))
+        assert (queue.jobs.get(job.key).state, queue.jobs.get(job.key).attempts) == (JobState.QUEUED, 0)
+
+        store.rmdir()
+        (tmp_path / "unmounted").rename(store)
+        assert_published(wait_until(ended(queue, job)), tmp_path)
+
+
+def test_a_worker_on_another_folder_than_the_first_takes_no_jobs(
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    with start(worker="first"), start(worker="elsewhere", artifacts=tmp_path / "elsewhere") as elsewhere:
+        wait_until(lambda: {info.state for info in queue.presence.workers()} == {"idle", "failed"})
+        done = [wait_until(ended(queue, submit(queue))) for _ in range(3)]
+        failed = next(info for info in queue.presence.workers() if info.state == "failed")
+        assert failed.problem and failed.problem.code == "store_mismatch"
+        assert {job.worker for job in done} == {"first", "elsewhere"} - {failed.name}
+        assert elsewhere.process.poll() is None
+
+
 def test_a_request_that_the_model_cannot_serve_is_refused_by_the_worker(
     queue: Queue, start: Callable[..., WorkerProcess]
 ) -> None:
