@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,32 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
     missing = [name for name in named if not (ROOT / name).exists() and not made_on_the_spot(name)]
     missing += [link for link in links if not (page.parent / link).exists()]
     assert missing == []
+
+
+#: Not prose: headings, tables, pictures, indented code.
+NOT_PROSE = re.compile(r"\s*(?:#|\||!\[|$)| {4}")
+LIST_ITEM = re.compile(r"\s*(?:-|\d+\.) ")
+#: A list item's mark and a paragraph's first words in bold.
+LEAD = re.compile(r"\s*(?:(?:-|\d+\.) )?(?:\*\*[^*]+\*\*)?\s*")
+SENTENCE_END = r"(?<!\bEq)(?<!\bAlg)(?<!\be\.g)[.!?:][)\"*]*"
+
+
+def prose(page: Path) -> Iterator[list[str]]:
+    """Each paragraph and list item as its lines, without the text of code and the targets of links."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.M | re.S)
+    text = re.sub(r"`[^`\n]*`", "`code`", re.sub(r"\]\([^)]*\)", "]", text))
+    lines: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        if lines and (NOT_PROSE.match(line) or LIST_ITEM.match(line)):
+            yield lines
+            lines = []
+        if not NOT_PROSE.match(line):
+            lines.append(line)
+
+
+@pytest.mark.parametrize("page", tracked("*.md"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_prose_has_one_sentence_a_line(page: Path) -> None:
+    two = re.compile(SENTENCE_END.replace(":", "") + r" +[A-Z`*(\[]")
+    for lines in prose(page):
+        assert [line for line in lines if two.search(LEAD.sub("", line, count=1))] == []
+        assert [line for line, _ in pairwise(lines) if not re.search(SENTENCE_END + "$", line)] == []
