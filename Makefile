@@ -11,7 +11,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench calibrate train-demo clean
+.PHONY: help demo up test check generate bench calibrate train-demo clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,11 @@ check: $(READY) ## Style, types, import rules.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+generate: $(READY) ## Write what is made from the code: pages of docs, dashboards, the demo's prompts.
+	$(BIN)/python -m docs.pages
+	$(BIN)/python -m deploy.grafana
+	$(BIN)/python -m demo.prompt_files
 
 bench: $(READY) ## Speed, fidelity and memory of each sf, as a table and a plot. MODEL=wan-tiny PROMPTS=... OUTPUT=...
 	$(BIN)/python -m workers evaluate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/bench.txt) $(if $(OUTPUT),-o $(OUTPUT))

@@ -29,3 +29,11 @@ def test_a_beat_that_is_slower_than_the_lease_is_refused() -> None:
 def test_it_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         Settings().lease_seconds = 1.0  # type: ignore[misc]
+
+
+def test_every_setting_is_used() -> None:
+    files = [*Path("workers/process").glob("*.py"), Path("workers/__main__.py")]
+    used = "".join(path.read_text() for path in files if path.name != "settings.py")
+    used = used.replace("settings.redis_address", "settings.redis_url settings.redis_password")
+    used = used.replace("settings.read_catalogue", "settings.catalogue settings.catalogue_overrides settings.models")
+    assert [name for name in Settings.model_fields if f"settings.{name}" not in used] == []
