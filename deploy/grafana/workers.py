@@ -31,7 +31,7 @@ def _state() -> Panels:
     return [
         timeline(
             "State of each worker",
-            "Loading its models, idle, busy, draining after SIGTERM, or failed: models not loaded, or results not to be stored.",
+            "Loading its models, idle, busy, draining after SIGTERM, or failed: models not loaded, or no storage.",
             _STATES,
             (f"sum by (instance) ({numbered})", "{{instance}}"),
         ),
