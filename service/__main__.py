@@ -16,10 +16,12 @@ from rich.text import Text
 
 from service import logs, status
 from service.app import create_app
+from service.served import known_models
 from service.settings import Settings
 from workers.configuration import run_program
 from workers.jobs.connection import Connection
 from workers.jobs.errors import QueueUnavailable
+from workers.jobs.presence import Presence
 from workers.process.health import reachable
 
 GRACE_SECONDS = 30
@@ -56,7 +58,7 @@ def show_status(
     connection = Connection(settings.redis_address)
 
     def read() -> status.SystemStatus:
-        return status.read(connection, models)
+        return status.read(connection, known_models(Presence(connection), models))
 
     try:
         if as_json:

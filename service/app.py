@@ -1,5 +1,6 @@
 """The application: resources in, routes and middleware around them. Nothing happens at import."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from service.dependencies import Resources
 from service.errors import ErrorBody
 from service.limits import BodyLimitMiddleware
 from service.routes import health, images, models, videos
+from service.served import say_served
 from service.settings import Settings
 
 # Named by class, these stand for all codes, and keep FastAPI from announcing a 422 of another shape.
@@ -29,7 +31,9 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        saying = asyncio.create_task(say_served(resources.presence, list(resources.catalogue.entries)))
         yield
+        saying.cancel()
         await resources.close()
 
     app = FastAPI(

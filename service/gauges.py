@@ -7,6 +7,7 @@ from typing import get_args
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from service.served import known_models
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.errors import QueueUnavailable
@@ -45,7 +46,7 @@ class QueueCollector(Collector):
 
     def _read(self, families: dict[str, GaugeMetricFamily]) -> None:
         families["persisting"].add_metric([], float(self._inspection.persisting()))
-        for model in self._models:
+        for model in known_models(self._presence, self._models):
             depth = self._inspection.depth(model)
             families["jobs"].add_metric([model, "queued"], depth.queued)
             families["jobs"].add_metric([model, "running"], depth.running)

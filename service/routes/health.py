@@ -8,7 +8,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from service.dependencies import Resources, ResourcesDep
+from service.served import known_models
 from workers.jobs.errors import QueueUnavailable, StoreMismatch
+from workers.jobs.inspection import Inspection
 from workers.jobs.presence import WorkerInfo
 
 router = APIRouter(tags=["health"])
@@ -48,6 +50,8 @@ def readyz(resources: ResourcesDep, response: Response) -> Readiness:
     workers = resources.presence.workers() if checks["redis"].ok else []
     for model in resources.catalogue.entries:
         checks[f"worker:{model}"] = _workers(model, workers)
+    if checks["redis"].ok:
+        checks["jobs"] = _jobs(resources)
     ready = all(check.ok for check in checks.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, checks=checks)
@@ -76,6 +80,14 @@ def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
         if worker.problem is not None and model in worker.serves
     ]
     return Check(ok=count > 0, detail="; ".join([f"{count} live workers accept jobs for {model}", *failed]))
+
+
+def _jobs(resources: Resources) -> Check:
+    """Jobs that wait in vain do not keep the others from being served."""
+    inspection, served = Inspection(resources.connection), list(resources.catalogue.entries)
+    waiting = {model: inspection.depth(model).queued for model in known_models(resources.presence, served)}
+    lost = [f"{count} of {model}" for model, count in waiting.items() if count and model not in served]
+    return Check(ok=True, detail=f"jobs wait for models that nobody serves: {', '.join(lost)}" if lost else "none lost")
 
 
 def _storage(resources: Resources) -> Check:

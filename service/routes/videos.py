@@ -12,6 +12,7 @@ from service.dependencies import Resources, ResourcesDep, TenantDep
 from service.errors import NotSupported
 from service.resolution import models_of
 from service.schemas import CreateVideo, parse
+from service.served import known_models
 from service.submission import Arrival, cancel_job, submit
 from service.video import Video, VideoDeleted, VideoList, poll_after_ms, video_of
 from workers.jobs.errors import JobNotFound
@@ -82,7 +83,7 @@ def list_videos(
     order: Annotated[Literal["asc", "desc"], Query(description="Sort by time of creation.")] = "desc",
 ) -> VideoList:
     """List videos page by page, newest first by default."""
-    models = [entry.name for entry in models_of("video", resources.catalogue)]
+    models = known_models(resources.presence, [entry.name for entry in models_of("video", resources.catalogue)])
     jobs, more = resources.jobs.list(tenant, models, after=after, limit=limit, ascending=order == "asc")
     ids = [job.id for job in jobs]
     return VideoList(

@@ -42,7 +42,7 @@ def test_ready_with_redis_storage_and_a_worker_for_each_model(client: TestClient
     worker.announce()
     response = client.get("/readyz")
     assert (response.status_code, response.json()["ready"]) == (200, True)
-    assert set(response.json()["checks"]) == {"redis", "storage", "worker:wan-test"}
+    assert set(response.json()["checks"]) == {"redis", "storage", "jobs", "worker:wan-test"}
 
 
 def test_not_ready_without_a_worker_saying_which_model(client: TestClient) -> None:

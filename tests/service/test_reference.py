@@ -181,7 +181,7 @@ def test_a_retry_brings_the_image_of_a_job_whose_first_try_broke_off(
 @pytest.fixture
 def housekeeping(settings: Settings, queue: Queue) -> Housekeeping:
     store, binding = ArtifactStore(settings.artifacts), StoreBinding(settings.artifacts, queue.connection)
-    return Housekeeping(queue.leases, store, binding, Metrics(["animator"]), ["animator"])
+    return Housekeeping(queue.leases, queue.presence, store, binding, Metrics(["animator"]), ["animator"], 3600)
 
 
 def test_the_image_goes_with_the_job(client: TestClient, settings: Settings, housekeeping: Housekeeping) -> None:

@@ -97,6 +97,12 @@ class RequestRefused(AttemptFailed):
     code = InvalidRequest.code
 
 
+class ModelNotServed(AttemptFailed):
+    """Neither a service nor a worker has served the job's model for a long time."""
+
+    code = "model_not_served"
+
+
 class UnsupportedPipeline(AttemptFailed):
     """The pipeline cannot be accelerated; the message says which property is missing."""
 

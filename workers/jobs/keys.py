@@ -22,6 +22,8 @@ WORKER_BEATS = Key("{workers}:beats")
 #: Hash from a worker's name to what it announced, as JSON.
 WORKER_INFOS = Key("{workers}:infos")
 
+#: Sorted set of models by the Unix second at which each was last known to be served.
+MODELS = Key("models")
 #: String: the id of the folder of results that belongs to this Redis, see `store_binding.py`.
 STORE = Key("store")
 

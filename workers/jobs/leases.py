@@ -8,7 +8,7 @@ from typing import Literal
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
-from workers.jobs.errors import LeaseLost, RequestRefused, WorkerCrashed
+from workers.jobs.errors import LeaseLost, ModelNotServed, RequestRefused, WorkerCrashed
 from workers.jobs.job import (
     Artifact,
     AttemptKey,
@@ -151,6 +151,18 @@ class Leases:
         )
         reply = self._connection.run(reap)
         return [Reaped(job_id, JobState(state)) for job_id, state in zip(reply[::2], reply[1::2], strict=True)]
+
+    def abandon(self, model: str) -> list[str]:
+        """End the queued jobs of a model that nobody serves, at most 100 a call, as `failed`; gives their ids."""
+        error = JobError(code=ModelNotServed.code, message=f"model {model} is not served any more")
+        abandon = scripts.Abandon(keys.root(model), self.retention_seconds, error.model_dump_json())
+        return self._connection.run(abandon)
+
+    def is_done(self, model: str) -> bool:
+        """Whether none of a model's jobs waits, runs, or has still to be deleted."""
+        with redis_errors():
+            lanes = (keys.queued(model, lane) for lane in keys.LANES)
+            return not self._connection.commands.exists(*lanes, keys.leases(model), keys.expiries(model))
 
     def expired(self, model: str, limit: int = 100) -> list[JobKey]:
         """Deleted jobs, and those past their retention: delete their files, then `forget` them."""

@@ -7,11 +7,14 @@ from types import MappingProxyType
 from typing import Literal
 
 from workers.jobs import keys, scripts
-from workers.jobs.connection import Connection
+from workers.jobs.connection import Connection, redis_errors
 from workers.jobs.job import JobError
 
 #: A worker that was silent for this long counts as gone.
 WORKER_TTL_SECONDS = 20
+
+#: A model that nobody said to serve for so long is not served. Services and workers say it at least every minute.
+UNSERVED_SECONDS = 180.0
 
 WorkerState = Literal["loading", "idle", "busy", "draining", "failed"]
 #: The states in which a worker takes the jobs of its models, now or when the one that it runs has ended.
@@ -58,6 +61,20 @@ class Presence:
         info = {"name": name, "models": list(models), "state": state, "serves": dict(serves)}
         text = json.dumps(info | {"problem": problem and problem.model_dump()})
         self._announce(name, text, WORKER_TTL_SECONDS)
+
+    def serve(self, models: Sequence[str]) -> None:
+        """Say that these models are served, whether jobs of them can run now or not. Raises `QueueUnavailable`."""
+        self._connection.run(scripts.Serve(keys.MODELS, tuple(models)))
+
+    def unserved(self, for_seconds: float = UNSERVED_SECONDS) -> list[str]:
+        """The models whose jobs may still be there although nobody has said for so long that they are served. Raises
+        `QueueUnavailable`."""
+        return self._connection.run(scripts.Unserved(keys.MODELS, for_seconds))
+
+    def forget(self, model: str) -> None:
+        """Nothing of a model is there any more. Raises `QueueUnavailable`."""
+        with redis_errors():
+            self._connection.commands.zrem(keys.MODELS, model)
 
     def leave(self, name: str) -> None:
         """Say that the worker ends, so that nobody waits for it to be missed. Raises `QueueUnavailable`."""

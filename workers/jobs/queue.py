@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection, redis_errors
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound
-from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Priority, model_of
+from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.records import fields_of, is_visible, readable_job
 
 
@@ -54,7 +54,14 @@ class Jobs:
         return _visible(record, job)
 
     def list(
-        self, tenant: str, models: Iterable[str], *, after: str | None, limit: int, ascending: bool
+        self,
+        tenant: str,
+        models: Iterable[str],
+        *,
+        after: str | None,
+        limit: int,
+        ascending: bool,
+        media: Media = "video",
     ) -> tuple[list[Job], bool]:
         """A page of the tenant's jobs by creation then id, starting behind the job `after`; and whether more follow.
 
@@ -74,7 +81,13 @@ class Jobs:
                     num=limit + 5,  # `after` itself, one to see whether there are more, and any of the same microsecond
                     withscores=True,
                 )
-            places = [(score, job_id) for page in pipeline.execute() for job_id, score in page]
+            # Of a model that is not served any more nobody else knows what it made.
+            places = [
+                (score, job_id)
+                for page in pipeline.execute()
+                for job_id, score in page
+                if job_id.startswith(f"{media}_")
+            ]
             places.sort(reverse=not ascending)
             if start:
                 places = [place for place in places if (place > start if ascending else place < start)]

@@ -141,6 +141,14 @@ class Forget(ModelScript[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class Abandon(ModelScript[list[str]]):
+    """error: as JSON. Answers with the ids of the queued jobs that were ended."""
+
+    retention_seconds: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reserve(Script[tuple[str, str]]):
     """Answers with the fingerprint and the job id of the first call with this key."""
 
@@ -159,6 +167,22 @@ class Announce(Script[None]):
     name: str
     info: str
     ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Serve(Script[None]):
+    """Notes that models are served."""
+
+    models: Key
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved(Script[list[str]]):
+    """Answers with the models that nobody has served for so long."""
+
+    models: Key
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,4 +75,5 @@ class Announcer:
         state = "draining" if self._shutdown.requested else self._state
         self._metrics.set_state(state)
         models = tuple(self._serves) if state in TAKES_JOBS else ()
+        self._presence.serve(tuple(self._serves))
         self._presence.announce(self._worker, models, state, self._serves, self._problem)

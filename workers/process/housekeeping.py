@@ -10,9 +10,10 @@ import structlog
 
 from workers import logs
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import QueueUnavailable, StoreMismatch, WorkerCrashed
+from workers.jobs.errors import ModelNotServed, QueueUnavailable, StoreMismatch, WorkerCrashed
 from workers.jobs.job import JobState
 from workers.jobs.leases import Leases
+from workers.jobs.presence import Presence
 from workers.jobs.store_binding import StoreBinding
 from workers.process.metrics import Metrics, Outcome
 
@@ -36,10 +37,18 @@ class Housekeeping:
     """A thread of its own, so that none of it waits for a job, and no job for it. Each of its steps fails alone."""
 
     def __init__(
-        self, leases: Leases, store: ArtifactStore, binding: StoreBinding, metrics: Metrics, models: Sequence[str]
+        self,
+        leases: Leases,
+        presence: Presence,
+        store: ArtifactStore,
+        binding: StoreBinding,
+        metrics: Metrics,
+        models: Sequence[str],
+        unserved_seconds: float,
     ) -> None:
-        self._leases, self._store, self._binding, self._metrics = leases, store, binding, metrics
-        self._models = tuple(models)
+        """unserved_seconds: how long the jobs of a model that nobody serves wait for that to change."""
+        self._leases, self._presence, self._store, self._binding = leases, presence, store, binding
+        self._metrics, self._models, self._unserved_seconds = metrics, tuple(models), unserved_seconds
         self._failing: set[str] = set()
         self._end = threading.Event()
         self._reap_at = 0.0
@@ -66,6 +75,7 @@ class Housekeeping:
                 for model in self._models:
                     self._try(f"reap {model}", partial(self.reap, model))
                     self._try(f"delete {model}", partial(self.delete_expired, model))
+            self._try("abandon", self.abandon_unserved)
             self._try("sweep", self._sweep_on)
             self._end.wait(min(ROUND_SECONDS, interval))
 
@@ -109,6 +119,17 @@ class Housekeeping:
             if time.monotonic() >= until:
                 self._reap_at = 0.0  # The rest in the next round.
                 return
+
+    def abandon_unserved(self) -> None:
+        """End and tidy up what is left of models that nobody serves any more."""
+        for model in self._presence.unserved(self._unserved_seconds):
+            self.reap(model)
+            for job_id in self._leases.abandon(model):
+                self._metrics.ended(model, "failed", code=ModelNotServed.code)
+                log.warning("job ended", job=job_id, outcome="failed", code=ModelNotServed.code)
+            self.delete_expired(model)
+            if self._leases.is_done(model):
+                self._presence.forget(model)
 
     def sweep(self) -> None:
         """Begin to look for files that belong to no job; each round goes on with it until it has seen them all."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from workers.configuration import Configuration
+from workers.jobs.presence import UNSERVED_SECONDS
 
 
 def _host_and_pid() -> str:
@@ -26,6 +27,12 @@ class Settings(Configuration):
     )
     step_timeout_seconds: float = Field(
         default=600.0, gt=0, description="A job that makes no step and enters no stage for this long has hung."
+    )
+    unserved_seconds: float = Field(
+        default=3600.0,
+        ge=UNSERVED_SECONDS,
+        description="Queued jobs of a model that no service and no worker has served for this long end as "
+        "`model_not_served`.",
     )
     metrics_port: int | None = Field(
         default=None, ge=0, le=65535, description="Serve Prometheus metrics here; 0 takes a free port and logs it."

@@ -62,15 +62,24 @@ class Supervisor:
         self._metrics = Metrics(self._models)
         self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
         self._binding = StoreBinding(settings.artifacts, self._connection)
+        presence = Presence(self._connection)
         self._announcer = Announcer(
-            Presence(self._connection),
+            presence,
             self._metrics,
             shutdown,
             settings.worker,
             self._serves,
             min(ANNOUNCE_SECONDS, settings.lease_seconds / 4),
         )
-        self._housekeeping = Housekeeping(self._leases, self._store, self._binding, self._metrics, self._models)
+        self._housekeeping = Housekeeping(
+            self._leases,
+            presence,
+            self._store,
+            self._binding,
+            self._metrics,
+            self._models,
+            settings.unserved_seconds,
+        )
         self._child: Child | None = None
         self._ready = False
         self._load_failures = 0

@@ -9,7 +9,7 @@ import redis
 
 from tests.queues import Queue
 from tests.waiting import wait_until
-from tests.workers.factories import MODEL, TENANT, submit
+from tests.workers.factories import MODEL, TENANT, a_request, submit
 from workers.jobs import keys
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import Artifact, AttemptKey, Job, JobState, new_job_id
@@ -41,7 +41,8 @@ def housekeeping(
 ) -> Housekeeping:
     """Not started: the test first makes something to tidy up."""
     monkeypatch.setattr("workers.process.housekeeping.ORPHAN_SECONDS", 0.0)
-    return Housekeeping(queue.leases, store, StoreBinding(tmp_path, queue.connection), metrics, [MODEL])
+    binding = StoreBinding(tmp_path, queue.connection)
+    return Housekeeping(queue.leases, queue.presence, store, binding, metrics, [MODEL], unserved_seconds=3600)
 
 
 @pytest.fixture
@@ -148,3 +149,26 @@ def test_a_backlog_is_worked_off_in_rounds_of_bounded_length(
             housekeeping.delete_expired(MODEL)
             left.append(raw.zcard(keys.expiries(MODEL)))
     assert left == [150, 50, 0]
+
+
+def test_jobs_of_a_model_that_nobody_serves_end_after_an_hour_and_are_tidied_up(
+    queue: Queue, metrics: Metrics, housekeeping: Housekeeping, redis_url: str
+) -> None:
+    gone = [submit(queue, a_request(model="gone")) for _ in range(3)]
+    queue.leases.claim(["gone"], "silent")
+    kept = submit(queue, a_request(model="kept"))
+    queue.presence.serve(["gone", "kept"])
+    with redis.Redis.from_url(redis_url, decode_responses=True) as raw:
+        now = raw.time()[0]
+        raw.zadd(keys.MODELS, {"gone": now - 3590, "kept": now - 3590})
+        housekeeping.abandon_unserved()
+        assert {queue.jobs.get(job.key).state for job in gone} == {JobState.QUEUED, JobState.RUNNING}
+
+        raw.zadd(keys.MODELS, {"gone": now - 3610})
+        raw.zadd(keys.leases("gone"), {job.id: 1 for job in gone}, xx=True)
+        housekeeping.abandon_unserved()
+        assert not any(raw.exists(keys.job(job.id)) for job in gone), "with a retention of 0 they are deleted at once"
+        labels = {"model": "gone", "outcome": "failed", "reason": "model_not_served"}
+        assert metrics.registry.get_sample_value("scalingcache_jobs_total", labels) == 3
+        assert raw.zrange(keys.MODELS, 0, -1) == ["kept"]
+    assert queue.jobs.get(kept.key).state is JobState.QUEUED
