@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from service.metrics import Metrics
 from service.settings import Settings
 from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.breaker import Breaker
 from workers.jobs.connection import Connection
 from workers.jobs.events import Events
 from workers.jobs.presence import Presence
@@ -19,6 +20,12 @@ from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
 
 DECODERS = 2  # at a time: the memory for more is not there
+#: How long a call waits for one answer of Redis.
+CALL_SECONDS = 1.5
+#: The same of what machines ask; a scrape has a deadline of its own, after which their next try comes.
+PROBE_SECONDS = 0.5
+#: Of what machines ask, how many at a time: never behind the calls of users, nor in front of them.
+PROBES = 4
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Resources:
 
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
     decoders: limits the images that are decoded at a time, which may take some hundred MB each.
+    probes: the threads of health and metrics, whose connection to Redis is their own too.
     """
 
     catalogue: Catalogue
@@ -35,17 +43,20 @@ class Resources:
     jobs: Jobs
     events: Events
     presence: Presence
+    probe_connection: Connection
     artifacts: ArtifactStore
     binding: StoreBinding
     metrics: Metrics
     clock: Callable[[], float] = time.time
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
+    probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Raises `CatalogueError`. Redis need not be there yet."""
         catalogue = settings.read_catalogue()
-        connection = Connection(settings.redis_address)
+        connection = Connection(settings.redis_address, command_seconds=CALL_SECONDS, retries=1, breaker=Breaker())
+        probe_connection = Connection(settings.redis_address, command_seconds=PROBE_SECONDS, retries=1)
         artifacts = ArtifactStore(settings.artifacts)
         return cls(
             catalogue=catalogue,
@@ -54,24 +65,27 @@ class Resources:
             jobs=Jobs(connection, retention_seconds=settings.retention_seconds),
             events=Events(settings.redis_address),
             presence=Presence(connection),
+            probe_connection=probe_connection,
             artifacts=artifacts,
-            binding=StoreBinding(settings.artifacts, connection),
-            metrics=Metrics(connection, list(catalogue.entries), artifacts),
+            binding=StoreBinding(settings.artifacts, probe_connection),
+            metrics=Metrics(probe_connection, list(catalogue.entries), artifacts),
         )
 
     async def close(self) -> None:
         """Close the connections to Redis."""
         self.connection.close()
+        self.probe_connection.close()
         await self.events.close()
 
 
-def _resources(request: Request) -> Resources:
+# Not plain functions: for those FastAPI takes one of the threads that all calls share, and waits for one.
+async def _resources(request: Request) -> Resources:
     resources = request.app.state.resources
     assert isinstance(resources, Resources)
     return resources
 
 
-def _tenant() -> str:
+async def _tenant() -> str:
     """Whose request this is. Without accounts there is one tenant."""
     return "default"
 

@@ -1,5 +1,6 @@
 """Read anew at each scrape, from Redis and from the disk. The service owns these figures; no worker has them."""
 
+import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from typing import get_args
@@ -13,6 +14,9 @@ from workers.jobs.connection import Connection
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.inspection import Inspection
 from workers.jobs.presence import TAKES_JOBS, Presence, WorkerState
+
+#: How long one scrape may go on asking. A Redis that is too slow for it counts as away.
+SCRAPE_SECONDS = 0.4
 
 
 class QueueCollector(Collector):
@@ -46,7 +50,10 @@ class QueueCollector(Collector):
 
     def _read(self, families: dict[str, GaugeMetricFamily]) -> None:
         families["persisting"].add_metric([], float(self._inspection.persisting()))
+        deadline = time.monotonic() + SCRAPE_SECONDS
         for model in known_models(self._presence, self._models):
+            if time.monotonic() > deadline:
+                raise QueueUnavailable("Redis: too slow")
             depth = self._inspection.depth(model)
             families["jobs"].add_metric([model, "queued"], depth.queued)
             families["jobs"].add_metric([model, "running"], depth.running)

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from service.dependencies import Resources, ResourcesDep
 from service.served import known_models
+from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import QueueUnavailable, StoreMismatch
 from workers.jobs.inspection import Inspection
-from workers.jobs.presence import WorkerInfo
+from workers.jobs.presence import Presence, WorkerInfo
+from workers.jobs.store_binding import StoreBinding
 
 router = APIRouter(tags=["health"])
 
@@ -36,7 +39,7 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
-# Not a plain function: it must answer also while every thread waits for a lost Redis.
+# None of these is a plain function: they must answer also while every thread of the calls waits for a lost Redis.
 @router.get("/healthz")
 async def healthz() -> Health:
     """Whether the process runs. Answers also while Redis is away."""
@@ -44,31 +47,37 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
-def readyz(resources: ResourcesDep, response: Response) -> Readiness:
+async def readyz(resources: ResourcesDep, response: Response) -> Readiness:
     """Whether Redis accepts writes, results can be stored, and each model has a live worker. 503 if a check fails."""
-    checks = {"redis": _redis(resources), "storage": _storage(resources)}
-    workers = resources.presence.workers() if checks["redis"].ok else []
-    for model in resources.catalogue.entries:
-        checks[f"worker:{model}"] = _workers(model, workers)
-    if checks["redis"].ok:
-        checks["jobs"] = _jobs(resources)
+    checks = await to_thread.run_sync(_checks, resources, limiter=resources.probes)
     ready = all(check.ok for check in checks.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, checks=checks)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(resources: ResourcesDep) -> Response:
+async def metrics(resources: ResourcesDep) -> Response:
     """Prometheus metrics."""
-    return Response(generate_latest(resources.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    text = await to_thread.run_sync(generate_latest, resources.metrics.registry, limiter=resources.probes)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-def _redis(resources: Resources) -> Check:
+def _checks(resources: Resources) -> dict[str, Check]:
+    """Redis is asked no more once it did not answer: each wait would come on top of the one before."""
     try:
-        resources.connection.ping()
+        resources.probe_connection.ping()
+        workers = Presence(resources.probe_connection).workers()
+        jobs = _jobs(resources)
     except QueueUnavailable:
-        return Check(ok=False, detail="cannot be reached or accepts no writes")
-    return Check(ok=True, detail="answers and accepts writes")
+        redis, storage = Check(ok=False, detail="cannot be reached or accepts no writes"), _storage(resources.artifacts)
+        checks = {"redis": redis, "storage": storage}
+        return checks | {f"worker:{model}": _workers(model, []) for model in resources.catalogue.entries}
+    checks = {
+        "redis": Check(ok=True, detail="answers and accepts writes"),
+        "storage": _storage(resources.artifacts, resources.binding),
+        "jobs": jobs,
+    }
+    return checks | {f"worker:{model}": _workers(model, workers) for model in resources.catalogue.entries}
 
 
 def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
@@ -84,20 +93,23 @@ def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
 
 def _jobs(resources: Resources) -> Check:
     """Jobs that wait in vain do not keep the others from being served."""
-    inspection, served = Inspection(resources.connection), list(resources.catalogue.entries)
-    waiting = {model: inspection.depth(model).queued for model in known_models(resources.presence, served)}
-    lost = [f"{count} of {model}" for model, count in waiting.items() if count and model not in served]
+    inspection, served = Inspection(resources.probe_connection), list(resources.catalogue.entries)
+    presence = Presence(resources.probe_connection)
+    waiting = {model: inspection.depth(model).queued for model in known_models(presence, served) if model not in served}
+    lost = [f"{count} of {model}" for model, count in waiting.items() if count]
     return Check(ok=True, detail=f"jobs wait for models that nobody serves: {', '.join(lost)}" if lost else "none lost")
 
 
-def _storage(resources: Resources) -> Check:
+def _storage(artifacts: ArtifactStore, binding: StoreBinding | None = None) -> Check:
+    """binding: None while Redis is away, and nobody can say whose folder it is."""
     try:
-        resources.artifacts.probe()
-        resources.binding.check()
+        artifacts.probe()
+        if binding is not None:
+            binding.check()
     except OSError as error:
         return Check(ok=False, detail=error.strerror or "cannot be written to")
     except StoreMismatch as error:
         return Check(ok=False, detail=str(error))
-    except QueueUnavailable:  # The check of Redis says so; whose folder this is nobody can say then.
-        return Check(ok=True, detail="can be written to")
-    return Check(ok=True, detail="can be written to and belongs to this Redis")
+    except QueueUnavailable:
+        binding = None
+    return Check(ok=True, detail="can be written to and belongs to this Redis" if binding else "can be written to")

@@ -1,7 +1,7 @@
 """The way to Redis: clients with bounded waits, the Lua scripts, and one error for everything that goes wrong there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import redis
@@ -9,6 +9,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.commands.core import Script as ServerScript
 from redis.retry import Retry
 
+from workers.jobs.breaker import Breaker
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.scripts import Script
 
@@ -32,12 +33,17 @@ class Connection:
 
     Safe to share between threads. Commands are retried when the connection breaks, so each must be idempotent:
     a reply may be lost after the command took effect. A Redis that does not answer is given up after
-    `command_seconds`: whoever asks has a deadline too, and retries would multiply the wait.
+    `command_seconds`: whoever asks has a deadline too, and retries would multiply the wait. With a `breaker`, who asks
+    after that does not wait for it again. One retry is for a connection that broke while it was idle, more are for a
+    Redis that restarts.
     """
 
-    def __init__(self, redis_url: str, *, command_seconds: float = 5.0) -> None:
-        self.commands = _client(redis_url, socket_timeout=command_seconds)
-        self.reads = _client(redis_url, socket_timeout=MAX_BLOCK_SECONDS + 10.0)
+    def __init__(
+        self, redis_url: str, *, command_seconds: float = 5.0, retries: int = 3, breaker: Breaker | None = None
+    ) -> None:
+        self.commands = _client(redis_url, command_seconds, retries)
+        self.reads = _client(redis_url, MAX_BLOCK_SECONDS + 10.0, retries)
+        self._breaker = breaker
         self._scripts: dict[type, ServerScript] = {}
 
     def run(self, call: Script[Reply]) -> Reply:
@@ -45,14 +51,20 @@ class Connection:
         kind = type(call)
         if kind not in self._scripts:
             self._scripts[kind] = self.commands.register_script(kind.text())  # hashes the text, asks nothing of Redis
-        with redis_errors():
+        with self.asking():
             # The server has the script after the first call, and gets it again when it came back empty.
             reply: Reply = self._scripts[kind](keys=call.keys(), args=call.arguments())
         return reply
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Around commands. Raises `QueueUnavailable` for what redis-py raises, and at once while Redis is away."""
+        with redis_errors(), self._breaker.guard() if self._breaker else nullcontext():
+            yield
+
     def ping(self) -> None:
         """Raise `QueueUnavailable` unless Redis answers and takes writes (its disk or memory may be full)."""
-        with redis_errors():
+        with self.asking():
             self.commands.set("ping", "", ex=60)
 
     def close(self) -> None:
@@ -61,15 +73,17 @@ class Connection:
         self.reads.close()
 
 
-def _client(redis_url: str, socket_timeout: float) -> "redis.Redis":
+def _client(redis_url: str, socket_timeout: float, retries: int) -> "redis.Redis":
     return redis.Redis.from_url(
         redis_url,
         decode_responses=True,
         encoding_errors="replace",  # A text that was cut within a character is to be read as far as it goes.
         socket_timeout=socket_timeout,
-        socket_connect_timeout=2.0,
+        socket_connect_timeout=min(2.0, socket_timeout),
         health_check_interval=15,
         retry=Retry(
-            ExponentialWithJitterBackoff(base=0.05, cap=1.0), 3, supported_errors=(redis.exceptions.ConnectionError,)
+            ExponentialWithJitterBackoff(base=0.05, cap=1.0),
+            retries,
+            supported_errors=(redis.exceptions.ConnectionError,),
         ),
     )

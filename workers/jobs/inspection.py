@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.jobs import keys, scripts
-from workers.jobs.connection import Connection, redis_errors
+from workers.jobs.connection import Connection
 from workers.jobs.job import Job, JobState, model_of
 from workers.jobs.records import readable_job
 
@@ -34,32 +34,32 @@ class Inspection:
 
     def running(self, model: str) -> list[Job]:
         """The model's running jobs, the one whose lease ends first at the start."""
-        with redis_errors():
+        with self._connection.asking():
             ids: list[Any] = self._connection.commands.zrange(keys.leases(model), 0, -1)
         return [job for job in self._jobs(ids) if job.state is JobState.RUNNING]
 
     def last_failures(self, model: str, limit: int) -> list[Job]:
         """The model's jobs that ended failed or dead last, newest first, as far as they are still kept."""
-        with redis_errors():
+        with self._connection.asking():
             ended: list[Any] = self._connection.commands.zrange(keys.expiries(model), 0, SEARCHED - 1, desc=True)
         jobs = self._jobs([member.split(":", 1)[0] for member in ended])
         return [job for job in jobs if job.state in (JobState.FAILED, JobState.DEAD)][:limit]
 
     def dead_letters(self, model: str) -> int:
         """How many jobs the model's dead-letter stream keeps."""
-        with redis_errors():
+        with self._connection.asking():
             return int(self._connection.commands.xlen(keys.dead(model)))
 
     def persisting(self) -> bool:
         """Whether Redis writes its append-only file, and the last write succeeded."""
-        with redis_errors():
+        with self._connection.asking():
             persistence: dict[str, Any] = self._connection.commands.info("persistence")
         return persistence.get("aof_enabled") == 1 and persistence.get("aof_last_write_status") == "ok"
 
     def _jobs(self, ids: list[str]) -> list[Job]:
         """Records may be gone since they were listed."""
         ids = [job_id for job_id in ids if model_of(job_id)]
-        with redis_errors(), self._connection.commands.pipeline(transaction=False) as pipeline:
+        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
             for job_id in ids:
                 pipeline.hgetall(keys.job(job_id))
             records = pipeline.execute()

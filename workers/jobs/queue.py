@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from workers.jobs import keys, scripts
-from workers.jobs.connection import Connection, redis_errors
+from workers.jobs.connection import Connection
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.records import fields_of, is_visible, readable_job
@@ -49,7 +49,7 @@ class Jobs:
 
     def get(self, job: JobKey) -> Job:
         """The job as it stands. Raises `JobNotFound`, also for another tenant's job."""
-        with redis_errors():
+        with self._connection.asking():
             record: dict[str, str] = self._connection.commands.hgetall(keys.job(job.job_id))  # type: ignore[assignment]
         return _visible(record, job)
 
@@ -69,7 +69,7 @@ class Jobs:
         """
         start = self._position_in_time(after, tenant) if after else None
         first = start[0] if start else ("-inf" if ascending else "+inf")
-        with redis_errors(), self._connection.commands.pipeline(transaction=False) as pipeline:
+        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
             for model in models:
                 pipeline.zrange(
                     keys.tenant_jobs(model, tenant),
@@ -116,7 +116,7 @@ class Jobs:
             return None
         model = model_of(job.id) or ""
         lanes = keys.LANES[: keys.LANES.index(job.priority) + 1]
-        with redis_errors(), self._connection.commands.pipeline(transaction=False) as pipeline:
+        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
             for lane in lanes:
                 pipeline.zrank(keys.queued(model, lane), job.id)
                 pipeline.zcard(keys.queued(model, lane))
@@ -130,7 +130,7 @@ class Jobs:
 
     def _position_in_time(self, job_id: str, tenant: str) -> tuple[float, str]:
         model = model_of(job_id)
-        with redis_errors():
+        with self._connection.asking():
             score = self._connection.commands.zscore(keys.tenant_jobs(model, tenant), job_id) if model else None
         if score is None:
             raise InvalidRequest("after", f"after {job_id!r} must be the id of one of your jobs")
