@@ -55,8 +55,8 @@ def catalogue_text(*entries: ModelEntry) -> str:
 def _entry(
     name: str, family: str, fields: dict[str, Any], defaults: dict[str, Any], limits: dict[str, int]
 ) -> ModelEntry:
-    given = {field: value for field, value in defaults.items() if value is not None}
-    return ModelEntry.model_validate({"name": name, "family": family, **fields, "defaults": given, "limits": limits})
+    values = {field: value for field, value in defaults.items() if value is not None}
+    return ModelEntry.model_validate({"name": name, "family": family, **fields, "defaults": values, "limits": limits})
 
 
 def _tables(entry: ModelEntry) -> str:

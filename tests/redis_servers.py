@@ -25,5 +25,5 @@ def kill(server: EmbeddedRedis) -> None:
             persistence = client.info("persistence")
             return not persistence["aof_pending_bio_fsync"] and not persistence["aof_buffer_length"]
 
-        wait_until(written, what="Redis writes its append-only file")
+        wait_until(written, awaited="Redis writes its append-only file")
     server.kill()

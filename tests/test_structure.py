@@ -34,7 +34,9 @@ def test_no_source_file_is_longer_than_a_screenful_of_scrolling() -> None:
 def test_no_test_imports_another_or_a_conftest() -> None:
     """What several need is in a module of its own: tests can then be moved, and run one file at a time."""
     imports = re.compile(r"^\s*(?:from|import) .*\b(?:test_\w+|conftest)\b.*$", re.M)
-    assert {path.name: found for path in tracked("tests/*.py") if (found := imports.findall(path.read_text()))} == {}
+    assert {
+        path.name: imported for path in tracked("tests/*.py") if (imported := imports.findall(path.read_text()))
+    } == {}
 
 
 @pytest.mark.parametrize("page", tracked("*.md"), ids=lambda path: str(path.relative_to(ROOT)))

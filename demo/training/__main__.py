@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from demo.training import latents, pair, transformer, vae
+from demo.training import data_parallel, latents, transformer, vae
 from demo.training.export import export
 from demo.training.recipes import NAMES, recipe
 
@@ -24,11 +24,11 @@ def main() -> None:
     parser.add_argument("model", choices=NAMES)
     wanted = recipe(parser.parse_args().model)
     if wanted.vae_phases:
-        pair.run(partial(vae.train, wanted))
-    torch.set_num_threads(pair.WORKERS)
+        data_parallel.run(partial(vae.train, wanted))
+    torch.set_num_threads(data_parallel.WORKERS)
     print(f"validation PSNR {vae.validation_psnr(wanted):.2f} dB", flush=True)
-    pair.run(partial(latents.encode, wanted))
-    pair.run(partial(transformer.train, wanted))
+    data_parallel.run(partial(latents.encode, wanted))
+    data_parallel.run(partial(transformer.train, wanted))
     export(wanted)
 
 

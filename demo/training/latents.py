@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from demo.training import pair
+from demo.training import data_parallel
 from demo.training.clips import render, to_model_range, training_spec
 from demo.training.progress import Progress, load_state, save_atomically
 from demo.training.recipe import Latents, Recipe
@@ -24,7 +24,7 @@ def _shard_path(recipe: Recipe, shard: int) -> Path:
 def encode(recipe: Recipe, rank: int) -> None:
     """Encodes the shards that fall to this process and are not there yet."""
     vae = trained_vae(recipe).bfloat16()
-    shards = range(rank, recipe.clips // SHARD, pair.WORKERS)
+    shards = range(rank, recipe.clips // SHARD, data_parallel.WORKERS)
     mine = [s for s in shards if not _shard_path(recipe, s).exists()]
     progress = Progress(f"{recipe.name} latents", len(mine), 0, 0.0)
     for done, shard in enumerate(mine, start=1):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from demo.training import pair
+from demo.training import data_parallel
 from demo.training.clips import training_spec
 from demo.training.latents import read
 from demo.training.muon import Muon
@@ -63,8 +63,8 @@ def optimizers(networks: Networks, phase: Phase) -> list[torch.optim.Optimizer]:
     outside += ("patch_embedding", "x_embedder", "transformer.proj_out")
     named = dict(networks.named_parameters())
     matrices = [p for name, p in named.items() if p.ndim == 2 and not any(part in name for part in outside)]
-    known = {id(p) for p in matrices}
-    others = [p for p in named.values() if id(p) not in known]
+    matrix_ids = {id(p) for p in matrices}
+    others = [p for p in named.values() if id(p) not in matrix_ids]
     made = [
         Muon(matrices, phase.muon_rate, momentum=0.95, weight_decay=WEIGHT_DECAY),
         torch.optim.AdamW(others, phase.adam_rate, (0.9, 0.99), weight_decay=0.0),
@@ -89,11 +89,11 @@ def state_path(recipe: Recipe, phase: Phase) -> Path:
 
 
 def train(recipe: Recipe, rank: int) -> None:
-    """Trains, or goes on training, until every phase is finished; one process of the pair."""
+    """Trains, or goes on training, until every phase is finished; one process of `data_parallel.WORKERS`."""
     latents = read(recipe).values
     for before, phase in pairwise((None, *recipe.phases)):
         _train_phase(recipe, phase, before, rank, latents)
-        pair.meet()  # The next phase begins with the file that the first process has written.
+        data_parallel.meet()  # The next phase begins with the file that the first process has written.
 
 
 def _train_phase(recipe: Recipe, phase: Phase, before: Phase | None, rank: int, latents: Tensor) -> None:
@@ -163,7 +163,7 @@ def _update(networks: Networks, makers: list[torch.optim.Optimizer], batch: Batc
     loss = error.pow(2).mean() / batch.learned.mean()
     networks.zero_grad(set_to_none=True)
     loss.backward()
-    pair.average_gradients(networks.parameters())
+    data_parallel.average_gradients(networks.parameters())
     torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
     for optimizer in makers:
         optimizer.step()

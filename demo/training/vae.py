@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from demo.training import pair
+from demo.training import data_parallel
 from demo.training.clips import FRAMES, SIZE, render, to_model_range, training_spec
 from demo.training.muon import Muon
 from demo.training.progress import Progress, cosine, load_state, save_atomically
@@ -80,8 +80,8 @@ def validation_psnr(recipe: Recipe, clips: int = 6) -> float:
 def optimizers(vae: nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the convolutions, AdamW for biases and norms; each knows its peak rate as `initial_lr`."""
     kernels = [p for p in vae.parameters() if p.ndim >= 4 and p[0].numel() > 1]
-    known = {id(p) for p in kernels}
-    others = [p for p in vae.parameters() if id(p) not in known]
+    kernel_ids = {id(p) for p in kernels}
+    others = [p for p in vae.parameters() if id(p) not in kernel_ids]
     made = [Muon(kernels, MUON_RATE, momentum=0.9), torch.optim.AdamW(others, ADAM_RATE, (0.9, 0.98), weight_decay=0.0)]
     for optimizer in made:
         for group in optimizer.param_groups:
@@ -100,7 +100,7 @@ def loss_of(recipe: Recipe, vae: nn.Module, pixels: Tensor) -> tuple[Tensor, Ten
 
 
 def train(recipe: Recipe, rank: int) -> None:
-    """Trains, or goes on training, until the state holds the finished VAE; one process of the pair."""
+    """Trains, or goes on training, until the state holds the finished VAE; one process of `data_parallel.WORKERS`."""
     torch.manual_seed(SEED)
     vae, steps = recipe.vae(), steps_of(recipe)
     makers = optimizers(vae)
@@ -123,7 +123,7 @@ def train(recipe: Recipe, rank: int) -> None:
             loss, error = loss_of(recipe, vae, batch_of(recipe, step, rank))
         vae.zero_grad(set_to_none=True)
         loss.backward()
-        pair.average_gradients(vae.parameters())
+        data_parallel.average_gradients(vae.parameters())
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         for optimizer in makers:
             optimizer.step()

@@ -28,9 +28,9 @@ def demo(folder: Path, *options: str) -> str:
     return done.stdout
 
 
-def assert_accelerated(said: str) -> None:
+def assert_accelerated(printed: str) -> None:
     """Of the two jobs of 50 steps the first computed all, the second about two fifths."""
-    full = re.search(r"full steps\W+(\d+)\W+(\d+)", said)
+    full = re.search(r"full steps\W+(\d+)\W+(\d+)", printed)
     assert full is not None and int(full[1]) == 50 and 10 <= int(full[2]) <= 25
 
 
@@ -45,10 +45,10 @@ def assert_accelerated(said: str) -> None:
 def test_the_demo_shows_the_prompt_twice_and_the_second_time_faster(
     tmp_path: Path, model: str, prompt: str, colour: str
 ) -> None:
-    said = demo(tmp_path, "--model", model, "--prompt", prompt)
+    printed = demo(tmp_path, "--model", model, "--prompt", prompt)
     for row in ("full steps", "cached steps", "denoise, s", "speedup in the job", "PSNR, dB", "SSIM"):
-        assert row in said
-    assert_accelerated(said)
+        assert row in printed
+    assert_accelerated(printed)
     defaults = Catalogue.read(ROOT / "models.toml").entry(model).defaults
     assert (tmp_path / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
     for name in ("uncached", "sf-10"):
@@ -62,10 +62,10 @@ def test_the_demo_shows_the_prompt_twice_and_the_second_time_faster(
 def test_the_demo_animates_a_given_first_frame(tmp_path: Path) -> None:
     prompt = "a yellow circle moves to the right on a sandy background"
     assert_accelerated(demo(tmp_path, "--model", "wan-ti2v-tiny", "--prompt", prompt, "--image", str(FIRST_FRAME)))
-    given = read_png(FIRST_FRAME)
+    first_frame = read_png(FIRST_FRAME)
     for name in ("uncached", "sf-10"):
         video = read_mp4(tmp_path / f"{name}.mp4")
         seen = read_video(video)
         assert (seen.colour, seen.motion) == ("yellow", "right")
-        assert abs(video[0].astype(int) - given).mean() < 12
-        assert psnr(video[:1], given[None]) > 24
+        assert abs(video[0].astype(int) - first_frame).mean() < 12
+        assert psnr(video[:1], first_frame[None]) > 24

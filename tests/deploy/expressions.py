@@ -36,25 +36,25 @@ def filled(text: str) -> str:
 
 
 def of_panels() -> list[Expression]:
-    found = []
+    expressions = []
     for page in _pages():
         for panel in page["panels"]:
             for target in panel.get("targets", []):
                 place = f"{page['title']} / {panel['title']} / {target['refId']}"
-                found.append(Expression(place, filled(target["expr"])))
-    return found
+                expressions.append(Expression(place, filled(target["expr"])))
+    return expressions
 
 
 def of_variables() -> list[Expression]:
     """Of each variable the series whose label it lists."""
-    found = []
+    expressions = []
     for page in _pages():
         for variable in page["templating"]["list"]:
             match = _LABEL_VALUES.fullmatch(filled(variable["query"]["query"]))
             assert match is not None, variable
             text = f"count by ({match[2]}) ({match[1]})"
-            found.append(Expression(f"{page['title']} / ${variable['name']}", text))
-    return found
+            expressions.append(Expression(f"{page['title']} / ${variable['name']}", text))
+    return expressions
 
 
 def of_rules() -> list[Expression]:

@@ -123,16 +123,16 @@ class Builder:
 
 def _stages(text: str) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     """Each stage's name: what it is made from, and its instructions."""
-    found: dict[str, tuple[str, list[tuple[str, str]]]] = {}
+    stages: dict[str, tuple[str, list[tuple[str, str]]]] = {}
     steps: list[tuple[str, str]] = []
     for line in DockerfileParser(fileobj=io.BytesIO(text.encode())).structure:
         if line["instruction"] == "FROM":
             source, _, name = line["value"].partition(" AS ")
             steps = []
-            found[name] = (source, steps)
+            stages[name] = (source, steps)
         else:
             steps.append((line["instruction"], line["value"]))
-    return found
+    return stages
 
 
 def _run(image: Image, command: str) -> Image:

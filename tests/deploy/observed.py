@@ -41,17 +41,17 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The instant vector of an expression; fails with what Prometheus says when it is wrong."""
-        said = httpx.post(f"{self.url}/api/v1/query", data={"query": expression}, timeout=30).json()
-        assert said["status"] == "success", f"{expression}: {said['error']}"
-        result = said["data"]["result"]
-        assert said["data"]["resultType"] == "vector", expression
+        body = httpx.post(f"{self.url}/api/v1/query", data={"query": expression}, timeout=30).json()
+        assert body["status"] == "success", f"{expression}: {body['error']}"
+        result = body["data"]["result"]
+        assert body["data"]["resultType"] == "vector", expression
         return list(result)
 
     def value(self, expression: str) -> float:
         """The one number of an expression, 0 when there is none."""
-        found = self.query(expression)
-        assert len(found) <= 1, found
-        return float(found[0]["value"][1]) if found else 0.0
+        samples = self.query(expression)
+        assert len(samples) <= 1, samples
+        return float(samples[0]["value"][1]) if samples else 0.0
 
 
 @contextmanager
@@ -71,7 +71,9 @@ def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_until(lambda: subprocess.run(check, check=False, capture_output=True).returncode == 0, what="prometheus")
+        wait_until(
+            lambda: subprocess.run(check, check=False, capture_output=True).returncode == 0, awaited="prometheus"
+        )
         yield Prometheus(f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
@@ -85,8 +87,8 @@ def _write_files(folder: Path, targets: Mapping[str, str]) -> None:
     # A scrape may take as long as the pace: a worker with much to do needs a moment to answer.
     configuration["global"] = {"scrape_interval": "3s", "evaluation_interval": "3s"}
     for job in configuration["scrape_configs"]:
-        (found,) = job.pop("dns_sd_configs")
-        job["static_configs"] = [{"targets": [targets[f"{name}:{found['port']}"] for name in found["names"]]}]
+        (discovery,) = job.pop("dns_sd_configs")
+        job["static_configs"] = [{"targets": [targets[f"{name}:{discovery['port']}"] for name in discovery["names"]]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
     rules = yaml.safe_load((folder / "rules.yml").read_text())
     for group in rules["groups"]:
@@ -109,14 +111,14 @@ def observed(folder: Path, redis_url: str, catalogue: Path) -> Iterator[Promethe
         targets = {"service:8000": service.address.removeprefix("http://"), "worker:9100": f"127.0.0.1:{port}"}
         watcher = undo.enter_context(prometheus(folder, targets))
         client = undo.enter_context(httpx.Client(base_url=service.address, timeout=30))
-        wait_until(lambda: worker.logged("models loaded"), seconds=300, what="models loaded")
-        wait_until(lambda: watcher.value('sum(scalingcache_worker_state{state="idle"})') == 1, what="first scrapes")
+        wait_until(lambda: worker.logged("models loaded"), seconds=300, awaited="models loaded")
+        wait_until(lambda: watcher.value('sum(scalingcache_worker_state{state="idle"})') == 1, awaited="first scrapes")
         for round_ in (1, 2):  # Prometheus sees an increase only between two scrapes of a series.
             _run_jobs(client, redis_url, catalogue)
             wait_until(
                 lambda done=round_: watcher.value('sum(scalingcache_jobs_total{outcome="completed"})') == 5 * done,
                 seconds=60,
-                what="a scrape of the finished jobs",
+                awaited="a scrape of the finished jobs",
             )
         yield watcher
 
@@ -126,8 +128,8 @@ def _run_jobs(client: httpx.Client, redis_url: str, catalogue: Path) -> None:
         _wait(client, client.post("/v1/videos", json={"model": model, "prompt": "red circle", "sf": sf}), "completed")
     _wait(client, _fails(redis_url, catalogue), "failed")
     running = client.post("/v1/videos", json={"model": PLAIN, "prompt": "red circle", "steps": 50, "size": "64x64"})
-    waiting = client.post("/v1/videos", json={"model": PLAIN, "prompt": "red circle"})
-    for answer in (waiting, running):
+    queued = client.post("/v1/videos", json={"model": PLAIN, "prompt": "red circle"})
+    for answer in (queued, running):
         client.post(f"/v1/videos/{answer.json()['id']}/cancel")
         _wait(client, answer, "failed")
 
@@ -148,7 +150,7 @@ def _wait(client: httpx.Client, made: httpx.Response | str, status: str) -> None
         assert made.status_code == 200, made.text
         made = made.json()["id"]
     url = f"/v1/videos/{made}"
-    wait_until(lambda: client.get(url).json()["status"] in ("completed", "failed"), seconds=300, what=url)
+    wait_until(lambda: client.get(url).json()["status"] in ("completed", "failed"), seconds=300, awaited=url)
     shown = client.get(url).json()
     assert shown["status"] == status, json.dumps(shown)
 

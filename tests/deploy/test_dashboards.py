@@ -20,9 +20,9 @@ PANELS = [(name, panel) for name, page in PAGES.items() for panel in page["panel
 def test_the_files_are_what_the_generator_writes() -> None:
     # In a process of its own: what the library warns about is no error of ours.
     code = "import json; from deploy.grafana.__main__ import rendered; print(json.dumps(rendered()))"
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     written = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
-    assert json.loads(said) == written, "run python -m deploy.grafana"
+    assert json.loads(printed) == written, "run python -m deploy.grafana"
 
 
 def test_there_are_the_three_dashboards() -> None:
@@ -84,8 +84,8 @@ def test_grafana_finds_datasource_and_dashboards_where_the_compose_file_mounts_t
 
 def datasource() -> dict[str, Any]:
     """The one that Grafana is given."""
-    (found,) = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())["datasources"]
-    return dict(found)
+    (provisioned,) = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())["datasources"]
+    return dict(provisioned)
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page["uid"])

@@ -16,13 +16,13 @@ DESCRIBED = [*service_metrics(), *worker_metrics()]
     ids=lambda expression: expression.place,
 )
 def test_an_expression_names_only_metrics_and_labels_that_there_are(expression: expressions.Expression) -> None:
-    known = {name: metric for metric in DESCRIBED for name in series(metric)}
-    assert expression.metrics <= known.keys()
+    metrics = {name: metric for metric in DESCRIBED for name in series(metric)}
+    assert expression.metrics <= metrics.keys()
     for selector in expression.selectors:
         name, _, matchers = selector.partition("{")
-        if name in known:
+        if name in metrics:
             labels = set(re.findall(r"(\w+)(?:=~|!=|!~|=)", matchers))
-            assert labels <= set(known[name].labels), selector
+            assert labels <= set(metrics[name].labels), selector
 
 
 def test_no_metric_is_left_out_of_the_dashboards_without_a_reason() -> None:

@@ -69,8 +69,8 @@ def read_only(image: Image) -> Image:
 
 def size(folder: Path) -> int:
     """In MiB, as `du` counts it."""
-    said = subprocess.run(["du", "-sm", str(folder)], capture_output=True, text=True, check=True).stdout
-    return int(said.split()[0])
+    printed = subprocess.run(["du", "-sm", str(folder)], capture_output=True, text=True, check=True).stdout
+    return int(printed.split()[0])
 
 
 def test_the_service_image_has_no_torch_and_its_size_is_the_one_stated(service_image: Image) -> None:
@@ -85,9 +85,9 @@ def test_the_size_of_the_worker_image_is_the_one_stated(worker_image: Image) -> 
 
 
 def stated(target: str) -> int:
-    found = re.search(rf"\| `{target}` \| ([\d,]+) MiB", (ROOT / "docs" / "deploy.md").read_text())
-    assert found is not None
-    return int(found[1].replace(",", ""))
+    row = re.search(rf"\| `{target}` \| ([\d,]+) MiB", (ROOT / "docs" / "deploy.md").read_text())
+    assert row is not None
+    return int(row[1].replace(",", ""))
 
 
 def test_they_run_a_job_and_stop_in_time(folder: Path, service_image: Image, worker_image: Image) -> None:
@@ -97,13 +97,13 @@ def test_they_run_a_job_and_stop_in_time(folder: Path, service_image: Image, wor
         service = undo.enter_context(stack.started("service", service_image))
         worker = undo.enter_context(stack.started("worker-demo", worker_image))
         for process in (redis, service, worker):
-            wait_until(process.healthy, seconds=300, what=f"{process.name} is healthy")
+            wait_until(process.healthy, seconds=300, awaited=f"{process.name} is healthy")
 
         with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30) as client:
             wish = {"prompt": "a red circle", "steps": 4, "frames": 5, "size": "64x64"}
             video = client.post("/v1/videos", json=wish).raise_for_status().json()
             url = f"/v1/videos/{video['id']}"
-            done = wait_until(lambda: ended(client, url), seconds=300, what=url)
+            done = wait_until(lambda: ended(client, url), seconds=300, awaited=url)
             assert done["status"] == "completed", done
             assert client.get(f"{url}/content").content[4:8] == b"ftyp"
 
@@ -187,8 +187,8 @@ class Stack:
         """A service of the compose file, from its image."""
         entry = SERVICES[name]
         assert image.user == f"{USER}:{USER}"
-        given = {key: default_of(str(value)) for key, value in entry["environment"].items()}
-        environment = image.environment | {key: image.inside(value) for key, value in given.items()}
+        composed = {key: default_of(str(value)) for key, value in entry["environment"].items()}
+        environment = image.environment | {key: image.inside(value) for key, value in composed.items()}
         environment |= {
             "HOME": str(self._made(f"tmp-{name}")),
             "TMPDIR": str(self._made(f"tmp-{name}")),

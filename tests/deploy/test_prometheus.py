@@ -58,9 +58,9 @@ ALL = [*expressions.of_panels(), *expressions.of_variables(), *expressions.of_ru
 
 @pytest.mark.parametrize("expression", ALL, ids=lambda expression: expression.place)
 def test_an_expression_returns_data_or_is_known_to_have_none(watched: Prometheus, expression: Expression) -> None:
-    found = [sample for sample in watched.query(expression.text) if sample["value"][1] != "NaN"]
+    samples = [sample for sample in watched.query(expression.text) if sample["value"][1] != "NaN"]
     reasons = [reason for place, reason in EMPTY.items() if expression.place.startswith(place)]
-    assert bool(found) != bool(reasons), f"{expression.text}\n{found}"
+    assert bool(samples) != bool(reasons), f"{expression.text}\n{samples}"
 
 
 @pytest.mark.parametrize("rule", expressions.of_rules(), ids=lambda rule: rule.place)

@@ -17,9 +17,9 @@ def test_it_becomes_healthy_scrapes_both_and_has_no_trouble_with_a_rule(tmp_path
     with served(settings) as service, Metrics(["wan-tiny"]).serve("127.0.0.1", 0) as port:
         targets = {"service:8000": service.address.removeprefix("http://"), "worker:9100": f"127.0.0.1:{port}"}
         with prometheus(tmp_path, targets) as watcher:
-            wait_until(lambda: watcher.value("count(up == 1)") == 2, what="both are scraped")
+            wait_until(lambda: watcher.value("count(up == 1)") == 2, awaited="both are scraped")
             assert {sample["metric"]["job"] for sample in watcher.query("up")} == {"service", "worker"}
-            groups = wait_until(lambda: evaluated(watcher.url), seconds=90, what="all rules are evaluated")
+            groups = wait_until(lambda: evaluated(watcher.url), seconds=90, awaited="all rules are evaluated")
     assert [rule["name"] for group in groups for rule in group["rules"] if rule["health"] != "ok"] == []
 
 

@@ -12,5 +12,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "diffu
 
 
 def test_the_service_starts_without_what_only_workers_need() -> None:
-    said = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=True).stdout
-    assert said.strip() == "[]"
+    printed = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert printed.strip() == "[]"

@@ -42,7 +42,7 @@ def test_every_log_line_is_json_with_the_request_id_and_never_the_prompt(setting
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "message"),
     [
         ("catalogue", "nowhere.toml", "nowhere.toml"),
         ("port", "http", "SCALINGCACHE_PORT: "),
@@ -50,11 +50,11 @@ def test_every_log_line_is_json_with_the_request_id_and_never_the_prompt(setting
         ("retention_seconds", "0", "SCALINGCACHE_RETENTION_SECONDS: Input should be greater than 0"),
     ],
 )
-def test_a_wrong_setting_is_told_and_nothing_starts(settings: Settings, setting: str, value: str, said: str) -> None:
+def test_a_wrong_setting_is_told_and_nothing_starts(settings: Settings, setting: str, value: str, message: str) -> None:
     wrong = environment(settings) | {f"SCALINGCACHE_{setting.upper()}": value}
     ended = subprocess.run([sys.executable, "-m", "service"], env=wrong, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
-    assert said in ended.stderr and "Traceback" not in ended.stderr
+    assert message in ended.stderr and "Traceback" not in ended.stderr
 
 
 def test_every_setting_is_used(settings: Settings) -> None:
@@ -72,16 +72,16 @@ def command(settings: Settings, *arguments: str, **variables: str) -> subprocess
 
 
 def test_the_settings_in_force_are_printed_without_secrets(settings: Settings) -> None:
-    said = command(settings, "--print-config", redis_password="hunter2")
-    assert said.returncode == 0
-    assert f"SCALINGCACHE_CATALOGUE={settings.catalogue}" in said.stdout.splitlines()
-    assert "hunter2" not in said.stdout + said.stderr
+    done = command(settings, "--print-config", redis_password="hunter2")
+    assert done.returncode == 0
+    assert f"SCALINGCACHE_CATALOGUE={settings.catalogue}" in done.stdout.splitlines()
+    assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_the_health_command_follows_the_service(settings: Settings) -> None:
     with served(settings) as service:
         port = service.address.rpartition(":")[2]
         assert command(settings, "health", host="0.0.0.0", port=port).returncode == 0
-    said = command(settings, "health", port=port)
-    assert said.returncode == 1
-    assert "does not answer" in said.stderr
+    done = command(settings, "health", port=port)
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr

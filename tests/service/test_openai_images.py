@@ -93,5 +93,5 @@ def test_a_client_that_leaves_cancels_its_images(address: str, worker: FakeWorke
     wait_until(lambda: sorted(states()) == [JobState.CANCELLED, JobState.CANCELLED, JobState.COMPLETED])
     with redis.Redis.from_url(redis_url) as raw:
         wait_until(
-            lambda: raw.info("clients")["blocked_clients"] == 0, what="nobody reads events for a client that left"
+            lambda: raw.info("clients")["blocked_clients"] == 0, awaited="nobody reads events for a client that left"
         )

@@ -57,8 +57,8 @@ def test_an_image_may_come_in_json_as_a_data_url(client: TestClient, settings: S
 
 
 def test_the_model_says_whether_it_takes_an_image(client: TestClient) -> None:
-    told = {each["id"]: each["input_reference"] for each in client.get("/v1/models").json()["data"]}
-    assert told == {"wan-test": "none", "animator": "required", "either": "optional"}
+    takes = {each["id"]: each["input_reference"] for each in client.get("/v1/models").json()["data"]}
+    assert takes == {"wan-test": "none", "animator": "required", "either": "optional"}
     assert post(client, a_file(), model="either").status_code == 200
     assert client.post("/v1/videos", json=BODY | {"model": "either"}).status_code == 200
 

@@ -85,16 +85,16 @@ def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
 
 
 def test_the_command_gives_json_for_machines(settings: Settings, busy: FakeWorker) -> None:
-    said = run(settings, "status", "--json")
-    assert said.returncode == 0, said.stderr
-    assert [queue["model"] for queue in json.loads(said.stdout)["queues"]] == [MODEL]
-    assert SECRET not in said.stdout
+    done = run(settings, "status", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [queue["model"] for queue in json.loads(done.stdout)["queues"]] == [MODEL]
+    assert SECRET not in done.stdout
 
 
 def test_without_redis_the_command_says_so_and_fails(settings: Settings) -> None:
-    said = run(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), "status")
-    assert said.returncode == 1
-    assert "Redis" in said.stderr and "Traceback" not in said.stderr
+    done = run(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), "status")
+    assert done.returncode == 1
+    assert "Redis" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_watch_goes_on_until_ctrl_c(settings: Settings, busy: FakeWorker) -> None:

@@ -38,7 +38,7 @@ def test_without_a_password_the_address_is_the_url() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"REDIS_PASWORD": "x"}, "SCALINGCACHE_REDIS_PASWORD is not a setting"),
         ({"PORT_FILE": "x"}, "SCALINGCACHE_PORT_FILE is not a setting"),
@@ -48,11 +48,11 @@ def test_without_a_password_the_address_is_the_url() -> None:
 )
 @pytest.mark.parametrize("settings", [Settings, ServiceSettings])
 def test_a_variable_that_is_none_is_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, settings: type[Configuration], variables: dict[str, str], said: str
+    monkeypatch: pytest.MonkeyPatch, settings: type[Configuration], variables: dict[str, str], message: str
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(f"SCALINGCACHE_{name}", value)
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         settings()
 
 
@@ -96,15 +96,15 @@ def test_what_is_shown_can_be_read_again_and_has_no_secret(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("value", "shown"),
     [
         ("redis://:hunter2@redis/0", "redis://:********@redis/0"),
         ("rediss://redis/0?password=hunter2&timeout=3", "rediss://redis/0?password=********&timeout=3"),
         ("redis://redis:6379/0", "redis://redis:6379/0"),
     ],
 )
-def test_of_a_url_only_the_password_is_masked(monkeypatch: pytest.MonkeyPatch, given: str, shown: str) -> None:
-    monkeypatch.setenv("SCALINGCACHE_REDIS_URL", given)
+def test_of_a_url_only_the_password_is_masked(monkeypatch: pytest.MonkeyPatch, value: str, shown: str) -> None:
+    monkeypatch.setenv("SCALINGCACHE_REDIS_URL", value)
     monkeypatch.setenv("SCALINGCACHE_WORKER", "gpu@host")
     lines = Settings().shown().splitlines()
     assert f"SCALINGCACHE_REDIS_URL={shown}" in lines

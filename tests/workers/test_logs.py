@@ -26,7 +26,7 @@ for worker in (False, True):
 
 def test_no_library_quotes_a_prompt_that_is_too_long(tmp_path: Path) -> None:
     command = [sys.executable, "-c", TOO_LONG, str(tmp_path)]
-    said = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    script, _, worker = said.stderr.partition("worker\n")
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    script, _, worker = done.stderr.partition("worker\n")
     assert "circle" in script
-    assert "circle" not in worker + said.stdout
+    assert "circle" not in worker + done.stdout

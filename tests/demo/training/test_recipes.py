@@ -115,8 +115,10 @@ def test_a_step_of_every_phase_gives_a_velocity_for_each_latent(made: Recipe, la
     for phase in made.phases:
         batch = Batch(made_small, phase, phase.prefix[0], 0, latents.values)
         assert batch.levels.shape == (phase.batch, latents.values.shape[2])
-        given = batch.levels[:, 0] == 0
-        assert given.any() == (made.given_first > 0) and torch.equal(batch.learned[:, 0, 0, 0, 0] == 0, given)
+        without_noise = batch.levels[:, 0] == 0
+        assert without_noise.any() == (made.given_first > 0) and torch.equal(
+            batch.learned[:, 0, 0, 0, 0] == 0, without_noise
+        )
         few = [tensor[:2] for tensor in (batch.noisy, batch.levels, batch.guidance, *batch.texts)]
         with torch.no_grad():
             velocity = made.networks()(*few)

@@ -58,12 +58,12 @@ def test_the_time_embedder_is_reached_as_the_head_reaches_it() -> None:
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_the_pipelines_take_what_the_engine_gives_them(pipeline: type[DiffusionPipeline]) -> None:
-    given = {
+    arguments = {
         "width", "height", "num_frames", "guidance_scale", "guidance_scale_2", "prompt_embeds",
         "negative_prompt_embeds", "num_inference_steps", "generator", "callback_on_step_end",
         "callback_on_step_end_tensor_inputs", "output_type",
     }  # fmt: skip
-    assert given <= set(names(pipeline.__call__))
+    assert arguments <= set(names(pipeline.__call__))
     assert ("image" in names(pipeline.__call__)) == (pipeline is WanImageToVideoPipeline)
     encoding = {"prompt", "negative_prompt", "do_classifier_free_guidance", "max_sequence_length", "device"}
     assert encoding <= set(names(pipeline.encode_prompt))
@@ -116,9 +116,9 @@ def test_each_step_is_a_call_with_and_one_without_the_prompt_then_the_callback(
         heard.append(name)
         return context(transformer, name, **place)
 
-    def called(_transformer: Any, _args: Any, given: dict[str, Any]) -> None:
+    def called(_transformer: Any, _args: Any, named: dict[str, Any]) -> None:
         heard.append(
-            (tuple(given["hidden_states"].shape), tuple(given["timestep"].shape), given["timestep"].min() == 0)
+            (tuple(named["hidden_states"].shape), tuple(named["timestep"].shape), named["timestep"].min() == 0)
         )
 
     monkeypatch.setattr(WanTransformer3DModel, "cache_context", entered)

@@ -39,7 +39,7 @@ def model(request: pytest.FixtureRequest) -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def asked(model: LoadedModel) -> Asked:
-    return lambda sf, **given: CATALOGUE.request(model.entry.name, PROMPT, **{"seed": 7, "sf": sf} | given)
+    return lambda sf, **changes: CATALOGUE.request(model.entry.name, PROMPT, **{"seed": 7, "sf": sf} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +129,13 @@ def test_the_cache_of_wan_tiny_is_the_last_block_and_a_few_watched_tokens() -> N
 
 def test_wan_ti2v_tiny_goes_on_from_a_given_first_frame_and_is_accelerated_there_too() -> None:
     model = load_model(CATALOGUE.entry("wan-ti2v-tiny"), CATALOGUE.family("wan-ti2v-tiny"))
-    given = read_png(FIRST_FRAME)
+    first_frame = read_png(FIRST_FRAME)
     asked = CATALOGUE.request(
         "wan-ti2v-tiny", "a yellow circle moves to the right on a sandy background", sf=10, seed=7,
         input_reference="0" * 64,
     )  # fmt: skip
-    generation = generate(model, asked, image=Image.fromarray(given))
+    generation = generate(model, asked, image=Image.fromarray(first_frame))
     seen = read_video(generation.frames)
     assert (seen.colour, seen.motion) == ("yellow", "right")
-    assert psnr(generation.frames[:1], given[None]) > 24
+    assert psnr(generation.frames[:1], first_frame[None]) > 24
     assert generation.report.engaged and generation.report.reason is None

@@ -136,8 +136,8 @@ def test_a_fused_lora_changes_the_weights_and_leaves_no_layer_beside(
 def test_coefficients_of_the_plain_model_are_refused_for_the_one_with_a_lora(
     micro_folder: Path, micro: LoadedModel, tmp_path: Path
 ) -> None:
-    [known] = calibrated(micro, micro_request()).coefficients
-    known.save(tmp_path / "plain.json")
+    [coefficients] = calibrated(micro, micro_request()).coefficients
+    coefficients.save(tmp_path / "plain.json")
     loaded(micro_folder, coefficients=(str(tmp_path / "plain.json"),))
     with pytest.raises(CoefficientsMismatch, match=r"measured on weights .* calibrate --model micro-wan"):
         loaded(micro_folder, coefficients=(str(tmp_path / "plain.json"),), loras=[{"source": str(lora(tmp_path))}])
@@ -152,7 +152,7 @@ def test_a_lora_of_another_model_is_refused(micro_folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"attention_backend": "quick"}, "attention_backend quick: .*must be one of"),
         ({"attention_backend": "flash"}, "attention_backend flash: .*flash-attn"),
@@ -160,8 +160,10 @@ def test_a_lora_of_another_model_is_refused(micro_folder: Path, tmp_path: Path) 
         ({"loras": [{"source": "x.safetensors", "transformer": "transformer_2"}]}, "this model has no transformer_2"),
     ],
 )
-def test_a_switch_that_cannot_be_had_is_refused_by_name(micro_folder: Path, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ModelLoadFailed, match=f"model micro-wan from .*{said}"):
+def test_a_switch_that_cannot_be_had_is_refused_by_name(
+    micro_folder: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelLoadFailed, match=f"model micro-wan from .*{message}"):
         loaded(micro_folder, **changes)
 
 

@@ -11,12 +11,12 @@ pytestmark = every_redis
 def test_announced_workers_are_listed_by_name(queue: Queue) -> None:
     queue.presence.announce("b", ["wan-tiny", "flux"], "busy")
     queue.presence.announce("a", [], "loading")
-    found = queue.presence.workers()
-    assert [(worker.name, worker.models, worker.state) for worker in found] == [
+    live = queue.presence.workers()
+    assert [(worker.name, worker.models, worker.state) for worker in live] == [
         ("a", (), "loading"),
         ("b", ("wan-tiny", "flux"), "busy"),
     ]
-    assert all(0 <= worker.beat_age_seconds < WORKER_TTL_SECONDS for worker in found)
+    assert all(0 <= worker.beat_age_seconds < WORKER_TTL_SECONDS for worker in live)
 
 
 def test_a_later_announcement_replaces_the_earlier(queue: Queue) -> None:

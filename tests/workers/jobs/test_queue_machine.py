@@ -141,13 +141,13 @@ class QueueMachine(RuleBasedStateMachine):
             with pytest.raises(JobNotFound):
                 self.queue.jobs.cancel(JobKey(TENANT, job_id))
             return
-        told = self.queue.jobs.cancel(JobKey(TENANT, job_id))
+        answered = self.queue.jobs.cancel(JobKey(TENANT, job_id))
         if job.state is JobState.QUEUED:
             self.leave_lane(job_id)
             job.state, job.cancel = JobState.CANCELLED, True
         elif job.state is JobState.RUNNING:
             job.cancel = True
-        assert (told.state, told.cancel_requested) == (job.state, job.cancel)
+        assert (answered.state, answered.cancel_requested) == (job.state, job.cancel)
 
     @precondition(lambda self: bool(self.jobs))
     @rule(data=st.data())

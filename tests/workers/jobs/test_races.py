@@ -67,8 +67,8 @@ def test_cancel_against_complete(queue: Queue) -> None:
         final = queue.jobs.get(attempt.job.key).state
         assert settled.state is final
         # What the client was told: "completed already", or "will be cancelled".
-        told = cancelled.state if cancelled.state.terminal else JobState.CANCELLED
-        assert told is final
+        answered = cancelled.state if cancelled.state.terminal else JobState.CANCELLED
+        assert answered is final
 
 
 @pytest.mark.parametrize("client", ["cancel", "delete", "nothing"])

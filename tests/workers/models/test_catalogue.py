@@ -103,7 +103,7 @@ def test_the_processes_read_both(path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ('dtype = "int8"', r"dtype 'int8': Input should be 'float32', 'bfloat16' or 'float16'"),
         ('device = "tpu"', r"device 'tpu': String should match pattern"),
@@ -118,8 +118,8 @@ def test_the_processes_read_both(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("loras = [{ scale = 1 }]", r"loras\.0\.source: Field required"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(path: Path, changed: str, said: str) -> None:
-    with pytest.raises(CatalogueError, match=rf"models\.toml: models\.wan2\.1-small.*{said}"):
+def test_a_wrong_value_is_named_with_its_place(path: Path, changed: str, message: str) -> None:
+    with pytest.raises(CatalogueError, match=rf"models\.toml: models\.wan2\.1-small.*{message}"):
         Catalogue.read(path, over(path, f'[models."{NAME}"]\n{changed}\n'))
 
 
@@ -130,12 +130,12 @@ def test_a_variable_that_names_no_field_of_a_model_is_refused(path: Path, name: 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [("", r"has no table \[models"), ("models = 1", "models.toml: "), ("[models", "models.toml: ")],
 )
-def test_a_file_that_is_no_catalogue_is_refused_by_its_name(path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_no_catalogue_is_refused_by_its_name(path: Path, text: str, message: str) -> None:
     path.write_text(text)
-    with pytest.raises(CatalogueError, match=said):
+    with pytest.raises(CatalogueError, match=message):
         Catalogue.read(path)
 
 

@@ -30,17 +30,19 @@ def test_the_interval_of_a_mean_narrows_with_the_number_of_prompts_and_covers_it
 
 
 def test_a_target_picks_the_sf_of_least_loss_that_is_expected_to_reach_it() -> None:
-    found = an_evaluation([a_pair(4, 3.0, 20.0), a_pair(8, 2.4, 28.0), a_pair(10, 2.0, 31.0), a_pair(20, 1.4, 40.0)])
-    assert [found.sf_for(target) for target in (3.0, 2.5, 2.0, 1.1)] == [4, 4, 10, 20]
+    evaluation = an_evaluation(
+        [a_pair(4, 3.0, 20.0), a_pair(8, 2.4, 28.0), a_pair(10, 2.0, 31.0), a_pair(20, 1.4, 40.0)]
+    )
+    assert [evaluation.sf_for(target) for target in (3.0, 2.5, 2.0, 1.1)] == [4, 4, 10, 20]
     with pytest.raises(InvalidRequest, match=r"target_speedup 3.5: m is expected to reach at most 3.00"):
-        found.sf_for(3.5)
+        evaluation.sf_for(3.5)
 
 
 def test_a_file_is_read_back_and_a_broken_one_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "new" / "m.evaluation.json"
-    found = an_evaluation([a_pair(4, 3.0, 20.0)])
-    found.save(path)
-    assert Evaluation.load(path) == found
+    evaluation = an_evaluation([a_pair(4, 3.0, 20.0)])
+    evaluation.save(path)
+    assert Evaluation.load(path) == evaluation
     path.write_text('{"model": "m"}')
     with pytest.raises(EvaluationError, match=str(path)):
         Evaluation.load(path)

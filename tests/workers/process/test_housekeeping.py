@@ -120,7 +120,7 @@ def test_nothing_is_deleted_from_a_store_of_another_installation(
     queue.leases.claim([MODEL], "silent")
     housekeeping.sweep()
     running()
-    wait_until(lambda: queue.jobs.get(silent.key).state is JobState.QUEUED, what="reaping goes on")
+    wait_until(lambda: queue.jobs.get(silent.key).state is JobState.QUEUED, awaited="reaping goes on")
     assert orphan.exists() and kept.exists()
     with redis.Redis.from_url(redis_url) as raw:
         assert raw.zcard(keys.expiries(MODEL)) == 1, "its files are still to go, from the right store"

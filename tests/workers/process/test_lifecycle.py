@@ -80,7 +80,7 @@ def ended(queue: Queue, job: Job) -> Job:
         now = queue.jobs.get(job.key)
         return now if now.state.terminal else None
 
-    return wait_until(look, seconds=SECONDS, what=f"{job.id} ends")
+    return wait_until(look, seconds=SECONDS, awaited=f"{job.id} ends")
 
 
 def denoising(queue: Queue, job: Job) -> Job:
@@ -89,7 +89,7 @@ def denoising(queue: Queue, job: Job) -> Job:
         assert not now.state.terminal, "too fast for this test"
         return now if now.state is JobState.RUNNING and now.stage == "denoise" and now.step >= 1 else None
 
-    return wait_until(look, seconds=SECONDS, what=f"{job.id} denoises")
+    return wait_until(look, seconds=SECONDS, awaited=f"{job.id} denoises")
 
 
 def assert_a_video(job: Job, folder: Path) -> None:

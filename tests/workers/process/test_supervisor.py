@@ -44,7 +44,7 @@ def test_a_job_survives_the_death_of_its_worker(
             finished = wait_until(ended(queue, job))
             assert_published(finished, tmp_path)
             assert finished.attempts == 2
-        wait_until(lambda: not child.is_running(), what="the orphaned child ends by itself")
+        wait_until(lambda: not child.is_running(), awaited="the orphaned child ends by itself")
 
 
 def test_a_cancel_stops_the_running_job_and_the_process_stays_warm(

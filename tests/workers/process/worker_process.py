@@ -57,7 +57,7 @@ class WorkerProcess:
     @property
     def child(self) -> psutil.Process:
         """The process that holds the model."""
-        return wait_until(self._child, what="a child process")
+        return wait_until(self._child, awaited="a child process")
 
     def _child(self) -> psutil.Process | None:
         for process in psutil.Process(self.process.pid).children():
