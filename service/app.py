@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from service import errors
@@ -49,4 +50,14 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     errors.install(app)
     for noun in (health, images, models, videos):
         app.include_router(noun.router)
+        app.include_router(_heads(noun.router))
     return app
+
+
+def _heads(router: APIRouter) -> APIRouter:
+    """HEAD wherever there is GET: FastAPI leaves it out. The server sends no body then."""
+    heads = APIRouter()
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            heads.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
+    return heads

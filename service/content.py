@@ -1,55 +1,107 @@
 """The bytes of a finished job."""
 
+import os
 import stat
+from pathlib import Path
+from typing import BinaryIO
 
 from fastapi.responses import FileResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import ArtifactGone, RangeNotSatisfiable, response_of
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobNotFinished
-from workers.jobs.job import Job
+from workers.jobs.job import Artifact, Job
+
+#: Under this path the file behind a descriptor can be opened again, also when its name is gone.
+_DESCRIPTORS = Path("/dev/fd")
 
 
 class ArtifactResponse(FileResponse):
-    """A file with Range support, whose refusal of a range has the shape of every other error."""
+    """A file with Range support, whose refusal of a range has the shape of every other error.
+
+    It is open before the answer begins: a deletion meanwhile takes its name, and the client still gets all of it.
+    """
+
+    def __init__(self, file: BinaryIO, artifact: Artifact, filename: str) -> None:
+        self._file = file
+        super().__init__(
+            _DESCRIPTORS / str(file.fileno()),
+            media_type=artifact.media_type,
+            filename=filename,
+            stat_result=os.fstat(file.fileno()),
+            headers={"etag": f'"{artifact.sha256}"'},
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            headers = Headers(scope=scope)
+            if self._has_already(headers.get("if-none-match", "")):
+                await Response(status_code=304, headers={"etag": self.headers["etag"]})(scope, receive, send)
+            else:
+                await super().__call__(_without_foreign_range(scope, headers), receive, self._shaped(scope, send))
+
+    def _has_already(self, known: str) -> bool:
+        """By its hash, which a weak comparison looks at as well."""
+        tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
+        return "*" in tags or self.headers["etag"] in tags
+
+    def _shaped(self, scope: Scope, send: Send) -> Send:
         refused = False
 
         async def shaped(message: Message) -> None:
             nonlocal refused
             if message["type"] == "http.response.start" and message["status"] in (400, 416):
                 refused = True
-                header = dict(scope["headers"]).get(b"range", b"").decode("latin-1")[:80]
-                size = self.headers["content-length"]
-                error = RangeNotSatisfiable(f"range {header!r} cannot be served; the file has {size} bytes")
-                response = response_of(error)
+                asked, size = Headers(scope=scope)["range"][:80], self.headers["content-length"]
+                response = response_of(
+                    RangeNotSatisfiable(f"range {asked!r} cannot be served; the file has {size} bytes")
+                )
                 response.headers["content-range"] = f"bytes */{size}"
-                await response(scope, receive, send)
+                await response(scope, _nothing, send)
             elif not refused:
                 await send(message)
 
-        await super().__call__(scope, receive, shaped)
+        return shaped
 
 
-def open_artifact(job: Job, store: ArtifactStore) -> ArtifactResponse:
-    """A job's file. Raises `JobNotFinished` when there is none yet or never will be, `ArtifactGone` when it went."""
+async def _nothing() -> Message:
+    raise AssertionError("an answer without a background task reads no request")
+
+
+def _without_foreign_range(scope: Scope, headers: Headers) -> Scope:
+    """HTTP has a range in an unknown unit ignored, not refused."""
+    unit, equals, _ = headers.get("range", "").partition("=")
+    if not equals or unit.strip().lower() == "bytes":
+        return scope
+    scope = {**scope, "headers": list(scope["headers"])}
+    del MutableHeaders(scope=scope)["range"]
+    return scope
+
+
+def artifact_response(job: Job, store: ArtifactStore) -> ArtifactResponse:
+    """The answer with a job's file. Raises as `open_artifact` does."""
+    file = open_artifact(job, store)
+    assert job.artifact is not None
+    return ArtifactResponse(file, job.artifact, f"{job.id}{Path(job.artifact.path).suffix}")
+
+
+def open_artifact(job: Job, store: ArtifactStore) -> BinaryIO:
+    """A job's file, open. Raises `JobNotFinished` when there is none yet or never will be, `ArtifactGone` when it
+    went, or is no longer the one that was stored."""
     if not job.state.terminal:
         raise JobNotFinished(f"{job.id} is {job.state.value}; its content is available once it is completed")
     if job.artifact is None:
         raise JobNotFinished(f"{job.id} is {job.state.value} and has no content")
-    path = store.path(job.artifact)
+    gone = ArtifactGone(f"the content of {job.id} is no longer available")
     try:
-        status = path.stat()
+        file = store.path(job.artifact).open("rb")
     except OSError:
-        raise ArtifactGone(f"the content of {job.id} is no longer available") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise ArtifactGone(f"the content of {job.id} is no longer available")
-    return ArtifactResponse(
-        path,
-        media_type=job.artifact.media_type,
-        filename=f"{job.id}{path.suffix}",
-        stat_result=status,
-        headers={"etag": f'"{job.artifact.sha256}"'},
-    )
+        raise gone from None
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode) or status.st_size != job.artifact.size_bytes:
+        file.close()
+        raise gone
+    return file

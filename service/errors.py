@@ -117,7 +117,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
 
 INTERNAL = Answer(500, "server_error", message="The service failed; try again.")
 
-METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 HTTP_CODES = {400: MalformedBody.code, 404: "not_found", 405: "method_not_allowed"}
 
 

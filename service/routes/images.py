@@ -1,14 +1,14 @@
 """The image calls."""
 
 from base64 import b64encode
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
-from service.content import ArtifactResponse, open_artifact
+from service.content import ArtifactResponse, artifact_response, open_artifact
 from service.dependencies import Resources, ResourcesDep, TenantDep
 from service.errors import NotSupported
 from service.image import Images, image_of, images_of
@@ -58,16 +58,20 @@ async def not_supported(request: Request) -> None:
 @router.get(
     "/v1/images/{image_id}/content",
     name="image_content",
-    response_class=ArtifactResponse,
+    response_class=FileResponse,
     responses={200: {"content": {"image/png": {}}}, 206: {"content": {"image/png": {}}}},
 )
 def content(resources: ResourcesDep, tenant: TenantDep, image_id: str) -> ArtifactResponse:
     """Download the file of an image. `Range` requests are supported."""
     if not image_id.startswith("image_"):
         raise JobNotFound(f"there is no image {image_id[:120]!r}")
-    return open_artifact(resources.jobs.get(JobKey(tenant, image_id)), resources.artifacts)
+    return artifact_response(resources.jobs.get(JobKey(tenant, image_id)), resources.artifacts)
 
 
 def _encoded(resources: Resources, jobs: list[Job]) -> list[str]:
     """The files in base64. Raises `ArtifactGone`."""
-    return [b64encode(Path(open_artifact(job, resources.artifacts).path).read_bytes()).decode() for job in jobs]
+    files = []
+    for job in jobs:
+        with open_artifact(job, resources.artifacts) as file:
+            files.append(b64encode(file.read()).decode())
+    return files

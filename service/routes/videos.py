@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
-from service.content import ArtifactResponse, open_artifact
+from service.content import ArtifactResponse, artifact_response
 from service.dependencies import Resources, ResourcesDep, TenantDep
 from service.errors import NotSupported
 from service.resolution import models_of
@@ -132,7 +133,7 @@ def cancel(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> Video:
 
 @router.get(
     "/v1/videos/{video_id}/content",
-    response_class=ArtifactResponse,
+    response_class=FileResponse,
     responses={200: {"content": {"video/mp4": {}}}, 206: {"content": {"video/mp4": {}}}},
 )
 def content(
@@ -144,4 +145,4 @@ def content(
     """Download the file of a completed video. `Range` requests are supported."""
     if variant != "video":
         raise NotSupported("variant", f"variant {variant!r} is not supported yet; allowed: video")
-    return open_artifact(_find(resources, tenant, video_id), resources.artifacts)
+    return artifact_response(_find(resources, tenant, video_id), resources.artifacts)

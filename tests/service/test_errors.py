@@ -65,8 +65,8 @@ def test_every_refusal_has_all_four_keys_and_a_request_id(
 
 
 def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
-    assert set(client.put("/v1/videos").headers["allow"].split(", ")) == {"GET", "POST"}
-    assert set(client.put("/v1/videos/video_1").headers["allow"].split(", ")) == {"GET", "DELETE"}
+    assert set(client.put("/v1/videos").headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+    assert set(client.put("/v1/videos/video_1").headers["allow"].split(", ")) == {"GET", "HEAD", "DELETE"}
 
 
 def test_a_bug_is_a_500_that_tells_nothing_of_the_inside(settings: Settings) -> None:

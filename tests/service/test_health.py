@@ -177,3 +177,9 @@ def test_models_show_their_limits_and_live_workers(client: TestClient, worker: F
 def test_models_are_listed_also_without_redis(without_redis: Settings) -> None:
     with TestClient(create_app(without_redis)) as client:
         assert client.get("/v1/models").json()["data"][0]["live_workers"] is None
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/v1/models", "/v1/models/wan-test", "/v1/videos"])
+def test_head_is_answered_as_get_is(client: TestClient, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.headers["content-type"]) == (get.status_code, get.headers["content-type"])

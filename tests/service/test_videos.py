@@ -1,6 +1,5 @@
 """A video's life over HTTP, with a worker that has no model."""
 
-import re
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 from tests.queues import Queue
-from tests.service.fake_worker import REPORT, VIDEO, FakeWorker
+from tests.service.fake_worker import REPORT, FakeWorker
 
 HEX = "0" * 32
 
@@ -149,83 +148,6 @@ def test_videos_outlive_the_process_that_accepted_them(client: TestClient, setti
 def test_an_empty_list_has_all_its_keys(client: TestClient) -> None:
     empty: dict[str, Any] = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
     assert client.get("/v1/videos").json() == empty
-
-
-def test_content_is_the_file_with_its_type_and_name(client: TestClient, worker: FakeWorker) -> None:
-    video_id = create(client)
-    worker.run_one()
-    response = client.get(f"/v1/videos/{video_id}/content?variant=video")
-    assert (response.status_code, response.content) == (200, VIDEO)
-    assert response.headers["content-type"] == "video/mp4"
-    assert f"{video_id}.mp4" in response.headers["content-disposition"]
-    assert re.fullmatch(r'"[0-9a-f]{64}"', response.headers["etag"])
-
-
-@pytest.mark.parametrize(
-    ("asked", "content", "content_range"),
-    [("bytes=0-9", VIDEO[:10], "bytes 0-9/4096"), ("bytes=-6", VIDEO[-6:], "bytes 4090-4095/4096")],
-)
-def test_a_range_gives_that_part(
-    client: TestClient, worker: FakeWorker, asked: str, content: bytes, content_range: str
-) -> None:
-    video_id = create(client)
-    worker.run_one()
-    response = client.get(f"/v1/videos/{video_id}/content", headers={"range": asked})
-    assert (response.status_code, response.content) == (206, content)
-    assert response.headers["content-range"] == content_range
-
-
-@pytest.mark.parametrize("asked", ["bytes=5000-", "bytes=9-1", "lines=1-2", "nonsense"])
-def test_an_impossible_range_is_refused_in_the_common_shape(client: TestClient, worker: FakeWorker, asked: str) -> None:
-    video_id = create(client)
-    worker.run_one()
-    response = client.get(f"/v1/videos/{video_id}/content", headers={"range": asked})
-    assert (response.status_code, response.headers["content-range"]) == (416, "bytes */4096")
-    error = response.json()["error"]
-    assert error["code"] == "range_not_satisfiable" and asked in error["message"] and "4096" in error["message"]
-
-
-@pytest.mark.parametrize("variant", ["thumbnail", "spritesheet"])
-def test_previews_are_not_supported_yet(client: TestClient, worker: FakeWorker, variant: str) -> None:
-    video_id = create(client)
-    worker.run_one()
-    response = client.get(f"/v1/videos/{video_id}/content?variant={variant}")
-    error = response.json()["error"]
-    assert (response.status_code, error["code"], error["param"]) == (400, "not_supported", "variant")
-
-
-def test_an_unknown_variant_is_refused(client: TestClient) -> None:
-    error = client.get(f"/v1/videos/{create(client)}/content?variant=audio").json()["error"]
-    assert error["param"] == "variant" and "'audio'" in error["message"] and "'thumbnail'" in error["message"]
-
-
-def test_content_of_an_unfinished_video_is_refused_without_making_clients_retry(
-    client: TestClient, worker: FakeWorker
-) -> None:
-    video_id = create(client)
-    for state in ("queued", "running"):
-        response = client.get(f"/v1/videos/{video_id}/content")
-        assert (response.status_code, response.json()["error"]["code"]) == (422, "not_ready")
-        assert state in response.json()["error"]["message"]
-        if state == "queued":
-            worker.claim()
-
-
-def test_content_of_a_failed_video_is_refused_saying_so(client: TestClient, worker: FakeWorker) -> None:
-    video_id = create(client)
-    worker.fail(worker.claim(), "out_of_memory", "too little memory")
-    response = client.get(f"/v1/videos/{video_id}/content")
-    assert (response.status_code, response.json()["error"]["code"]) == (422, "not_ready")
-    assert "failed" in response.json()["error"]["message"]
-
-
-def test_content_whose_file_was_swept_is_gone(client: TestClient, worker: FakeWorker, settings: Settings) -> None:
-    video_id = create(client)
-    worker.run_one()
-    for path in settings.artifacts.rglob("*.mp4"):
-        path.unlink()
-    response = client.get(f"/v1/videos/{video_id}/content")
-    assert (response.status_code, response.json()["error"]["code"]) == (410, "artifact_gone")
 
 
 @pytest.mark.parametrize(
