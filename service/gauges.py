@@ -59,6 +59,7 @@ class QueueCollector(Collector):
             families["jobs"].add_metric([model, "running"], depth.running)
             families["oldest"].add_metric([model], depth.oldest_seconds)
             families["dead"].add_metric([model], self._inspection.dead_letters(model))
+            families["aside"].add_metric([model], self._inspection.set_aside(model))
         live = self._presence.workers()
         tally = Tally((model, worker.state) for worker in live for model in worker.serves or worker.models)
         # Zeros too: an alert cannot see what is not there.
@@ -85,6 +86,11 @@ class QueueCollector(Collector):
             ),
             "dead": GaugeMetricFamily(
                 "scalingcache_dead_letter_jobs", "Jobs in the dead-letter stream, at most 1000.", labels=["model"]
+            ),
+            "aside": GaugeMetricFamily(
+                "scalingcache_set_aside_entries",
+                "Entries of the queue that no job belongs to, taken out of it and kept, at most 1000.",
+                labels=["model"],
             ),
             "workers": GaugeMetricFamily("scalingcache_workers", "Live workers of a model.", labels=["model", "state"]),
             "heard": GaugeMetricFamily(

@@ -9,10 +9,10 @@ redis.call('ZREM', key('leases'), id)
 redis.call('ZADD', key('leases'), stamp(now + lease), id)
 if stage ~= '' and stage ~= old_stage then
   redis.call('HSET', key('job', id), 'stage', stage)
-  publish(id, 'type', 'stage', 'stage', stage)
+  publish(id, EVENTS_SECONDS, 'type', 'stage', 'stage', stage)
 end
-if step > tonumber(old_step) then
+if step > (tonumber(old_step) or 0) then
   redis.call('HSET', key('job', id), 'step', step)
-  publish(id, 'type', 'step', 'step', step)
+  publish(id, EVENTS_SECONDS, 'type', 'step', 'step', step)
 end
 return cancelled and 'stop' or 'ok'

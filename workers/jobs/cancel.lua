@@ -7,7 +7,8 @@ end
 if state == 'queued' then
   finish(id, 'cancelled', retention, 'cancel_requested', 1, 'error', CANCELLED)
 elseif state == 'running' and not asked then
+  redis.call('ZREM', key('queued', 'normal'), id) -- not in there; see `common.lua` on maxmemory
   redis.call('HSET', key('job', id), 'cancel_requested', 1)
-  publish(id, 'type', 'cancel_requested', 'state', state)
+  publish(id, EVENTS_SECONDS, 'type', 'cancel_requested', 'state', state)
 end
 return redis.call('HGETALL', key('job', id))

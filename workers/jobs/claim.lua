@@ -14,13 +14,18 @@ local function next_queued(lane)
       end
       redis.call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM') -- the first claim ever, or Redis came back empty
     else
-      local entry, id = got[1][2][1][1], got[1][2][1][2][2]
-      local state, current = fields(id, 'state', 'entry')
-      if state == 'queued' and current == entry then
+      local entry, id = got[1][2][1][1], got[1][2][1][2][2] or ''
+      local state, current, own, tenant = fields(id, 'state', 'entry', 'id', 'tenant')
+      local queued = state == 'queued' and current == entry
+      if queued and own == id and tenant then
         return id
       end
       redis.call('XACK', stream, GROUP, entry)
       redis.call('XDEL', stream, entry)
+      if queued then -- a record that lost fields that no job is without
+        redis.call('ZREM', key('queued', lane), id)
+        set_aside('stream:' .. lane, id)
+      end
     end
   end
 end
@@ -48,10 +53,10 @@ for _, lane in ipairs(LANES) do
   if id then
     redis.call('ZREM', key('queued', lane), id)
     redis.call('ZADD', key('leases'), stamp(now + lease), id)
-    redis.call('HINCRBY', key('job', id), 'attempts', 1)
-    redis.call('HSET', key('job', id), 'state', 'running', 'token', token, 'worker', worker, 'started_at', stamp(now))
+    redis.call('HSET', key('job', id), 'state', 'running', 'token', token, 'worker', worker, 'started_at', stamp(now),
+      'attempts', (tonumber(fields(id, 'attempts')) or 0) + 1)
     redis.call('SET', key('claim', token), id, 'EX', math.ceil(lease))
-    publish(id, 'type', 'state', 'state', 'running')
+    publish(id, EVENTS_SECONDS, 'type', 'state', 'state', 'running')
     return { redis.call('HGETALL', key('job', id)), {} }
   end
 end

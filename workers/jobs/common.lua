@@ -7,9 +7,11 @@
 --   <root>:leases           zset    running jobs by the time their lease ends
 --   <root>:tenant:<tenant>  zset    a tenant's jobs by creation
 --   <root>:expiries         zset    "<id>:<tenant>" by the time when artifact and record are to go
---   <root>:events:<id>      stream  what happened to a job, for live watchers
+--   <root>:cancelled:<tenant> zset  a tenant's cancelled jobs by the time of that
+--   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
 --   <root>:claim:<token>    string  the job that a claim got
 --   <root>:dead             stream  the last jobs that failed on every attempt
+--   <root>:aside            stream  the last entries of the others that no job of ours belongs to
 --
 -- At maxmemory Redis refuses a script's first growing write, but nothing after a shrinking one. Scripts that end or
 -- renew an attempt therefore begin with ZREM: a running job can still finish.
@@ -18,7 +20,9 @@ local root = KEYS[1]
 local GROUP, CONSUMER = 'workers', 'any' -- who holds a job stands in its record, not in the group's pending list
 local LANES = { 'retry', 'high', 'normal', 'low' } -- in order of service
 local EVENTS_KEPT, EVENTS_SECONDS = 200, 86400
-local DEAD_KEPT = 1000
+local ENDED_EVENTS_SECONDS = 10 -- longer than any reader waits; a stream takes 4 KB, also for one event
+local DEAD_KEPT, ASIDE_KEPT = 1000, 1000
+local CANCELLED_SECONDS, CANCELLED_KEPT = 600, 1000 -- of each tenant: nobody may fill Redis with what never ran
 local RECORD_GRACE_SECONDS = 86400 -- the sweep takes a record after its artifact; this is for when nobody sweeps
 local CANCELLED = cjson.encode({ code = 'cancelled', message = 'the job was cancelled' })
 
@@ -37,10 +41,15 @@ local function fields(id, ...)
   return unpack(redis.call('HMGET', key('job', id), ...), 1, select('#', ...))
 end
 
-local function publish(id, ...)
+local function publish(id, seconds, ...)
   local events = key('events', id)
   redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...)
-  redis.call('EXPIRE', events, EVENTS_SECONDS)
+  redis.call('EXPIRE', events, seconds)
+end
+
+-- What cannot be read is taken out of its place and kept for people, so that it is met once.
+local function set_aside(place, member)
+  redis.call('XADD', key('aside'), 'MAXLEN', '~', ASIDE_KEPT, '*', 'place', place, 'member', member)
 end
 
 -- The job leaves lane, stream and lease. First step of every end of an attempt.
@@ -58,7 +67,6 @@ local function enter(id, lane)
   local entry = redis.call('XADD', key('stream', lane), '*', 'job', id)
   redis.call('ZADD', key('queued', lane), stamp(now), id)
   redis.call('HSET', key('job', id), 'state', 'queued', 'lane', lane, 'entry', entry)
-  publish(id, 'type', 'state', 'state', 'queued')
 end
 
 -- Back to the queue, served before any job that never ran.
@@ -67,16 +75,7 @@ local function requeue(id)
   redis.call('HDEL', key('job', id), 'worker', 'started_at', 'stage')
   redis.call('HSET', key('job', id), 'step', 0)
   enter(id, 'retry')
-end
-
-local function finish(id, state, retention, ...)
-  leave(id)
-  local tenant = fields(id, 'tenant')
-  local ends = now + retention
-  redis.call('HSET', key('job', id), 'state', state, 'completed_at', stamp(now), 'expires_at', stamp(ends), ...)
-  redis.call('ZADD', key('expiries'), stamp(ends), id .. ':' .. tenant)
-  redis.call('EXPIREAT', key('job', id), math.ceil(ends + RECORD_GRACE_SECONDS))
-  publish(id, 'type', 'state', 'state', state)
+  publish(id, EVENTS_SECONDS, 'type', 'state', 'state', 'queued')
 end
 
 -- The record goes now, its files at the next sweep.
@@ -85,7 +84,25 @@ local function purge(id)
   local tenant = fields(id, 'tenant')
   redis.call('DEL', key('job', id), key('events', id))
   redis.call('ZREM', key('tenant', tenant), id)
+  redis.call('ZREM', key('cancelled', tenant), id)
   redis.call('ZADD', key('expiries'), stamp(now), id .. ':' .. tenant)
+end
+
+local function finish(id, state, retention, ...)
+  leave(id)
+  local tenant = fields(id, 'tenant')
+  if state == 'cancelled' then
+    retention = math.min(retention, CANCELLED_SECONDS)
+    redis.call('ZADD', key('cancelled', tenant), stamp(now), id)
+    for _, oldest in ipairs(redis.call('ZRANGE', key('cancelled', tenant), 0, -CANCELLED_KEPT - 1)) do
+      purge(oldest)
+    end
+  end
+  local ends = now + retention
+  redis.call('HSET', key('job', id), 'state', state, 'completed_at', stamp(now), 'expires_at', stamp(ends), ...)
+  redis.call('ZADD', key('expiries'), stamp(ends), id .. ':' .. tenant)
+  redis.call('EXPIREAT', key('job', id), math.ceil(ends + RECORD_GRACE_SECONDS))
+  publish(id, ENDED_EVENTS_SECONDS, 'type', 'state', 'state', state)
 end
 
 -- A cancel or delete that a client was told about wins over whatever the attempt came to. Returns true if there was one.
@@ -104,7 +121,7 @@ local function give_up(id, retention, failure, max_attempts)
   if obey_client(id, retention) then
     return 'cancelled'
   end
-  if tonumber(fields(id, 'attempts')) < max_attempts then
+  if (tonumber(fields(id, 'attempts')) or max_attempts) < max_attempts then
     requeue(id)
     return 'queued'
   end

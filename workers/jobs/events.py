@@ -43,8 +43,9 @@ class JobEvent(Frozen):
 class Events:
     """Reads events for a program with an event loop: who waits holds a connection, but no thread.
 
-    About 200 events of a job are kept, until a day after its last one or until the job is deleted. The job's record is
-    the truth: where a read brings nothing, it says whether anything can still come.
+    A job's story begins with its first start. About 200 events are kept, until a day after the last one, until some
+    seconds after the job has ended, or until it is deleted. The job's record is the truth: where a read brings nothing,
+    it says whether anything can still come.
     """
 
     def __init__(self, redis_url: str, *, max_readers: int = MAX_READERS) -> None:

@@ -50,6 +50,11 @@ class Inspection:
         with self._connection.asking():
             return int(self._connection.commands.xlen(keys.dead(model)))
 
+    def set_aside(self, model: str) -> int:
+        """How many entries that no job belongs to were taken out of the model's queue and are kept."""
+        with self._connection.asking():
+            return int(self._connection.commands.xlen(keys.aside(model)))
+
     def persisting(self) -> bool:
         """Whether Redis writes its append-only file, and the last write succeeded."""
         with self._connection.asking():

@@ -81,6 +81,11 @@ def dead(model: str) -> Key:
     return Key(f"{root(model)}:dead")
 
 
+def aside(model: str) -> Key:
+    """Stream: the last entries that were taken out of a set or stream because no job belongs to them."""
+    return Key(f"{root(model)}:aside")
+
+
 def idempotency(tenant: str, key: str) -> Key:
     """String: fingerprint and job id of the first request with this key. Hashed, as clients' keys have any length."""
     return Key("idempotency:" + hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest())

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from workers.jobs import keys, scripts
-from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection, redis_errors
+from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection
 from workers.jobs.errors import LeaseLost, ModelNotServed, RequestRefused, WorkerCrashed
 from workers.jobs.job import (
     Artifact,
@@ -112,7 +112,7 @@ class Leases:
         """
         streams = [keys.stream(model, lane) for model in models for lane in keys.LANES]
         block = max(1, int(1000 * min(timeout_seconds, MAX_BLOCK_SECONDS)))
-        with redis_errors():
+        with self._connection.asking():
             return bool(
                 self._connection.reads.xread(
                     {stream: self._seen.get(stream, "0-0") for stream in streams}, count=1, block=block
@@ -160,12 +160,15 @@ class Leases:
 
     def is_done(self, model: str) -> bool:
         """Whether none of a model's jobs waits, runs, or has still to be deleted."""
-        with redis_errors():
+        with self._connection.asking():
             lanes = (keys.queued(model, lane) for lane in keys.LANES)
             return not self._connection.commands.exists(*lanes, keys.leases(model), keys.expiries(model))
 
     def expired(self, model: str, limit: int = 100) -> list[JobKey]:
-        """Deleted jobs, and those past their retention: delete their files, then `forget` them."""
+        """Deleted jobs, and those past their retention: delete their files, then `forget` them.
+
+        Entries that are no job's of the model are set aside, so that they are met once.
+        """
         members = self._connection.run(scripts.Expired(keys.root(model), limit))
         return [JobKey(tenant, job_id) for job_id, _, tenant in (member.partition(":") for member in members)]
 
@@ -177,7 +180,7 @@ class Leases:
         """Whether this attempt's files are, or may become, a job's result; what a job came with goes with the job."""
         if model_of(attempt.job_id) is None:
             return False
-        with redis_errors():
+        with self._connection.asking():
             state, owner = self._connection.commands.hmget(keys.job(attempt.job_id), ["state", "token"])
         if attempt.token == INPUT:
             return state is not None

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from pydantic import BaseModel
+
 from workers.jobs import keys, scripts
-from workers.jobs.connection import Connection, redis_errors
+from workers.jobs.connection import Connection
 from workers.jobs.job import JobError
 
 #: A worker that was silent for this long counts as gone.
@@ -43,6 +45,28 @@ class WorkerInfo:
         return self.state in TAKES_JOBS and model in self.models
 
 
+class _Problem(BaseModel):
+    code: str
+    message: str
+
+
+class _Announced(BaseModel):
+    """Unknown keys of a newer version are passed over."""
+
+    name: str
+    models: tuple[str, ...]
+    state: WorkerState
+    serves: dict[str, str] = {}
+    problem: _Problem | None = None
+
+
+def _error_of(problem: _Problem | None) -> JobError | None:
+    return None if problem is None else JobError(code=problem.code, message=problem.message)
+
+
+_UNREADABLE = _Problem(code="announcement_unreadable", message="what it announced is damaged, or of another version")
+
+
 class Presence:
     """The workers' side of this is `announce` and `leave`, the service's is `workers`."""
 
@@ -73,7 +97,7 @@ class Presence:
 
     def forget(self, model: str) -> None:
         """Nothing of a model is there any more. Raises `QueueUnavailable`."""
-        with redis_errors():
+        with self._connection.asking():
             self._connection.commands.zrem(keys.MODELS, model)
 
     def leave(self, name: str) -> None:
@@ -84,12 +108,13 @@ class Presence:
         """The live workers, by name. Raises `QueueUnavailable`."""
         reply = self._connection.run(scripts.Workers(keys.WORKER_BEATS, keys.WORKER_INFOS))
         infos = []
-        for text, seconds_left in zip(reply[::2], reply[1::2], strict=True):
-            info = json.loads(text)
+        for name, text, seconds_left in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
             age = max(0.0, WORKER_TTL_SECONDS - float(seconds_left))
-            problem = JobError(**info["problem"]) if info.get("problem") else None
-            serves = info.get("serves", {})
-            infos.append(WorkerInfo(info["name"], tuple(info["models"]), info["state"], age, serves, problem))
+            try:
+                said = _Announced.model_validate_json(text)
+            except ValueError:  # Of another version, or of another program: it lives, but nothing counts on it.
+                said = _Announced(name=name, models=(), state="failed", problem=_UNREADABLE)
+            infos.append(WorkerInfo(said.name, said.models, said.state, age, said.serves, _error_of(said.problem)))
         return sorted(infos, key=lambda worker: worker.name)
 
     def _announce(self, name: str, info: str, ttl_seconds: int) -> None:

@@ -15,6 +15,7 @@ from workers.jobs.connection import Connection
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.records import fields_of, is_visible, readable_job
+from workers.jobs.removal import TENANT
 
 
 class Jobs:
@@ -42,7 +43,10 @@ class Jobs:
         return JobKey(job.tenant, first_id)
 
     def submit(self, job: JobKey, *, priority: Priority, request: GenerationRequest, metadata: dict[str, str]) -> Job:
-        """Accept a job. Idempotent: a second submission of `job` returns the job as it stands."""
+        """Accept a job. Idempotent: a second submission of `job` returns the job as it stands. Raises `InvalidRequest`
+        for a tenant under whose name no file could be kept."""
+        if not TENANT.fullmatch(job.tenant):
+            raise InvalidRequest("tenant", f"tenant {job.tenant!r} must be of letters, digits, '.', '_' and '-'")
         root = keys.root_of(job.job_id)
         submit = scripts.Submit(root, job.job_id, job.tenant, priority, request.model_dump_json(), json.dumps(metadata))
         return _visible(self._connection.run(submit), job)

@@ -187,7 +187,7 @@ class Unserved(Script[list[str]]):
 
 @dataclass(frozen=True, slots=True)
 class Workers(Script[list[str]]):
-    """Answers with info, seconds left, info, seconds left, ..."""
+    """Answers with name, info, seconds left, name, info, seconds left, ..."""
 
     beats: Key
     infos: Key

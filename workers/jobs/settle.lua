@@ -24,4 +24,4 @@ if state == 'running' then
     state = 'queued'
   end
 end -- else: this attempt has ended the job already and the reply was lost
-return { state, stamp((completed or now) - created) }
+return { state, stamp((tonumber(completed) or now) - (tonumber(created) or now)) }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workers.files import replacing
 from workers.jobs import keys, removal
-from workers.jobs.connection import Connection, redis_errors
+from workers.jobs.connection import Connection
 from workers.jobs.errors import StoreMismatch
 
 #: The file in the store that carries its id.
@@ -51,12 +51,12 @@ class StoreBinding:
 
     def _tell_redis(self, id: str) -> str:
         """The id that Redis has then: another process may have been faster."""
-        with redis_errors():
+        with self._connection.asking():
             self._connection.commands.set(keys.STORE, id, nx=True)
         return self._in_redis() or id
 
     def _in_redis(self) -> str | None:
-        with redis_errors():
+        with self._connection.asking():
             id = self._connection.commands.get(keys.STORE)
         return None if id is None else str(id)
 

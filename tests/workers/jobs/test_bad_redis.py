@@ -10,7 +10,7 @@ from tests.queues import Queue
 from tests.redis_proxy import RedisProxy
 from tests.redis_servers import every_redis, kill
 from tests.workers.factories import MODEL, a_report, an_artifact, submit
-from tests.workers.jobs.leases import claim, stream_lengths
+from tests.workers.jobs.leases import claim, end_lease, stream_lengths
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import JobError, JobState
 from workers.jobs.leases import BeatReply
@@ -124,3 +124,22 @@ def test_the_queue_says_when_redis_is_gone(own_redis: EmbeddedRedis) -> None:
     with pytest.raises(QueueUnavailable):
         queue.connection.ping()
     queue.close()
+
+
+def test_a_full_redis_still_takes_what_frees_memory(queue: Queue, raw: "redis.Redis") -> None:
+    cancelled, running, deleted, reaped = (submit(queue) for _ in range(4))
+    stopped, silent = claim(queue), claim(queue)
+    assert [stopped.job.id, silent.job.id] == [cancelled.id, running.id]
+    end_lease(raw, silent)
+    raw.config_set("maxmemory", 1)
+    try:
+        queue.jobs.cancel(cancelled.key)
+        queue.leases.cancel(stopped)
+        assert [job.state for job in queue.leases.reap(MODEL)] == [JobState.QUEUED]
+        queue.jobs.cancel(reaped.key)
+        queue.jobs.delete(deleted.key)
+        [due] = queue.leases.expired(MODEL)
+        queue.leases.forget(due)
+    finally:
+        raw.config_set("maxmemory", 0)
+    assert queue.leases.expired(MODEL) == []

@@ -1,3 +1,6 @@
+import json
+
+import pytest
 import redis
 
 from tests.queues import Queue
@@ -46,3 +49,25 @@ def test_a_silent_worker_is_gone_and_its_traces_with_the_next_announcement(queue
     assert queue.presence.workers() == []
     queue.presence.announce("b", [], "idle")
     assert raw.hkeys("{workers}:infos") == ["b"]
+
+
+def test_an_announcement_of_a_newer_version_is_understood(queue: Queue, raw: "redis.Redis") -> None:
+    queue.presence.announce("a", ["wan-tiny"], "idle")
+    newer = json.loads(str(raw.hget("{workers}:infos", "a"))) | {"driver": "1.2"}
+    newer["problem"] = {"code": "x", "message": "y", "since": 1}
+    raw.hset("{workers}:infos", "a", json.dumps(newer))
+    [worker] = queue.presence.workers()
+    assert (worker.models, worker.problem) == (("wan-tiny",), JobError(code="x", message="y"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"name": "a"}', '{"name": "a", "models": [], "state": "asleep"}', "\udcff"]
+)
+def test_an_announcement_that_cannot_be_read_costs_itself_alone(queue: Queue, raw: "redis.Redis", text: str) -> None:
+    for name in ("a", "b"):
+        queue.presence.announce(name, ["wan-tiny"], "idle")
+    raw.hset("{workers}:infos", "a", text.encode("utf-8", "surrogateescape"))
+    unreadable, fine = queue.presence.workers()
+    assert (unreadable.name, unreadable.state, unreadable.models) == ("a", "failed", ())
+    assert unreadable.problem and unreadable.problem.code == "announcement_unreadable"
+    assert fine.takes("wan-tiny")
