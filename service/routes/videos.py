@@ -85,7 +85,7 @@ def list_videos(
 ) -> VideoList:
     """List videos page by page, newest first by default."""
     models = known_models(resources.presence, [entry.name for entry in models_of("video", resources.catalogue)])
-    jobs, more = resources.jobs.list(tenant, models, after=after, limit=limit, ascending=order == "asc")
+    jobs, more = resources.jobs.list(tenant, models, after=after, limit=limit, ascending=order == "asc", media="video")
     ids = [job.id for job in jobs]
     return VideoList(
         data=[_show(resources, job) for job in jobs],

@@ -15,6 +15,7 @@ COUNTS = {
     "scalingcache_queue_jobs",
     "scalingcache_redis_persisting",
     "scalingcache_dead_letter_jobs",
+    "scalingcache_set_aside_entries",
     "scalingcache_workers",
     "scalingcache_worker_state",
     "scalingcache_sf_requested",

@@ -65,7 +65,7 @@ class Jobs:
         after: str | None,
         limit: int,
         ascending: bool,
-        media: Media = "video",
+        media: Media | None = None,
     ) -> tuple[list[Job], bool]:
         """A page of the tenant's jobs by creation then id, starting behind the job `after`; and whether more follow.
 
@@ -85,12 +85,12 @@ class Jobs:
                     num=limit + 5,  # `after` itself, one to see whether there are more, and any of the same microsecond
                     withscores=True,
                 )
-            # Of a model that is not served any more nobody else knows what it made.
+            # Of a model that is not served any more nobody else knows what it made: its ids do.
             places = [
                 (score, job_id)
                 for page in pipeline.execute()
                 for job_id, score in page
-                if job_id.startswith(f"{media}_")
+                if media is None or job_id.startswith(f"{media}_")
             ]
             places.sort(reverse=not ascending)
             if start:
