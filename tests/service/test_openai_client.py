@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import openai
@@ -145,3 +145,13 @@ def test_it_lists_models(openai_client: OpenAI) -> None:
     assert openai_client.models.retrieve(MODEL).object == "model"
     with pytest.raises(openai.NotFoundError):
         openai_client.models.retrieve("sora-2")
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_what_is_listed_may_be_deleted_on_the_way(openai_client: OpenAI, order: Literal["asc", "desc"]) -> None:
+    made = {openai_client.videos.create(prompt="a", model=MODEL).id for _ in range(7)}
+    deleted = set()
+    for video in openai_client.videos.list(limit=3, order=order):
+        openai_client.videos.delete(video.id)
+        deleted.add(video.id)
+    assert deleted == made

@@ -6,6 +6,7 @@
 --   <root>:queued:<lane>    zset    queued jobs by the time they entered the lane
 --   <root>:leases           zset    running jobs by the time their lease ends
 --   <root>:tenant:<tenant>  zset    a tenant's jobs by creation
+--   <root>:place:<id>       string  where a job stood in its tenant's list that has left it: creation time and tenant
 --   <root>:expiries         zset    "<id>:<tenant>" by the time when artifact and record are to go
 --   <root>:cancelled:<tenant> zset  a tenant's cancelled jobs by the time of that
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
@@ -23,6 +24,7 @@ local EVENTS_KEPT, EVENTS_SECONDS = 200, 86400
 local ENDED_EVENTS_SECONDS = 10 -- longer than any reader waits; a stream takes 4 KB, also for one event
 local DEAD_KEPT, ASIDE_KEPT = 1000, 1000
 local CANCELLED_SECONDS, CANCELLED_KEPT = 600, 1000 -- of each tenant: nobody may fill Redis with what never ran
+local PLACE_SECONDS = 3600 -- how long who pages through a list may take between two pages
 local RECORD_GRACE_SECONDS = 86400 -- the sweep takes a record after its artifact; this is for when nobody sweeps
 local CANCELLED = cjson.encode({ code = 'cancelled', message = 'the job was cancelled' })
 
@@ -78,13 +80,22 @@ local function requeue(id)
   publish(id, EVENTS_SECONDS, 'type', 'state', 'state', 'queued')
 end
 
+-- The job leaves its tenant's list. Its place there is remembered for those who page through it and go on from there.
+local function unlist(id, tenant)
+  redis.call('ZREM', key('cancelled', tenant), id)
+  local created = redis.call('ZSCORE', key('tenant', tenant), id)
+  if created then
+    redis.call('ZREM', key('tenant', tenant), id)
+    redis.call('SET', key('place', id), created .. ' ' .. tenant, 'EX', PLACE_SECONDS)
+  end
+end
+
 -- The record goes now, its files at the next sweep.
 local function purge(id)
   leave(id)
   local tenant = fields(id, 'tenant')
   redis.call('DEL', key('job', id), key('events', id))
-  redis.call('ZREM', key('tenant', tenant), id)
-  redis.call('ZREM', key('cancelled', tenant), id)
+  unlist(id, tenant)
   redis.call('ZADD', key('expiries'), stamp(now), id .. ':' .. tenant)
 end
 

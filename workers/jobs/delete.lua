@@ -8,7 +8,7 @@ if state == 'running' then -- hidden now; purged when the attempt ends, which th
   redis.call('HDEL', key('job', id), 'request', 'metadata')
   redis.call('HSET', key('job', id), 'deleted', 1, 'cancel_requested', 1)
   redis.call('DEL', key('events', id))
-  redis.call('ZREM', key('tenant', tenant), id)
+  unlist(id, tenant)
 else
   purge(id)
 end

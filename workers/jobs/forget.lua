@@ -4,6 +4,5 @@ redis.call('ZREM', key('expiries'), id .. ':' .. tenant)
 local state = fields(id, 'state')
 if state ~= 'queued' and state ~= 'running' then -- a deleted id may have been submitted anew
   redis.call('DEL', key('job', id), key('events', id))
-  redis.call('ZREM', key('tenant', tenant), id)
-  redis.call('ZREM', key('cancelled', tenant), id)
+  unlist(id, tenant)
 end

@@ -56,6 +56,12 @@ def tenant_jobs(model: str, tenant: str) -> Key:
     return Key(f"{root(model)}:tenant:{tenant}")
 
 
+def place(job_id: str) -> Key:
+    """String: where a job that is gone stood in its tenant's list: its creation in Unix seconds, a space, the tenant.
+    Raises `JobNotFound` for an id that cannot be one of ours."""
+    return Key(f"{root_of(job_id)}:place:{job_id}")
+
+
 def stream(model: str, lane: str) -> Key:
     """Stream: one entry with a job's id for each job that waits in the lane, or runs and came from it."""
     return Key(f"{root(model)}:stream:{lane}")

@@ -8,7 +8,7 @@ changes. The record of a job is a hash; streams only point to it. Each transitio
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
@@ -16,6 +16,11 @@ from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.records import fields_of, is_visible, readable_job
 from workers.jobs.removal import TENANT
+
+#: Of a page of a list: how long its records may be together, beyond the first of them.
+PAGE_CHARACTERS = 1 << 20
+#: How many of them are read at a time, so that never much more than a page is held.
+READ_AT_A_TIME = 10
 
 
 class Jobs:
@@ -69,38 +74,24 @@ class Jobs:
     ) -> tuple[list[Job], bool]:
         """A page of the tenant's jobs by creation then id, starting behind the job `after`; and whether more follow.
 
-        Raises `InvalidRequest` when `after` is no job of the tenant's.
+        A page is shorter than `limit` where its jobs are large. Raises `InvalidRequest` when `after` is no job of the
+        tenant's, nor was one within the last hour.
         """
         start = self._position_in_time(after, tenant) if after else None
-        first = start[0] if start else ("-inf" if ascending else "+inf")
-        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
-            for model in models:
-                pipeline.zrange(
-                    keys.tenant_jobs(model, tenant),
-                    first,  # a score, not an index, because of byscore
-                    "+inf" if ascending else "-inf",
-                    byscore=True,
-                    desc=not ascending,
-                    offset=0,
-                    num=limit + 5,  # `after` itself, one to see whether there are more, and any of the same microsecond
-                    withscores=True,
-                )
-            # Of a model that is not served any more nobody else knows what it made: its ids do.
-            places = [
-                (score, job_id)
-                for page in pipeline.execute()
-                for job_id, score in page
-                if media is None or job_id.startswith(f"{media}_")
-            ]
-            places.sort(reverse=not ascending)
-            if start:
-                places = [place for place in places if (place > start if ascending else place < start)]
-            ids = [job_id for _, job_id in places[:limit] if model_of(job_id)]
-            for job_id in ids:
-                pipeline.hgetall(keys.job(job_id))
-            records = zip(ids, pipeline.execute(), strict=True)
-        jobs = [readable_job(record, job_id, tenant) for job_id, record in records if is_visible(record, tenant)]
-        return jobs, len(places) > limit
+        places = _places(self._connection, tenant, models, start, limit, ascending)
+        # Of a model that is not served any more nobody else knows what it made: its ids do.
+        wanted = "" if media is None else f"{media}_"
+        ids = [job_id for _, job_id in places if job_id.startswith(wanted) and model_of(job_id)]
+        jobs: list[Job] = []
+        size = 0
+        for first in range(0, min(limit, len(ids)), READ_AT_A_TIME):
+            for job_id, record in _records(self._connection, ids[first : min(limit, first + READ_AT_A_TIME)]):
+                if is_visible(record, tenant):
+                    size += sum(map(len, record.values()))
+                    if jobs and size > PAGE_CHARACTERS:
+                        return jobs, True
+                    jobs.append(readable_job(record, job_id, tenant))
+        return jobs, len(ids) > limit
 
     def cancel(self, job: JobKey) -> Job:
         """Cancel a job: a queued one at once; a running one gets `cancel_requested` and will end `cancelled`, whatever
@@ -133,12 +124,52 @@ class Jobs:
         return None  # It was claimed in between.
 
     def _position_in_time(self, job_id: str, tenant: str) -> tuple[float, str]:
-        model = model_of(job_id)
-        with self._connection.asking():
-            score = self._connection.commands.zscore(keys.tenant_jobs(model, tenant), job_id) if model else None
-        if score is None:
-            raise InvalidRequest("after", f"after {job_id!r} must be the id of one of your jobs")
-        return float(score), job_id
+        """Of a job in the tenant's list, or of one that left it within the hour: clients delete what they list."""
+        if model := model_of(job_id):
+            with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
+                pipeline.zscore(keys.tenant_jobs(model, tenant), job_id)
+                pipeline.get(keys.place(job_id))
+                score, place = pipeline.execute()
+            created, _, owner = (place or "").partition(" ")
+            if score is not None or (created and owner == tenant):
+                return float(created if score is None else score), job_id
+        raise InvalidRequest(
+            "after", f"after {job_id!r} must be the id of one of your jobs, or of one deleted within the hour"
+        )
+
+
+def _places(
+    connection: Connection,
+    tenant: str,
+    models: Iterable[str],
+    start: tuple[float, str] | None,
+    limit: int,
+    ascending: bool,
+) -> list[tuple[float, str]]:
+    """Creation and id of the tenant's jobs behind `start`, in order; a few more than `limit` if there are more."""
+    first = start[0] if start else ("-inf" if ascending else "+inf")
+    with connection.asking(), connection.commands.pipeline(transaction=False) as pipeline:
+        for model in models:
+            pipeline.zrange(
+                keys.tenant_jobs(model, tenant),
+                first,  # a score, not an index, because of byscore
+                "+inf" if ascending else "-inf",
+                byscore=True,
+                desc=not ascending,
+                offset=0,
+                num=limit + 5,  # `after` itself, one to see whether there are more, and any of the same microsecond
+                withscores=True,
+            )
+        places = [(score, job_id) for page in pipeline.execute() for job_id, score in page]
+    places.sort(reverse=not ascending)
+    return [place for place in places if start is None or (place > start if ascending else place < start)]
+
+
+def _records(connection: Connection, ids: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    with connection.asking(), connection.commands.pipeline(transaction=False) as pipeline:
+        for job_id in ids:
+            pipeline.hgetall(keys.job(job_id))
+        return list(zip(ids, pipeline.execute(), strict=True))
 
 
 def _visible(record: scripts.Record | Mapping[str, str], job: JobKey) -> Job:

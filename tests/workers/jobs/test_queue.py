@@ -13,6 +13,7 @@ from workers.jobs import keys
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound
 from workers.jobs.job import Job, JobKey, JobState, Priority, new_job_id
 from workers.jobs.leases import BeatReply
+from workers.jobs.queue import PAGE_CHARACTERS
 
 pytestmark = every_redis
 
@@ -91,7 +92,7 @@ def test_a_finished_job_stays_as_it_is(queue: Queue) -> None:
     assert queue.jobs.cancel(attempt.job.key) == finished
 
 
-def test_deleting_removes_every_trace_but_what_the_sweep_needs(queue: Queue, raw: "redis.Redis") -> None:
+def test_deleting_leaves_what_the_sweep_needs_and_then_only_the_place(queue: Queue, raw: "redis.Redis") -> None:
     job = submit(queue)
     queue.jobs.delete(job.key)
 
@@ -101,7 +102,9 @@ def test_deleting_removes_every_trace_but_what_the_sweep_needs(queue: Queue, raw
     [expired] = queue.leases.expired(MODEL)
     assert expired == job.key
     queue.leases.forget(expired)
-    assert [key for key in raw.scan_iter() if ":stream:" not in key] == []
+    assert [key for key in raw.scan_iter() if ":stream:" not in key] == [keys.place(job.id)]
+    created, tenant = str(raw.get(keys.place(job.id))).split()
+    assert (float(created), tenant) == (pytest.approx(job.created_at), TENANT)
     assert stream_lengths(raw) == 0
 
 
@@ -155,6 +158,45 @@ def test_lists_page_through_the_models_of_a_tenant_in_order(queue: Queue) -> Non
             seen += ids(page)
         assert seen == expected
     assert ids(queue.jobs.list(TENANT, ["flux"], after=None, limit=10, ascending=True)[0]) == ids(jobs)[1::2]
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+@pytest.mark.parametrize("state", ["queued", "running", "completed", "expired"])
+def test_a_list_goes_on_behind_a_job_that_is_gone(queue: Queue, ascending: bool, state: str) -> None:
+    jobs = [submit(queue) for _ in range(5)]
+    if state != "queued":
+        attempts = [claim(queue) for _ in jobs]
+    if state in ("completed", "expired"):
+        for attempt in attempts:
+            queue.leases.complete(attempt, an_artifact(), a_report())
+    rest = jobs if ascending else jobs[::-1]
+    while rest:
+        page, _ = queue.jobs.list(TENANT, [MODEL], after=None, limit=2, ascending=ascending)
+        for job in page:
+            (queue.leases.forget if state == "expired" else queue.jobs.delete)(job.key)
+        rest = rest[len(page) :]
+        after, _ = queue.jobs.list(TENANT, [MODEL], after=page[-1].id, limit=10, ascending=ascending)
+        assert ids(after) == ids(rest)
+
+
+def test_the_place_of_a_deleted_job_is_its_tenants_and_not_kept_for_long(queue: Queue, raw: "redis.Redis") -> None:
+    job = submit(queue)
+    queue.jobs.delete(job.key)
+    with pytest.raises(InvalidRequest, match="within the hour"):
+        queue.jobs.list("other", [MODEL], after=job.id, limit=3, ascending=True)
+    assert 0 < raw.ttl(keys.place(job.id)) <= 3600
+
+
+def test_a_page_of_large_jobs_is_shorter_and_leads_on_to_the_others(queue: Queue) -> None:
+    jobs = [submit(queue, a_request("é" * 32_000)) for _ in range(80)]
+    seen: list[str] = []
+    more, pages = True, 0
+    while more:
+        page, more = queue.jobs.list(TENANT, [MODEL], after=seen[-1] if seen else None, limit=100, ascending=True)
+        assert sum(len(job.request.prompt) for job in page) <= PAGE_CHARACTERS
+        seen += ids(page)
+        pages += 1
+    assert seen == ids(jobs) and pages == 3
 
 
 def test_a_list_after_an_unknown_job_is_refused(queue: Queue) -> None:
