@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diffusers import DiffusionPipeline
 
-from workers.engine import switches
+from workers.engine import adapters, switches
 from workers.engine.fingerprint import fingerprint
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.models.checkpoint import check_folder
@@ -44,7 +44,7 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
         check_folder(entry)
         pipeline = family.load(entry)
         pipeline.set_progress_bar_config(disable=True)
-        switches.fuse_loras(pipeline, entry)
+        adapters.fuse(pipeline, entry.loras)
         transformers = family.transformers(pipeline)
         weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
     if coefficients:

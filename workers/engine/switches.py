@@ -21,31 +21,6 @@ def check_device(entry: ModelEntry) -> None:
         raise ModelLoadFailed(f"device {entry.device!r}: this machine has {count}, number {index} is not among them")
 
 
-def fuse_loras(pipeline: DiffusionPipeline, entry: ModelEntry) -> None:
-    """Make the entry's adapters part of the weights; nothing of them stays beside. Raises `ModelLoadFailed`."""
-    if not entry.loras:
-        return
-    if not hasattr(pipeline, "fuse_lora"):
-        raise ModelLoadFailed(f"loras: {type(pipeline).__name__} takes none")
-    names = [f"lora_{number}" for number in range(len(entry.loras))]
-    for name, lora in zip(names, entry.loras, strict=True):
-        if getattr(pipeline, lora.transformer, None) is None:  # Some pipelines would put it into the other one.
-            raise ModelLoadFailed(f"lora {lora.source}: this model has no {lora.transformer}")
-        expert = {} if lora.transformer == "transformer" else {f"load_into_{lora.transformer}": True}
-        file = {"weight_name": lora.weight_name, "revision": lora.revision, "use_safetensors": True}
-        try:
-            pipeline.load_lora_weights(lora.source, adapter_name=name, **file, **expert)
-        except Exception as error:  # whatever the reader of a file raises
-            raise ModelLoadFailed(f"lora {lora.source}: {error}") from error
-    carriers = {part: carried for part, carried in pipeline.get_list_adapters().items() if carried}
-    if missing := set(names) - {name for carried in carriers.values() for name in carried}:
-        sources = [lora.source for name, lora in zip(names, entry.loras, strict=True) if name in missing]
-        raise ModelLoadFailed(f"loras: {', '.join(sources)}: no layer of this model has its name in the file")
-    pipeline.set_adapters(names, [lora.scale for lora in entry.loras])
-    pipeline.fuse_lora(components=list(carriers))
-    pipeline.unload_lora_weights()
-
-
 def apply(pipeline: DiffusionPipeline, transformers: Sequence[nn.Module], entry: ModelEntry) -> None:
     """Tiling, attention, compilation, and last the place of the weights. Raises `ModelLoadFailed`."""
     for wanted, name in ((entry.vae_tiling, "tiling"), (entry.vae_slicing, "slicing")):

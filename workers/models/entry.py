@@ -51,9 +51,11 @@ class Lora(Frozen):
     """An adapter that becomes part of the weights when the model is loaded."""
 
     source: str = Field(description="A folder, a safetensors file, or a hub id.")
-    weight_name: str | None = Field(default=None, description="The file in it, where there are several.")
+    weight_name: str | None = Field(
+        default=None, pattern=r"\.safetensors$", description="The file in it, where there are several."
+    )
     revision: str | None = Field(default=None, pattern=REVISION, description="Commit of the hub's repository.")
-    scale: float = Field(default=1.0, description="How much of it is added.")
+    scale: float = Field(default=1.0, allow_inf_nan=False, description="How much of it is added.")
     transformer: Literal["transformer", "transformer_2"] = Field(
         default="transformer", description="Which expert gets it, where a model has two."
     )

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
 from tests.workers.micro_wan import BLOCKS, calibrated, micro_entry, micro_request
 from workers.engine.generation import ProgressCallbacks, generate
@@ -151,12 +152,58 @@ def test_a_lora_of_another_model_is_refused(micro_folder: Path, tmp_path: Path) 
         loaded(micro_folder, loras=[{"source": str(tmp_path / "other.safetensors")}])
 
 
+def test_a_lora_that_fits_in_part_is_refused_with_the_first_keys_that_fit_nothing(
+    micro_folder: Path, tmp_path: Path
+) -> None:
+    tensors = load_file(lora(tmp_path))
+    for block in range(4):  # The model has fewer blocks, as one of another size has.
+        for half in ("A", "B"):
+            name = f"transformer.blocks.{block + BLOCKS}.attn1.to_q.lora_{half}.weight"
+            tensors[name] = tensors[f"transformer.blocks.0.attn1.to_q.lora_{half}.weight"].clone()
+    save_file(tensors, tmp_path / "style.safetensors")
+    first = (
+        rf"8 of its tensors fit no layer of this model: transformer\.blocks\.{BLOCKS}\.attn1\.to_q\.lora_A\.weight, "
+    )
+    with pytest.raises(ModelLoadFailed, match=first):
+        loaded(micro_folder, loras=[{"source": str(tmp_path / "style.safetensors")}])
+
+
+def test_a_lora_with_values_that_are_not_finite_is_refused(micro_folder: Path, tmp_path: Path) -> None:
+    tensors = load_file(lora(tmp_path))
+    tensors["transformer.blocks.0.attn1.to_q.lora_B.weight"][0, 0] = torch.nan
+    save_file(tensors, tmp_path / "style.safetensors")
+    with pytest.raises(ModelLoadFailed, match=r"style\.safetensors: .*lora_B\.weight has values that are not finite"):
+        loaded(micro_folder, loras=[{"source": str(tmp_path / "style.safetensors")}])
+
+
+def test_no_file_but_safetensors_is_ever_read(
+    micro_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "load", lambda *_args, **_options: pytest.fail("it would run what the file says"))
+    torch.save({}, tmp_path / "style.bin")
+    for source in (tmp_path / "style.bin", tmp_path):
+        with pytest.raises(ModelLoadFailed, match=r"must be a \.safetensors file|0 \.safetensors files"):
+            loaded(micro_folder, loras=[{"source": str(source)}])
+    with pytest.raises(ValidationError, match="weight_name"):
+        loaded(micro_folder, loras=[{"source": str(tmp_path), "weight_name": "style.bin"}])
+
+
+def test_a_folder_with_several_loras_is_refused_with_their_names(micro_folder: Path, tmp_path: Path) -> None:
+    lora(tmp_path).rename(tmp_path / "b.safetensors")
+    lora(tmp_path).rename(tmp_path / "a.safetensors")
+    with pytest.raises(ModelLoadFailed, match=r"set weight_name to one of: a\.safetensors, b\.safetensors"):
+        loaded(micro_folder, loras=[{"source": str(tmp_path)}])
+    loaded(micro_folder, loras=[{"source": str(tmp_path), "weight_name": "b.safetensors"}])
+    with pytest.raises(ModelLoadFailed, match="there is no such file in the folder"):
+        loaded(micro_folder, loras=[{"source": str(tmp_path), "weight_name": "c.safetensors"}])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"attention_backend": "quick"}, "attention_backend quick: .*must be one of"),
         ({"attention_backend": "flash"}, "attention_backend flash: .*flash-attn"),
-        ({"loras": [{"source": "nowhere.safetensors"}]}, "lora nowhere.safetensors"),
+        ({"loras": [{"source": "/nowhere.safetensors"}]}, "lora /nowhere.safetensors: there is no such file or folder"),
         ({"loras": [{"source": "x.safetensors", "transformer": "transformer_2"}]}, "this model has no transformer_2"),
     ],
 )
