@@ -1,8 +1,8 @@
 """From the fields of a request to the generation that they ask for: every default filled in, every limit checked."""
 
-from service.schemas import MOST_SEEDS, Create, CreateImage, CreateVideo
+from service.schemas import Create, CreateImage, CreateVideo
 from workers.jobs.errors import InvalidRequest, ModelNotFound
-from workers.jobs.job import GenerationRequest, Media, uncached_sf
+from workers.jobs.job import SEEDS, GenerationRequest, Media, uncached_sf
 from workers.models.catalogue import Catalogue
 from workers.models.entry import ModelEntry
 
@@ -19,8 +19,8 @@ def resolve_video(body: CreateVideo, catalogue: Catalogue) -> GenerationRequest:
 def resolve_images(body: CreateImage, catalogue: Catalogue) -> list[GenerationRequest]:
     """One generation for each image, alike but for the seed. Raises `InvalidRequest`, `ModelNotFound`."""
     first = _request(body, _model(body.model, "image", catalogue), catalogue)
-    if first.seed + body.n > MOST_SEEDS:
-        raise InvalidRequest("seed", f"seed {first.seed} with n {body.n}: the last seed must be below {MOST_SEEDS}")
+    if first.seed + body.n > SEEDS:
+        raise InvalidRequest("seed", f"seed {first.seed} with n {body.n}: the last seed must be below {SEEDS}")
     return [first.model_copy(update={"seed": first.seed + i}) for i in range(body.n)]
 
 

@@ -18,10 +18,10 @@ from pydantic import (
 from service.errors import invalid_value, shorten
 from service.reference import uploaded
 from workers.jobs.errors import InvalidRequest
+from workers.jobs.job import SEEDS
 
 METADATA_PAIRS = 16
 MOST_IMAGES = 10
-MOST_SEEDS = 2**63
 
 
 def _not_a_boolean(value: object) -> object:
@@ -115,7 +115,7 @@ class Create(BaseModel):
     seed: Integer | None = Field(
         default=None,
         ge=0,
-        lt=MOST_SEEDS,
+        lt=SEEDS,
         description="The same request with the same seed gives the same result. Random if omitted; returned in the "
         "response.",
     )

@@ -59,7 +59,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "guidance not a number": ({"guidance": "nan"}, "guidance", ["guidance 'nan'"]),
     "flow shift zero": ({"flow_shift": 0}, "flow_shift", ["flow_shift 0"]),
     "negative seed": ({"seed": -1}, "seed", ["seed -1"]),
-    "seed too large": ({"seed": 2**63}, "seed", ["seed 9223372036854775808", "less than"]),
+    "seed too large": ({"seed": 2**32}, "seed", ["seed 4294967296", "less than 4294967296"]),
     "unknown priority": ({"priority": "urgent"}, "priority", ["priority 'urgent'", "'high', 'normal' or 'low'"]),
     "metadata not strings": ({"metadata": {"a": 1}}, "metadata.a", ["metadata.a 1", "string"]),
     "metadata a list": ({"metadata": []}, "metadata", ["metadata []", "dict"]),

@@ -60,6 +60,8 @@ class Priority(StrEnum):
     LOW = "low"
 
 
+#: Seeds are below this: a generator of torch reads no more than 32 bits of one.
+SEEDS = 2**32
 LEAST_SF = 2  # a difference needs two full steps
 
 
@@ -90,7 +92,7 @@ class GenerationRequest(Frozen):
     guidance: float = Field(ge=0)
     true_cfg_scale: float = Field(default=1.0, ge=1)
     flow_shift: float | None = Field(default=None, gt=0)
-    seed: int = Field(ge=0, lt=2**63)
+    seed: int = Field(ge=0, lt=SEEDS)
     allow_uncalibrated: bool = False
     guidance_2: float | None = Field(default=None, ge=0)
     input_reference: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")

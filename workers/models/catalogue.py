@@ -16,14 +16,12 @@ from pydantic import ValidationError
 
 import workers.models.families
 from workers.jobs.errors import InvalidRequest, ModelNotFound
-from workers.jobs.job import GenerationRequest, uncached_sf
+from workers.jobs.job import SEEDS, GenerationRequest, uncached_sf
 from workers.models.entry import ModelEntry
 from workers.models.evaluation import Evaluation
 from workers.models.family import Family
 from workers.models.overrides import CatalogueError, from_environment, merged
 from workers.scalingcache.step_range import step_range
-
-SEED_BITS = 32  # of a drawn seed: what a client in any language keeps exactly
 
 
 def families() -> dict[str, Family]:
@@ -124,7 +122,7 @@ class Catalogue:
         defaults = entry.defaults.model_dump(exclude={"sf", "max_sequence_length"})
         values = defaults | {name: value for name, value in wanted.items() if value is not None}
         values.setdefault("sf", min(entry.defaults.sf, uncached_sf(int(values["steps"]))))
-        values.setdefault("seed", secrets.randbits(SEED_BITS))
+        values.setdefault("seed", secrets.randbelow(SEEDS))
         try:
             request = GenerationRequest(model=model, prompt=prompt, **values)
         except ValidationError as error:
