@@ -1,32 +1,51 @@
 """From the bytes of a request to its fields: JSON or a form, by hand, because one call takes both."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Request
 from pydantic_core import from_json
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from service.errors import MalformedBody, UnsupportedMediaType
+from service.forms import read_form
+from service.reference import Upload
+from workers.jobs.artifacts import storage_errors
 from workers.jobs.errors import InvalidRequest
 
 _NESTED = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]")
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";]*)", re.I)
+#: UTF-8, and what is a part of it.
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
-async def read_fields(request: Request) -> dict[str, Any]:
-    """The fields of a JSON or multipart body. Raises `MalformedBody`, `UnsupportedMediaType`, `InvalidRequest`."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+@asynccontextmanager
+async def read_fields(request: Request) -> AsyncIterator[dict[str, Any]]:
+    """The fields of a JSON or multipart body. Files in it are there as `Upload` until the block ends.
+
+    Raises `MalformedBody`, `UnsupportedMediaType`, `InvalidRequest`, `StorageFull`.
+    """
+    header = request.headers.get("content-type", "")
+    content_type = header.partition(";")[0].strip().lower()
+    charset = _CHARSET.search(header)
+    if charset and charset[1].strip().lower() not in _CHARSETS:
+        raise UnsupportedMediaType(f"charset {charset[1][:80]!r} is not supported; allowed: utf-8")
     if content_type == "application/json":
-        return json_fields(await request.body())
-    if content_type == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=100) as form:
-            fields = form_fields(form)
-            # The form's files are gone when it closes.
-            files = {name: await value.read() for name, value in fields.items() if isinstance(value, UploadFile)}
-            return fields | files
-    raise UnsupportedMediaType(
-        f"content-type {content_type[:80]!r} is not supported; allowed: application/json, multipart/form-data"
-    )
+        yield await run_in_threadpool(json_fields, await request.body())
+    elif content_type == "multipart/form-data":
+        with storage_errors("upload"):
+            form = await read_form(header, request.stream())
+        try:
+            yield await run_in_threadpool(form_fields, form)
+        finally:
+            await form.close()
+    else:
+        raise UnsupportedMediaType(
+            f"content-type {content_type[:80]!r} is not supported; allowed: application/json, multipart/form-data"
+        )
 
 
 def json_fields(body: bytes) -> dict[str, Any]:
@@ -41,7 +60,7 @@ def json_fields(body: bytes) -> dict[str, Any]:
 
 
 def form_fields(form: FormData) -> dict[str, Any]:
-    """Plain names as strings or files, `name[key]` gathered into a dictionary. Raises `InvalidRequest`."""
+    """Plain names as strings or uploads, `name[key]` gathered into a dictionary. Raises `InvalidRequest`."""
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if isinstance(value, UploadFile) and name != "input_reference":
@@ -50,5 +69,5 @@ def form_fields(form: FormData) -> dict[str, Any]:
         place, key = (fields.setdefault(nested[1], {}), nested[2]) if nested else (fields, name)
         if not isinstance(place, dict) or key in place:
             raise InvalidRequest(name, f"{name} was sent more than once; send it once")
-        place[key] = value
+        place[key] = Upload.of(value.file) if isinstance(value, UploadFile) else value
     return fields

@@ -19,7 +19,7 @@ from workers.jobs.queue import Jobs
 from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
 
-DECODERS = 2  # at a time: the memory for more is not there
+DECODERS = 1  # at a time: `workers.media.decoder` says how much memory one may take
 #: How long a call waits for one answer of Redis.
 CALL_SECONDS = 1.5
 #: The same of what machines ask; a scrape has a deadline of its own, after which their next try comes.
@@ -33,7 +33,7 @@ class Resources:
     """Everything that outlives a request. Of the queue only the client's side: no lease can be taken or settled here.
 
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
-    decoders: limits the images that are decoded at a time, which may take some hundred MB each.
+    decoders: limits the images that are decoded at a time.
     probes: the threads of health and metrics, whose connection to Redis is their own too.
     """
 

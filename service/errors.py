@@ -44,6 +44,12 @@ class BodyTooLarge(ScalingCacheError):
     code = "body_too_large"
 
 
+class Overloaded(ScalingCacheError):
+    """The service has as much to do at a time as it may; it can take the request later."""
+
+    code = "overloaded"
+
+
 class UnsupportedMediaType(ScalingCacheError):
     """The body has a content type that this call does not read."""
 
@@ -111,6 +117,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     QueueUnavailable: Answer(
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
     ),
+    Overloaded: Answer(503, "server_error", {"retry-after": "5"}),
     StorageFull: Answer(503, "server_error", {"retry-after": "60"}),
     StorageFailed: Answer(503, "server_error", {"retry-after": "60"}),
 }

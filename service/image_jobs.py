@@ -1,15 +1,13 @@
 """The jobs of a call that waits for its images: they live no longer than the client that wants them."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeVar
 
 import anyio
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from service.client import unless_client_leaves
 from service.dependencies import Resources
 from service.errors import JobFailed
 from service.resolution import resolve_images
@@ -22,8 +20,6 @@ from workers.jobs.job import GenerationRequest, Job, JobKey, Priority, new_job_i
 
 #: How soon to ask again what Redis did not answer.
 RETRY_SECONDS = 1.0
-
-Result = TypeVar("Result")
 
 
 async def finished_images(
@@ -39,31 +35,11 @@ async def finished_images(
     keys = [JobKey(tenant, new_job_id(request.model, "image")) for request in requests]
     try:
         await run_in_threadpool(_submit, resources, Priority(body.priority), keys, requests)
-        return await _unless_client_leaves(receive, _completed(resources, keys))
+        return await unless_client_leaves(receive, _completed(resources, keys))
     except BaseException:  # Also when the server ends and cancels what still waits.
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(_cancel, resources, keys)
         raise
-
-
-async def _unless_client_leaves(receive: Callable[[], Awaitable[Message]], work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns or raises. Raises `ClientDisconnect` once the client has left, and cancels it."""
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        working.cancel()
-        leaving.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _left(receive: Callable[[], Awaitable[Message]]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _completed(resources: Resources, keys: list[JobKey]) -> list[Job]:

@@ -3,10 +3,12 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLarge
+from service.errors import BodyTooLarge, Overloaded
 
 JSON_BYTES = 1 << 20
 MULTIPART_BYTES = 20 << 20
+#: Of all bodies together that have begun and whose requests have not ended.
+BODIES_BYTES = 192 << 20
 
 
 class BodyLimitMiddleware:
@@ -17,6 +19,7 @@ class BodyLimitMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -26,13 +29,16 @@ class BodyLimitMiddleware:
         multipart = headers.get("content-type", "").lower().startswith("multipart/form-data")
         kind, limit = ("multipart", MULTIPART_BYTES) if multipart else ("JSON", JSON_BYTES)
         declared = headers.get("content-length", "")
-        seen = 0
+        length = int(declared) if declared.isdecimal() else None
+        seen = held = 0
 
         # Raised inside `receive`, the error passes through whoever reads the body and ends in the error handlers.
         async def limited() -> Message:
-            nonlocal seen
-            if declared.isdecimal() and int(declared) > limit:
+            nonlocal seen, held
+            if length is not None and length > limit:
                 raise BodyTooLarge(f"the body has {declared} bytes; a {kind} body may have {limit}")
+            if not held:
+                held = self._hold(limit if length is None else length)
             message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
@@ -40,4 +46,14 @@ class BodyLimitMiddleware:
                     raise BodyTooLarge(f"the body has more than the {limit} bytes that a {kind} body may have")
             return message
 
-        await self.app(scope, limited, send)
+        try:
+            await self.app(scope, limited, send)
+        finally:
+            self._held -= held
+
+    def _hold(self, length: int) -> int:
+        """Make room for a body before any of it is read. Raises `Overloaded`."""
+        if self._held + length > BODIES_BYTES:
+            raise Overloaded("too many uploads at a time; try again")
+        self._held += length
+        return length

@@ -10,13 +10,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    InstanceOf,
     ValidationError,
     WithJsonSchema,
     field_validator,
 )
 
 from service.errors import invalid_value, shorten
-from service.reference import uploaded
+from service.reference import Upload, uploaded
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import SEEDS
 
@@ -33,7 +34,7 @@ def _not_a_boolean(value: object) -> object:
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 Number = Annotated[float, BeforeValidator(_not_a_boolean)]
 Reference = Annotated[
-    bytes,
+    InstanceOf[Upload],
     BeforeValidator(uploaded),
     WithJsonSchema(
         {
@@ -178,12 +179,12 @@ class CreateVideo(Create):
 
     def fingerprint(self) -> str:
         """SHA-256 in hexadecimal; equal for equal requests, whichever content type and field names they came in."""
-        fields = self.model_dump(exclude_unset=True) | {"input_reference": self.reference_digest()}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        fields = self.model_dump(exclude_unset=True, exclude={"input_reference"})
+        return hashlib.sha256(json.dumps([fields, self.reference_digest()], sort_keys=True).encode()).hexdigest()
 
     def reference_digest(self) -> str | None:
         """SHA-256 in hexadecimal of the file that was uploaded, None without one."""
-        return None if self.input_reference is None else hashlib.sha256(self.input_reference).hexdigest()
+        return None if self.input_reference is None else self.input_reference.sha256
 
 
 class CreateImage(Create):

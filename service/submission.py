@@ -1,58 +1,106 @@
 """From a request to its one job, however often the request arrives."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from io import BytesIO
 
 import structlog
-from anyio import to_thread
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message
 
+from service.client import unless_client_leaves
+from service.decoding import fitted
 from service.dependencies import Resources
+from service.reference import Upload
 from service.resolution import resolve_video
 from service.schemas import CreateVideo
-from workers.jobs.errors import InvalidRequest
+from workers.jobs.artifacts import storage_errors
+from workers.jobs.errors import JobNotFound
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Priority, new_job_id
-from workers.media.first_frame import fitted
 
 IDEMPOTENCY_SECONDS = 86_400
-RETRY_SECONDS = 60.0
-RETRY_PAGES = 10
+RETRY_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """One arrival of a request: its idempotency key if it has one, and whether its client says that it came before."""
+    """One arrival of a request: its idempotency key if it has one, and whether it came before as its client says.
+
+    retry: None where the client says nothing of the kind.
+    """
 
     tenant: str
     body: CreateVideo
     idempotency_key: str | None
-    retry: bool
+    retry: bool | None
 
 
-async def submit(resources: Resources, arrival: Arrival) -> Job:
+async def submit(resources: Resources, arrival: Arrival, receive: Callable[[], Awaitable[Message]]) -> Job:
     """The job of this request, new or the one that an earlier arrival made.
 
-    Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`, `StorageFailed`, `QueueUnavailable`.
+    receive: the request's, whose body has been read. Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`,
+    `StorageFailed`, `QueueUnavailable`, and `ClientDisconnect` once the client has left while its image is decoded.
     """
     request = await run_in_threadpool(resolve_video, arrival.body, resources.catalogue)
-    image = arrival.body.input_reference
-    if image is not None:  # It waits for its turn without one of the threads that all calls share.
-        image = await to_thread.run_sync(fitted, image, request.width, request.height, limiter=resources.decoders)
+    image = None
+    if (upload := arrival.body.input_reference) is not None:
+        image = await unless_client_leaves(receive, _decoded(resources, upload, request))
     return await run_in_threadpool(_submit, resources, arrival, request, image)
 
 
+async def _decoded(resources: Resources, upload: Upload, request: GenerationRequest) -> bytes:
+    """It waits for its turn without one of the threads that all calls share."""
+    if not isinstance(upload.file, BytesIO):
+        with storage_errors("upload"):
+            await run_in_threadpool(upload.file.fileno)  # From here on it is a file, also if it was small.
+    async with resources.decoders:
+        return await fitted(upload.file, request.width, request.height)
+
+
 def _submit(resources: Resources, arrival: Arrival, request: GenerationRequest, image: bytes | None) -> Job:
-    body = arrival.body
-    new = key = JobKey(arrival.tenant, new_job_id(request.model))
-    if arrival.idempotency_key is not None:
-        key = resources.jobs.reserve(new, arrival.idempotency_key, body.fingerprint(), IDEMPOTENCY_SECONDS)
-    elif arrival.retry and (earlier := _first_try(resources, arrival, request)):
-        return earlier
+    new = JobKey(arrival.tenant, new_job_id(request.model))
+    key = _key(resources, arrival, new)
+    try:
+        return _make(resources, arrival.body, key, request, image, is_new=key == new)
+    except JobNotFound:  # Deleted while it ran, and not gone yet: the request is for a job of its own again.
+        _key(resources, arrival, new, gone=key)
+        return _make(resources, arrival.body, new, request, image, is_new=True)
+
+
+def _make(
+    resources: Resources,
+    body: CreateVideo,
+    key: JobKey,
+    request: GenerationRequest,
+    image: bytes | None,
+    *,
+    is_new: bool,
+) -> Job:
     if image is not None:  # Before the job, or a worker would miss it.
         resources.artifacts.keep_reference(key, image)
     job = resources.jobs.submit(key, priority=Priority(body.priority), request=request, metadata=body.metadata)
-    if key == new:
+    if is_new:
         record_submission(resources, job)
     return job
+
+
+def _key(resources: Resources, arrival: Arrival, new: JobKey, gone: JobKey | None = None) -> JobKey:
+    """Which job the request makes, or has made: `new`, or that of an earlier arrival, unless that is `gone`.
+
+    OpenAI's clients count retries but send no idempotency key. A first try must always make a new job, also of a body
+    that came before, and the retry must then find that one; so each try of theirs that makes a job is remembered.
+    """
+    jobs, tenant = resources.jobs, arrival.tenant
+    if arrival.idempotency_key is not None:
+        fingerprint = arrival.body.fingerprint()
+        return jobs.reserve(new, arrival.idempotency_key, fingerprint, IDEMPOTENCY_SECONDS, gone=gone)
+    if arrival.retry is None:
+        return new
+    fingerprint = arrival.body.fingerprint()
+    if arrival.retry and (earlier := jobs.remembered(tenant, fingerprint)) and earlier != gone:
+        return earlier
+    jobs.remember(new, fingerprint, RETRY_SECONDS)
+    return new
 
 
 def record_submission(resources: Resources, job: Job) -> None:
@@ -71,32 +119,3 @@ def cancel_job(resources: Resources, job: Job) -> Job:
         resources.metrics.queued_job_cancelled(job.request.model)
     structlog.get_logger("service").info("cancel asked for", job=job.id, state=after.state.value)
     return after
-
-
-def _first_try(resources: Resources, arrival: Arrival, request: GenerationRequest) -> Job | None:
-    """The newest job of the last minute that the same body made: OpenAI's clients count retries but send no key.
-
-    Looked up among the jobs rather than reserved beforehand, since a first try must always make a new job, also of a
-    body that came before, and the retry must then find that one.
-    """
-    oldest, after = resources.clock() - RETRY_SECONDS, None
-    for _ in range(RETRY_PAGES):
-        try:
-            jobs, more = resources.jobs.list(arrival.tenant, [request.model], after=after, limit=100, ascending=False)
-        except InvalidRequest:
-            return None  # The last job of the page before was deleted meanwhile.
-        for job in jobs:
-            if job.created_at < oldest:
-                return None
-            if _made_by(arrival.body, request, job):
-                return job
-        if not more or not jobs:
-            return None
-        after = jobs[-1].id
-    return None
-
-
-def _made_by(body: CreateVideo, request: GenerationRequest, job: Job) -> bool:
-    """Whether the same body made this job; a seed that was drawn does not count."""
-    wanted = request if body.seed is not None else request.model_copy(update={"seed": job.request.seed})
-    return job.request == wanted and job.metadata == body.metadata and job.priority == body.priority

@@ -21,7 +21,8 @@ router = APIRouter(tags=["images"])
 
 
 async def _body(request: Request) -> CreateImage:
-    return parse(CreateImage, await read_fields(request))
+    async with read_fields(request) as fields:
+        return await run_in_threadpool(parse, CreateImage, fields)
 
 
 _DOCS = {

@@ -1,5 +1,6 @@
 """The video calls."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -22,8 +23,9 @@ from workers.jobs.job import Job, JobKey, JobState
 router = APIRouter(tags=["videos"])
 
 
-async def _create_body(request: Request) -> CreateVideo:
-    return parse(CreateVideo, await read_fields(request))
+async def _create_body(request: Request) -> AsyncIterator[CreateVideo]:
+    async with read_fields(request) as fields:
+        yield await run_in_threadpool(parse, CreateVideo, fields)
 
 
 def _form_schema() -> dict[str, Any]:
@@ -58,18 +60,24 @@ def _find(resources: Resources, tenant: str, video_id: str) -> Job:
     return resources.jobs.get(JobKey(tenant, video_id))
 
 
+def _is_retry(count: str | None) -> bool | None:
+    """By the count of retries that OpenAI's clients send; None from others."""
+    return None if count is None else count.isdecimal() and count.strip("0") != ""
+
+
 @router.post("/v1/videos", openapi_extra=_CREATE_DOCS)
 async def create(
+    request: Request,
     resources: ResourcesDep,
     tenant: TenantDep,
     response: Response,
     body: Annotated[CreateVideo, Depends(_create_body)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-    x_stainless_retry_count: Annotated[str, Header(include_in_schema=False)] = "0",
+    x_stainless_retry_count: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Video:
     """Queue a video. Repeating the same body with the same `Idempotency-Key` within a day returns the same video."""
-    retry = x_stainless_retry_count.isdecimal() and x_stainless_retry_count.strip("0") != ""
-    job = await submit(resources, Arrival(tenant, body, idempotency_key, retry))
+    arrival = Arrival(tenant, body, idempotency_key, _is_retry(x_stainless_retry_count))
+    job = await submit(resources, arrival, request.receive)
     video = await run_in_threadpool(_show, resources, job)
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video

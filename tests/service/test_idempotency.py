@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis
 from fastapi.testclient import TestClient
 
 from service.app import create_app
@@ -12,8 +13,13 @@ from service.dependencies import Resources
 from service.settings import Settings
 from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
+from workers.jobs.queue import Jobs
 
 BODY = {"prompt": "a red ball", "sf": 4}
+
+
+class UnlistedJobs(Jobs):
+    list = None  # type: ignore[assignment]
 
 
 def post(client: TestClient, body: dict[str, Any] = BODY, **headers: str) -> Any:
@@ -105,13 +111,33 @@ def test_a_retry_finds_its_job_behind_many_others(client: TestClient) -> None:
     assert create(client, x_stainless_retry_count="1") == first
 
 
-def test_a_minute_later_an_equal_body_is_no_retry(settings: Settings) -> None:
+def test_what_a_retry_is_known_by_is_kept_for_a_minute(client: TestClient, settings: Settings) -> None:
+    first = create(client, x_stainless_retry_count="0")
+    with redis.Redis.from_url(settings.redis_url) as connection:
+        [key] = connection.keys("retry:*")
+        assert 0 < connection.ttl(key) <= 60
+        connection.delete(key)
+    assert create(client, x_stainless_retry_count="1") != first
+
+
+def test_a_retry_reads_no_job_but_its_own(settings: Settings) -> None:
     resources = Resources.open(settings)
-    with TestClient(create_app(settings, resources)) as client:
+    with TestClient(create_app(settings, replace(resources, jobs=UnlistedJobs(resources.connection)))) as client:
         first = create(client, x_stainless_retry_count="0")
-    later = replace(Resources.open(settings), clock=lambda: resources.clock() + 61)
-    with TestClient(create_app(settings, later)) as client:
-        assert create(client, x_stainless_retry_count="1") != first
+        assert create(client, x_stainless_retry_count="1") == first
+
+
+@pytest.mark.parametrize("headers", [{"idempotency_key": "k"}, {"x_stainless_retry_count": "1"}])
+def test_a_job_that_is_deleted_while_it_runs_gives_its_request_up_to_a_new_one(
+    client: TestClient, worker: FakeWorker, headers: dict[str, str]
+) -> None:
+    deleted = create(client, **headers)
+    worker.claim()
+    client.delete(f"/v1/videos/{deleted}")
+    made = create(client, **headers)
+    assert made != deleted
+    assert create(client, **headers) == made
+    assert client.get(f"/v1/videos/{made}").json()["status"] == "queued"
 
 
 def test_an_odd_retry_count_counts_as_a_first_try(client: TestClient) -> None:

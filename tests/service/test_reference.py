@@ -56,6 +56,39 @@ def test_an_image_may_come_in_json_as_a_data_url(client: TestClient, settings: S
     assert first == second == fitted(content, 96, 64)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "data:image/jpg;base64,",
+        "DATA:IMAGE/PNG;BASE64,",
+        "data:image/png;charset=utf-8;base64,",
+        "data:image/png; base64,",
+    ],
+)
+def test_a_data_url_may_be_written_in_all_usual_ways(client: TestClient, head: str) -> None:
+    url = head + base64.b64encode(a_file()).decode()
+    response = client.post("/v1/videos", json=BODY | {"input_reference": {"image_url": url}})
+    assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("data:image/svg+xml;base64,AAAA", "type 'image/svg+xml' is not supported; allowed: image/png"),
+        ("data:;base64,AAAA", "type '' is not supported"),
+        ("data:image/png,AAAA", "must be in base64"),
+        ("data:image/png;base64,AAA", "not valid base64"),
+        ("data:image/png;base64,A-_A", "not valid base64"),
+        ("data:image/png;base64", "is not supported"),
+        ("data:image/png;base64,AAAA", "cannot be read"),
+    ],
+)
+def test_a_data_url_is_refused_with_the_true_reason(client: TestClient, url: str, reason: str) -> None:
+    response = client.post("/v1/videos", json=BODY | {"input_reference": {"image_url": url}})
+    assert response.status_code == 400
+    assert reason in response.json()["error"]["message"]
+
+
 def test_the_model_says_whether_it_takes_an_image(client: TestClient) -> None:
     takes = {each["id"]: each["input_reference"] for each in client.get("/v1/models").json()["data"]}
     assert takes == {"wan-test": "none", "animator": "required", "either": "optional"}

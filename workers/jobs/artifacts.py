@@ -37,7 +37,7 @@ class ArtifactStore:
         """
         folder = self._attempt_folder(attempt)
         final = folder / _checked(filename, removal.FILE.fullmatch(filename))
-        with _storage_errors("result"):
+        with storage_errors("result"):
             try:
                 with replacing(final) as partial:
                     write(partial)
@@ -56,7 +56,7 @@ class ArtifactStore:
         `StorageFailed`.
         """
         path = self.reference(job)
-        with _storage_errors("image"):
+        with storage_errors("image"):
             with replacing(path) as partial:
                 partial.write_bytes(content)
                 _sync_and_hash(partial)
@@ -132,7 +132,8 @@ def _checked(name: str, allowed: object) -> str:
 
 
 @contextmanager
-def _storage_errors(what: str) -> Iterator[None]:
+def storage_errors(what: str) -> Iterator[None]:
+    """Around what writes files. Raises `StorageFull` or `StorageFailed` in place of `OSError`."""
     try:
         yield
     except OSError as error:

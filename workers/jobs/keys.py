@@ -95,3 +95,8 @@ def aside(model: str) -> Key:
 def idempotency(tenant: str, key: str) -> Key:
     """String: fingerprint and job id of the first request with this key. Hashed, as clients' keys have any length."""
     return Key("idempotency:" + hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest())
+
+
+def attempt_at(tenant: str, fingerprint: str) -> Key:
+    """String: id of the last job that a request with this fingerprint made, for a retry that has no key of its own."""
+    return Key("retry:" + hashlib.sha256(f"{tenant}\0{fingerprint}".encode()).hexdigest())

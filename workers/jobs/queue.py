@@ -35,17 +35,32 @@ class Jobs:
         self._connection = connection
         self._retention_seconds = retention_seconds
 
-    def reserve(self, job: JobKey, idempotency_key: str, fingerprint: str, ttl_seconds: int) -> JobKey:
+    def reserve(
+        self, job: JobKey, idempotency_key: str, fingerprint: str, ttl_seconds: int, *, gone: JobKey | None = None
+    ) -> JobKey:
         """The job that belongs to an idempotency key: the first caller's, so `job` itself if this is the first.
 
-        Raises `IdempotencyConflict` when the first came with another fingerprint. The key lies in another hash slot
-        than the job; a crash between `reserve` and `submit` is healed by the client's retry, which gets the same id.
+        gone: a job that is deleted: it gives the key up to `job`. Raises `IdempotencyConflict` when the first came with
+        another fingerprint. The key lies in another hash slot than the job; a crash between `reserve` and `submit` is
+        healed by the client's retry, which gets the same id.
         """
-        key = keys.idempotency(job.tenant, idempotency_key)
-        first_fingerprint, first_id = self._connection.run(scripts.Reserve(key, fingerprint, job.job_id, ttl_seconds))
+        key, lost = keys.idempotency(job.tenant, idempotency_key), gone.job_id if gone else ""
+        reserve = scripts.Reserve(key, fingerprint, job.job_id, ttl_seconds, lost)
+        first_fingerprint, first_id = self._connection.run(reserve)
         if first_fingerprint != fingerprint:
             raise IdempotencyConflict("Idempotency-Key", "this Idempotency-Key was used with another request body")
         return JobKey(job.tenant, first_id)
+
+    def remember(self, job: JobKey, fingerprint: str, ttl_seconds: int) -> None:
+        """Keep which job the last request with this fingerprint makes, for a retry of it."""
+        with self._connection.asking():
+            self._connection.commands.set(keys.attempt_at(job.tenant, fingerprint), job.job_id, ex=ttl_seconds)
+
+    def remembered(self, tenant: str, fingerprint: str) -> JobKey | None:
+        """The job of the last request with this fingerprint, which may not have been submitted yet, or be gone."""
+        with self._connection.asking():
+            job_id = self._connection.commands.get(keys.attempt_at(tenant, fingerprint))
+        return JobKey(tenant, str(job_id)) if job_id else None
 
     def submit(self, job: JobKey, *, priority: Priority, request: GenerationRequest, metadata: dict[str, str]) -> Job:
         """Accept a job. Idempotent: a second submission of `job` returns the job as it stands. Raises `InvalidRequest`

@@ -150,12 +150,14 @@ class Abandon(ModelScript[list[str]]):
 
 @dataclass(frozen=True, slots=True)
 class Reserve(Script[tuple[str, str]]):
-    """Answers with the fingerprint and the job id of the first call with this key."""
+    """gone: id of a job that gives the key up, or empty. Answers with the fingerprint and the job id of the first call
+    with this key."""
 
     idempotency: Key
     fingerprint: str
     job_id: str
     ttl_seconds: int
+    gone: str
 
 
 @dataclass(frozen=True, slots=True)

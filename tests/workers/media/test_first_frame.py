@@ -5,7 +5,7 @@ import zlib
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageCms
 
 from tests.images import a_file, chunk, opened
 from workers.jobs.errors import InvalidRequest
@@ -61,3 +61,49 @@ def test_a_compressed_text_chunk_without_end_is_refused() -> None:
     swollen = png[:33] + chunk(b"zTXt", b"k\0\0" + zlib.compress(b"\0" * 50_000_000)) + png[33:]
     with pytest.raises(InvalidRequest, match="cannot be read"):
         fitted(swollen, 32, 32)
+
+
+def test_colours_are_converted_by_the_files_own_profile() -> None:
+    """A profile with red and green swapped tells them from sRGB's without any measuring."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    places = {bytes(profile[at : at + 4]): at for at in range(132, 132 + 12 * 20, 12)}
+    red, green = (places[tag] + 4 for tag in (b"rXYZ", b"gXYZ"))
+    profile[red : red + 8], profile[green : green + 8] = profile[green : green + 8], profile[red : red + 8]
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32), (200, 30, 20)).save(file, "PNG", icc_profile=bytes(profile))
+    r, g, b = opened(fitted(file.getvalue(), 32, 32)).getpixel((9, 9))  # type: ignore[misc]
+    assert abs(r - 30) <= 2 and abs(g - 200) <= 2 and abs(b - 20) <= 2
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "LA"])
+def test_an_srgb_profile_changes_nothing_of_colours_nor_transparency(mode: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = Image.linear_gradient("L").resize((64, 64)).convert(mode)
+    plain, profiled = io.BytesIO(), io.BytesIO()
+    picture.save(plain, "PNG")
+    picture.save(profiled, "PNG", icc_profile=profile)
+    ours, theirs = (opened(fitted(file.getvalue(), 64, 64)) for file in (profiled, plain))
+    assert max(band[1] for band in ImageChops.difference(ours, theirs).getextrema()) <= 1  # type: ignore[misc]
+
+
+def test_cmyk_becomes_rgb() -> None:
+    r, g, b = opened(fitted(a_file("JPEG", (32, 32), (0, 255, 255, 0), "CMYK"), 32, 32)).getpixel((9, 9))  # type: ignore[misc]
+    assert r > 200 and g < 60 and b < 60
+
+
+def test_sixteen_bit_grey_keeps_its_transparency() -> None:
+    row = (1000).to_bytes(2, "little") * 32 + (2000).to_bytes(2, "little") * 32
+    picture = Image.frombytes("I;16", (64, 64), row * 64)
+    file = io.BytesIO()
+    picture.save(file, "PNG", transparency=1000)
+    fit = opened(fitted(file.getvalue(), 64, 64))
+    assert (fit.getpixel((9, 9)), fit.getpixel((50, 9))) == ((255, 255, 255), (7, 7, 7))
+
+
+def test_a_large_jpeg_is_scaled_as_if_decoded_in_full() -> None:
+    picture = Image.radial_gradient("L").resize((1600, 1200)).convert("RGB")
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=95)
+    wanted = picture.resize((64, 48), Image.Resampling.LANCZOS)
+    difference = ImageChops.difference(opened(fitted(file.getvalue(), 64, 48)), wanted)
+    assert max(band[1] for band in difference.getextrema()) <= 4  # type: ignore[misc]

@@ -1,0 +1,34 @@
+"""Work that is for one client alone, and ends when the client leaves."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import anyio
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+Result = TypeVar("Result")
+
+
+async def unless_client_leaves(receive: Callable[[], Awaitable[Message]], work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` returns or raises. Raises `ClientDisconnect` once the client has left, and cancels it.
+
+    receive: the request's, whose body has been read: it tells when the client leaves.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(receive: Callable[[], Awaitable[Message]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
