@@ -34,6 +34,7 @@ class Images(BaseModel):
     model: str
     prompt: str
     negative_prompt: str
+    truncate_prompt: bool
     steps: int
     sf: int
     guidance: float

@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from workers.jobs.job import Job
+from workers.jobs.job import Job, PromptTokens, ReasonCode
+from workers.models.family import Family
 
 
 class Speedup(BaseModel):
@@ -24,7 +25,7 @@ class Timings(BaseModel):
 
 
 class Run(BaseModel):
-    """Null, but for the timings, until the job is completed."""
+    """Null, but for the timings and `no_effect`, until the job is completed."""
 
     full_steps: int | None
     cached_steps: int | None
@@ -35,11 +36,20 @@ class Run(BaseModel):
         "`resampled`, `uncalibrated`."
     )
     speedup: Speedup | None
+    no_effect: dict[str, str] = Field(
+        description="The settings of this job that do not shape its result, by name, each with the reason."
+    )
+    prompt_tokens: list[PromptTokens] | None = Field(
+        description="For each prompt and text encoder how many tokens it read, of how many in all."
+    )
     timings: Timings
 
 
-def run_of(job: Job) -> Run:
-    """The run of a job as far as it has come."""
+def run_of(job: Job, family: Family | None = None) -> Run:
+    """The run of a job as far as it has come.
+
+    family: of its model, to tell before the run what it will leave out; None when it is not served any more.
+    """
     report = job.report
     return Run(
         full_steps=report and report.full_steps,
@@ -48,8 +58,22 @@ def run_of(job: Job) -> Run:
         engaged=report and report.engaged,
         reason=str(report.reason) if report and report.reason else None,
         speedup=report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated),
+        no_effect=_no_effect(job, family),
+        prompt_tokens=report and report.prompt_tokens,
         timings=_timings(job),
     )
+
+
+def _no_effect(job: Job, family: Family | None) -> dict[str, str]:
+    report, request = job.report, job.request
+    if report is None:
+        return {} if family is None else family.without_effect(request)
+    idle = dict(report.no_effect)
+    if request.wants_acceleration and not report.engaged:
+        idle["sf"] = f"nothing was predicted: {report.reason or 'no step was due'}"
+    if request.allow_uncalibrated and not (report.reason and report.reason.code is ReasonCode.UNCALIBRATED):
+        idle["allow_uncalibrated"] = "coefficients were there" if report.engaged else "nothing was predicted"
+    return idle
 
 
 def _timings(job: Job) -> Timings:

@@ -93,6 +93,11 @@ class Create(BaseModel):
         default=False,
         description="Accelerate even if no measured coefficients fit the request. Quality may be poor.",
     )
+    truncate_prompt: bool = Field(
+        default=True,
+        description="Whether a prompt with more tokens than a text encoder reads is cut there; `prompt_tokens` says "
+        "how many it read. If false, such a job fails.",
+    )
     guidance: Number | None = Field(
         default=None,
         ge=0,

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from service.run import Run, run_of
 from workers.jobs.job import Job, JobError, JobState, Priority
+from workers.models.family import Family
 
 VideoStatus = Literal["queued", "in_progress", "completed", "failed"]
 
@@ -45,6 +46,7 @@ class Video(Run, OpenAIVideo):
     priority: Priority
     metadata: dict[str, str]
     negative_prompt: str
+    truncate_prompt: bool
     frames: int
     fps: int
     steps: int
@@ -78,8 +80,8 @@ class VideoDeleted(BaseModel):
     deleted: Literal[True] = True
 
 
-def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
-    """The job as a client sees it.
+def video_of(job: Job, *, queue_position: int | None, now: float, family: Family | None = None) -> Video:
+    """The job as a client sees it. family: of its model, None when that is not served any more.
 
     queue_position: how many jobs start before it, None unless it is queued. now: Unix seconds, for the ETA.
     Times are cut to whole seconds; `size` is in pixels, `seconds` the length of the result.
@@ -102,6 +104,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         priority=job.priority,
         metadata=job.metadata,
         negative_prompt=request.negative_prompt,
+        truncate_prompt=request.truncate_prompt,
         frames=request.frames,
         fps=request.fps,
         steps=request.steps,
@@ -115,7 +118,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float) -> Video:
         eta_seconds=_eta(job, now),
         attempts=job.attempts,
         worker=job.worker,
-        **dict(run_of(job)),
+        **dict(run_of(job, family)),
     )
 
 

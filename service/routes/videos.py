@@ -51,7 +51,9 @@ _CREATE_DOCS = {
 
 def _show(resources: Resources, job: Job) -> Video:
     position = resources.jobs.position(job) if job.state is JobState.QUEUED else None
-    return video_of(job, queue_position=position, now=resources.clock())
+    served = job.request.model in resources.catalogue.entries
+    family = resources.catalogue.family(job.request.model) if served else None
+    return video_of(job, queue_position=position, now=resources.clock(), family=family)
 
 
 def _find(resources: Resources, tenant: str, video_id: str) -> Job:

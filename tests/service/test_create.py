@@ -19,7 +19,7 @@ FULL = {
     "sf": 12,
     "guidance": 4.5,
     "flow_shift": 3.0,
-    "seed": 2**62 + 1,
+    "seed": 2**31 + 1,
     "negative_prompt": "",
     "priority": "high",
     "metadata": {"team": "video", "ticket": "7"},

@@ -48,6 +48,7 @@ RUN = {
     "sf": Sample(12, lambda request: request.sf),
     "target_speedup": Sample(2, lambda request: request.sf, 20),
     "allow_uncalibrated": Sample(True, lambda request: request.allow_uncalibrated),
+    "truncate_prompt": Sample(False, lambda request: request.truncate_prompt),
     "guidance": Sample(4.5, lambda request: request.guidance),
     "seed": Sample(2**31 + 5, lambda request: request.seed),
 }

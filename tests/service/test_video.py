@@ -5,6 +5,7 @@ import pytest
 from service.video import poll_after_ms, video_of
 from tests.workers.factories import a_report
 from workers.jobs.job import GenerationRequest, Job, JobState, Priority
+from workers.models.catalogue import families
 
 REQUEST = GenerationRequest(
     model="m", prompt="p", width=96, height=64, frames=33, fps=16, steps=50, sf=50, guidance=5, flow_shift=1, seed=7
@@ -83,6 +84,35 @@ def test_the_reason_is_its_code_and_behind_a_colon_its_detail(reason: object, te
     report = a_report().model_dump() | {"reason": reason}
     video = video_of(job(state=JobState.COMPLETED, report=report), queue_position=None, now=300.0)
     assert video.reason == text
+
+
+def test_what_will_have_no_effect_is_named_before_the_run() -> None:
+    asked = REQUEST.model_copy(update={"guidance": 0.5, "negative_prompt": "fog", "guidance_2": 3.0})
+    queued = job().model_copy(update={"request": asked})
+    video = video_of(queued, queue_position=0, now=300.0, family=families()["wan"])
+    assert set(video.no_effect) == {"guidance", "negative_prompt", "guidance_2"}
+    guided = queued.model_copy(update={"request": asked.model_copy(update={"guidance": 5.0})})
+    assert video_of(guided, queue_position=0, now=300.0, family=families()["wan"]).no_effect == {}
+    assert video_of(queued, queue_position=0, now=300.0).no_effect == {}, "nothing is known of a model that is gone"
+
+
+@pytest.mark.parametrize(
+    ("full_steps", "reason", "allow", "named"),
+    [
+        (20, None, False, set()),
+        (20, {"code": "uncalibrated"}, True, set()),
+        (20, None, True, {"allow_uncalibrated"}),
+        (50, {"code": "other_settings", "detail": "flow shift"}, False, {"sf"}),
+        (50, {"code": "too_few_steps"}, True, {"sf", "allow_uncalibrated"}),
+    ],
+)
+def test_what_had_no_effect_on_the_run_is_named_after_it(
+    full_steps: int, reason: object, allow: bool, named: set[str]
+) -> None:
+    report = a_report(full_steps=full_steps).model_dump() | {"reason": reason, "no_effect": {"guidance_2": "no step"}}
+    done = job(sf=10, state=JobState.COMPLETED, report=report)
+    done = done.model_copy(update={"request": done.request.model_copy(update={"allow_uncalibrated": allow})})
+    assert set(video_of(done, queue_position=None, now=300.0).no_effect) == {"guidance_2", *named}
 
 
 @pytest.mark.parametrize(("now", "milliseconds"), [(100.0, 500), (120.0, 3000), (10_000.0, 5000)])

@@ -76,6 +76,7 @@ class GenerationRequest(Frozen):
     Sizes are in pixels, `fps` in frames a second. `sf` is the paper's S_f, the number of initial full steps;
     `sf >= steps` runs the plain pipeline. Without `flow_shift` the noise schedule is the checkpoint's own.
     `allow_uncalibrated` accelerates also where no coefficients fit, with alpha = 1.
+    Without `truncate_prompt` the job fails where a text encoder would not read the whole prompt.
     `guidance_2` is the guidance of the second of two experts. `input_reference` is the SHA-256 of the picture that the
     result starts from; its file lies with the job's (`workers.jobs.artifacts`).
     """
@@ -94,6 +95,7 @@ class GenerationRequest(Frozen):
     flow_shift: float | None = Field(default=None, gt=0)
     seed: int = Field(ge=0, lt=SEEDS)
     allow_uncalibrated: bool = False
+    truncate_prompt: bool = True
     guidance_2: float | None = Field(default=None, ge=0)
     input_reference: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
@@ -161,6 +163,18 @@ class Reason(Frozen):
         return f"{self.code}: {self.detail}" if self.detail else self.code.value
 
 
+PromptName = Literal["prompt", "negative_prompt"]
+
+
+class PromptTokens(Frozen):
+    """How many tokens of a prompt a text encoder read, of how many that it has."""
+
+    prompt: PromptName
+    encoder: str
+    read: int
+    total: int
+
+
 class RunReport(Frozen):
     """What really happened in one generation; all times in seconds.
 
@@ -168,6 +182,7 @@ class RunReport(Frozen):
     but the first. `speedup_measured` is `full_step_seconds` × steps / the denoise time; `speedup_estimated` is steps /
     full steps. `reason` says why acceleration did not engage, or what its coefficients stand on where they were not
     measured for this request. `epsilon` and `delta` are the accumulated error and the threshold before each step.
+    `no_effect` names the settings that did not shape the result, with the reason.
     """
 
     steps: int
@@ -184,6 +199,8 @@ class RunReport(Frozen):
     timings: dict[Stage, float]
     epsilon: list[float]
     delta: list[float]
+    no_effect: dict[str, str] = Field(default_factory=dict)
+    prompt_tokens: list[PromptTokens] = Field(default_factory=list)
 
 
 class Job(Frozen):

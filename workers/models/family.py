@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest, Media
 from workers.models.entry import Limits, ModelEntry
+from workers.models.prompt_reader import PromptReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +84,15 @@ class Family(ABC):
                 f"flow_shift {request.flow_shift:g}: {request.model} has none, its schedule follows from the size",
             )
 
+    def without_effect(self, request: GenerationRequest) -> dict[str, str]:
+        """The settings of a request that do not shape its result, by name, with the reason."""
+        if self.embedded_guidance or self.guided(request):
+            return {}
+        off = f"guidance {request.guidance:g} is not above 1, so the model runs without a second prompt to be led from"
+        idle = {"guidance": f"guidance {request.guidance:g} does what 1 does: nothing"} if request.guidance < 1 else {}
+        idle |= {"negative_prompt": off} if request.negative_prompt else {}
+        return idle | ({"guidance_2": off} if request.guidance_2 is not None else {})
+
     def nearest_frames(self, frames: float, limits: Limits) -> int:
         """The frame count of this family's pattern that is nearest to a wish, within the limits."""
         k = max(0, round((frames - 1) / self.frame_multiple))
@@ -125,6 +135,10 @@ class Family(ABC):
         self, pipeline: "DiffusionPipeline", request: GenerationRequest, entry: ModelEntry
     ) -> "dict[str, Tensor | None]":
         """The text embeddings, as the arguments of the pipeline's call that replace its prompts."""
+
+    def readers(self, pipeline: "DiffusionPipeline", entry: ModelEntry) -> Sequence[PromptReader]:
+        """The text encoders that `encode` has read a prompt."""
+        return [PromptReader("text_encoder", pipeline.tokenizer, entry.defaults.max_sequence_length)]
 
     @abstractmethod
     def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from workers.engine.generation import ProgressCallbacks, generate
+from workers.engine.in_force import prompt_tokens, without_effect
 from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
@@ -96,7 +97,9 @@ class Runner:
 
     def _run(self, run: Run, callbacks: ProgressCallbacks) -> Done:
         request = run.request
-        generation = generate(self._models[request.model], request, callbacks, self._reference(run))
+        model = self._models[request.model]
+        used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
+        generation = generate(model, request, callbacks, self._reference(run))
         callbacks.stage("encode_video")
         encoding = time.perf_counter()
         encoded = encoding
@@ -112,4 +115,4 @@ class Runner:
         artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type)
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
-        return Done(run.key.job_id, generation.report.model_copy(update={"timings": timings}), artifact)
+        return Done(run.key.job_id, generation.report.model_copy(update=used | {"timings": timings}), artifact)

@@ -1,11 +1,13 @@
 """FLUX.1: text to image. Guidance is an input of the transformer; a second stream only with `true_cfg_scale`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workers.jobs.errors import UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
+from workers.models.prompt_reader import PromptReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +76,12 @@ class Flux(Family):
             "negative_prompt_embeds": negative,
             "negative_pooled_prompt_embeds": negative_pooled,
         }
+
+    def readers(self, pipeline: "DiffusionPipeline", entry: ModelEntry) -> Sequence[PromptReader]:
+        return [
+            PromptReader("text_encoder", pipeline.tokenizer, pipeline.tokenizer_max_length),
+            PromptReader("text_encoder_2", pipeline.tokenizer_2, entry.defaults.max_sequence_length),
+        ]
 
     def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
         return {

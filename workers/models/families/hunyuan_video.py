@@ -1,16 +1,21 @@
 """HunyuanVideo: text to video. Guidance is an input of the transformer; a second stream only with `true_cfg_scale`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
+from workers.models.prompt_reader import PromptReader
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, HunyuanVideoTransformer3DModel
     from torch import Tensor
 
     from workers.caching.transformer import BlockLayout
+
+
+CLIP_TOKENS = 77  # the default of the pipeline's `_get_clip_prompt_embeds`, which nothing changes
 
 
 class HunyuanVideo(Family):
@@ -64,6 +69,16 @@ class HunyuanVideo(Family):
 
         embeddings = embed("", request.prompt)
         return embeddings | embed("negative_", request.negative_prompt) if self.guided(request) else embeddings
+
+    def readers(self, pipeline: "DiffusionPipeline", entry: ModelEntry) -> Sequence[PromptReader]:
+        from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE as TEMPLATE
+
+        cropped, form = int(TEMPLATE["crop_start"]), str(TEMPLATE["template"])
+        limit = entry.defaults.max_sequence_length + cropped
+        return [
+            PromptReader("text_encoder", pipeline.tokenizer, limit, form.format, cropped),
+            PromptReader("text_encoder_2", pipeline.tokenizer_2, CLIP_TOKENS),
+        ]
 
     def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
         return {

@@ -5,11 +5,13 @@ Wan 2.1 has one transformer. Wan 2.2 A14B has two experts: `transformer` denoise
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
+from workers.models.prompt_reader import PromptReader
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, WanTransformer3DModel
@@ -77,6 +79,12 @@ class Wan(Family):
             device=pipeline._execution_device,
         )
         return {"prompt_embeds": prompt, "negative_prompt_embeds": negative}
+
+    def readers(self, pipeline: "DiffusionPipeline", entry: ModelEntry) -> Sequence[PromptReader]:
+        from diffusers.pipelines.wan.pipeline_wan import prompt_clean
+
+        [reader] = super().readers(pipeline, entry)
+        return [replace(reader, text=prompt_clean)]
 
     def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
         return {
