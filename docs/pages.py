@@ -145,7 +145,7 @@ def _type(annotation: Any) -> str:
 def _limit(rule: object) -> str:
     for attribute, sign in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤")):
         if hasattr(rule, attribute):
-            return f"{sign} {getattr(rule, attribute):g}"
+            return f"{sign} {getattr(rule, attribute):.10g}"
     return ""
 
 

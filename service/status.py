@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from workers import logs
 from workers.jobs.connection import Connection
 from workers.jobs.inspection import Inspection
 from workers.jobs.job import Job
@@ -134,6 +135,12 @@ def _job(job: Job, seconds: float) -> JobStatus:
     )
 
 
+def _plain(text: str, style: str = "") -> Text:
+    """What others have named, without the markup and the escape sequences that would change the screen."""
+    lines = (str(logs.plain(line)) for line in text.split("\n"))
+    return Text("\n".join(lines), style=style)
+
+
 def _table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:
     table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
@@ -154,19 +161,19 @@ def _queues(status: SystemStatus) -> Table:
     for queue in status.queues:
         workers = Text(str(queue.workers), style="green" if queue.workers else "bold red")
         waits = duration(queue.oldest_seconds) if queue.queued else "-"
-        table.add_row(queue.model, workers, str(queue.queued), str(queue.running), waits)
+        table.add_row(_plain(queue.model), workers, str(queue.queued), str(queue.running), waits)
     return table
 
 
 def _workers(status: SystemStatus) -> Table:
     table = _table("Workers", "name", "state", "heard", "models", numbers=("heard",))
     for worker in status.workers:
-        state = Text(worker.state, style=_COLOURS[worker.state])
+        state = Text(worker.state, style=_COLOURS.get(worker.state, ""))
         heard = f"{worker.heartbeat_age_seconds:.0f} s ago"
         serves = "\n".join(f"{model} ({switches})" for model, switches in worker.serves.items())
-        table.add_row(worker.name, state, heard, serves or ", ".join(worker.models) or "-")
+        table.add_row(_plain(worker.name), state, heard, _plain(serves or ", ".join(worker.models) or "-"))
         if worker.problem is not None:
-            table.add_row("", "", "", Text(worker.problem, style="red"))
+            table.add_row("", "", "", _plain(worker.problem, "red"))
     return table if status.workers else _empty(table)
 
 
@@ -187,13 +194,13 @@ def _failures(status: SystemStatus) -> Group:
     for job in status.failures:
         when = f"{job.state} {duration(job.seconds)} ago, attempt {job.attempts}: "
         message = f": {job.message}" if job.message else ""
-        entries.append(_entry(job.id, Text.assemble(when, (job.code or "?", "red"), message)))
+        entries.append(_entry(job.id, Text.assemble(when, _plain(job.code or "?", "red"), _plain(message))))
     return _list("Last failures", entries)
 
 
 def _entry(head: str, details: RenderableType) -> Group:
     """An id takes most of a line, and cut off or broken it could not be copied: the rest goes below."""
-    return Group(Text(f" {head}"), Padding(details, (0, 0, 0, 3)))
+    return Group(_plain(f" {head}"), Padding(details, (0, 0, 0, 3)))
 
 
 def _list(title: str, entries: Sequence[RenderableType]) -> Group:

@@ -24,6 +24,9 @@ FROM_FILE = "_FILE"
 DOTENV = ".env"
 MASK = "********"
 
+#: The longest that a setting may let anything last: a year. Redis refuses times that it cannot count.
+MOST_SECONDS = 366 * 86_400.0
+
 LogFormat = Literal["json", "console"]
 
 
@@ -45,6 +48,7 @@ class Configuration(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        allow_inf_nan=False,
         hide_input_in_errors=True,
     )
     #: Variables of other processes: they share an environment, so these are ignored rather than refused.
@@ -63,7 +67,7 @@ class Configuration(BaseSettings):
         default=(), description="Names of the models to serve, separated by commas. Empty: all with `served = true`."
     )
     retention_seconds: float = Field(
-        default=86_400.0, gt=0, description="How long a finished job and its file are kept."
+        default=86_400.0, gt=0, le=MOST_SECONDS, description="How long a finished job and its file are kept."
     )
     log_format: LogFormat = Field(
         default="json", description="`json`: one object a line, for machines; `console`: for people."

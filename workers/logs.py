@@ -9,6 +9,9 @@ import structlog
 
 from workers.configuration import LogFormat
 
+#: So many characters of one value are logged.
+LONGEST = 1000
+
 
 def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None:
     """Set up structlog for the whole process; lines of libraries go to standard error as they are."""
@@ -36,9 +39,26 @@ def quiet_libraries() -> None:
 
 def renderer(log_format: LogFormat) -> structlog.typing.Processor:
     """The last step of a line: JSON for machines; columns, with colours on a terminal, for people."""
-    if log_format == "json":
-        return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    render: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    )
+    return lambda logger, method, event: render(logger, method, {name: plain(value) for name, value in event.items()})
+
+
+def plain(value: object) -> object:
+    """A value without what a terminal would obey, such as a path of a client's choice, and cut where it is long."""
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    text = value if len(value) <= LONGEST else f"{value[:LONGEST]}... ({len(value)} characters)"
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
 
 
 def frames_of(error: BaseException) -> list[str]:

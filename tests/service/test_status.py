@@ -18,6 +18,7 @@ from tests.queues import Queue
 from tests.service.fake_worker import MODEL, FakeWorker
 from tests.service.serving import environment
 from tests.workers.factories import a_request, submit
+from workers.jobs.job import JobError
 
 SECRET = "a prompt that nobody else reads"
 
@@ -50,6 +51,14 @@ def test_a_worker_that_cannot_load_its_model_says_why(queue: Queue, worker: Fake
     assert (now.workers[0].models, now.workers[0].serves) == ([], {MODEL: "bfloat16 on cuda"})
     assert now.workers[0].problem == "model_load_failed: no file in /models/wan"
     assert "model_load_failed" in drawn(now)
+
+
+@pytest.mark.parametrize("name", ["w[/]", "[red]w", "w\x1b[31m"])
+def test_a_name_of_another_program_is_shown_as_it_is_and_changes_no_screen(queue: Queue, name: str) -> None:
+    queue.presence.announce(name, [], "failed", {"m[/]": "[bold]"}, JobError(code="[/]", message="\x1b[2J"))
+    text = drawn(status.read(queue.connection, [MODEL]))
+    assert name.replace("\x1b", "\\x1b") in text and "m[/] ([bold])" in text
+    assert "\x1b" not in text
 
 
 def test_an_empty_system_says_so(queue: Queue) -> None:

@@ -1,8 +1,14 @@
 """What a worker writes beside its own lines."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from workers.configuration import LogFormat
+from workers.logs import renderer
 
 #: FLUX's own pipeline with a prompt longer than its tokenizer takes: in a script, then as in a worker's process.
 TOO_LONG = """
@@ -30,3 +36,11 @@ def test_no_library_quotes_a_prompt_that_is_too_long(tmp_path: Path) -> None:
     script, _, worker = done.stderr.partition("worker\n")
     assert "circle" in script
     assert "circle" not in worker + done.stdout
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_value_reaches_a_terminal_as_a_command_or_fills_the_log(log_format: LogFormat) -> None:
+    event = {"event": "request", "path": "/v1/\x1b[2J\x9b31m\r\n" + "a" * 60_000, "frames": ["\x07"], "level": "info"}
+    line = str(renderer(log_format)(None, "", event))
+    assert line.isprintable() and len(line) < 1500
+    assert "\\x1b[2J" in (json.loads(line)["path"] if log_format == "json" else line)

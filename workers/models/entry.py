@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from workers.jobs.job import Frozen
 
@@ -11,7 +11,13 @@ REVISION = r"^[0-9a-f]{40}$"
 Quantization = Literal["int8_weight_only", "int8_dynamic", "float8_weight_only", "float8_dynamic"]
 
 
-class Defaults(Frozen):
+class Table(Frozen):
+    """A table of the catalogue; TOML can say `inf` and `nan`."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Defaults(Table):
     """Values of the fields that a request omits. Pixels, frames, frames per second.
 
     guidance_2: the guidance of the second expert, in models that have two; others have none.
@@ -38,7 +44,7 @@ class Defaults(Frozen):
     max_sequence_length: int = Field(gt=0, description="Tokens of the prompt that the text encoder reads.")
 
 
-class Limits(Frozen):
+class Limits(Table):
     """The largest values that a request may set."""
 
     max_width: int = Field(gt=0, description="Pixels.")
@@ -47,7 +53,7 @@ class Limits(Frozen):
     max_steps: int = Field(gt=0, description="Denoising steps.")
 
 
-class Lora(Frozen):
+class Lora(Table):
     """An adapter that becomes part of the weights when the model is loaded."""
 
     source: str = Field(description="A folder, a safetensors file, or a hub id.")
@@ -55,13 +61,13 @@ class Lora(Frozen):
         default=None, pattern=r"\.safetensors$", description="The file in it, where there are several."
     )
     revision: str | None = Field(default=None, pattern=REVISION, description="Commit of the hub's repository.")
-    scale: float = Field(default=1.0, allow_inf_nan=False, description="How much of it is added.")
+    scale: float = Field(default=1.0, description="How much of it is added.")
     transformer: Literal["transformer", "transformer_2"] = Field(
         default="transformer", description="Which expert gets it, where a model has two."
     )
 
 
-class ModelEntry(Frozen):
+class ModelEntry(Table):
     """One model of the catalogue."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$", description="The table's: `[models.<name>]`.")

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from workers.configuration import Configuration
+from workers.configuration import MOST_SECONDS, Configuration
 from workers.jobs.presence import UNSERVED_SECONDS
 
 
@@ -19,18 +19,31 @@ class Settings(Configuration):
 
     elsewhere: ClassVar[frozenset[str]] = frozenset({"host", "port"})  # the service's, which workers do not import
 
-    worker: str = Field(default_factory=_host_and_pid, description="Name of this worker, unique among those alive.")
-    lease_seconds: float = Field(default=60.0, gt=0, description="A worker silent for this long loses its job.")
-    beat_seconds: float = Field(default=15.0, gt=0, description="Renew the lease this often when nothing happens.")
+    worker: str = Field(
+        default_factory=_host_and_pid,
+        pattern=r"^[A-Za-z0-9._:@\-]{1,128}$",
+        description="Name of this worker, unique among those alive: letters, digits and ._:@-.",
+    )
+    lease_seconds: float = Field(
+        default=60.0, ge=1, le=MOST_SECONDS, description="A worker silent for this long loses its job."
+    )
+    beat_seconds: float = Field(default=15.0, ge=0.1, description="Renew the lease this often when nothing happens.")
     drain_seconds: float = Field(
-        default=30.0, ge=0, description="After SIGTERM a running job gets this long to finish, then it is given back."
+        default=30.0,
+        ge=0,
+        le=MOST_SECONDS,
+        description="After SIGTERM a running job gets this long to finish, then it is given back.",
     )
     step_timeout_seconds: float = Field(
-        default=600.0, gt=0, description="A job that makes no step and enters no stage for this long has hung."
+        default=600.0,
+        ge=0.1,
+        le=MOST_SECONDS,
+        description="A job that makes no step and enters no stage for this long has hung.",
     )
     unserved_seconds: float = Field(
         default=3600.0,
         ge=UNSERVED_SECONDS,
+        le=MOST_SECONDS,
         description="Queued jobs of a model that no service and no worker has served for this long end as "
         "`model_not_served`.",
     )

@@ -37,3 +37,20 @@ def test_every_setting_is_used() -> None:
     used = used.replace("settings.redis_address", "settings.redis_url settings.redis_password")
     used = used.replace("settings.read_catalogue", "settings.catalogue settings.catalogue_overrides settings.models")
     assert [name for name in Settings.model_fields if f"settings.{name}" not in used] == []
+
+
+NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation is float]
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300", "-1"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_time_that_nobody_could_wait_for_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"SCALINGCACHE_{name.upper()}", value)
+    with pytest.raises(ConfigurationError, match="(?i)" + name):
+        Settings()
+
+
+@pytest.mark.parametrize("name", ["w[/]", "[red]w", "", "a b", "w\x1b[31m", "w\n", "w" * 129])
+def test_a_worker_is_named_so_that_every_screen_can_show_it(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="WORKER"):
+        Settings(worker=name)
