@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 
 from workers.build import build
+from workers.configuration import ConfigurationError, variable
 from workers.jobs import errors
 from workers.jobs.errors import AttemptFailed
 from workers.jobs.job import GenerationRequest, ReasonCode, RunReport, StepKind
@@ -173,8 +174,15 @@ class Metrics:
 
     @contextmanager
     def serve(self, host: str, port: int) -> Iterator[int]:
-        """Serve the metrics over HTTP from a thread of its own; gives the port, picked when `port` is 0."""
-        server, thread = start_http_server(port, host, self.registry)
+        """Serve the metrics over HTTP from a thread of its own; gives the port, picked when `port` is 0.
+
+        Raises `ConfigurationError` where nobody can listen there.
+        """
+        try:
+            server, thread = start_http_server(port, host, self.registry)
+        except OSError as error:
+            names = f"{variable('metrics_host')}, {variable('metrics_port')}"
+            raise ConfigurationError(f"{names}: cannot listen on {host}:{port}: {error.strerror}") from error
         try:
             yield server.server_port
         finally:

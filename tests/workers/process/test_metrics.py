@@ -3,6 +3,7 @@ import urllib.request
 import pytest
 
 from tests.workers.factories import MODEL, a_report, a_request
+from workers.configuration import ConfigurationError
 from workers.jobs.job import Reason, ReasonCode
 from workers.process.events import StepDone
 from workers.process.metrics import Metrics
@@ -164,3 +165,18 @@ def test_they_are_served_over_http_without_ids_or_prompts(metrics: Metrics) -> N
     assert 'scalingcache_speedup_ratio_count{kind="measured"' in text
     assert "a secret" not in text
     assert all(line.startswith(("#", "scalingcache_")) for line in text.splitlines())
+
+
+def test_an_address_that_cannot_be_listened_on_is_named_with_its_settings() -> None:
+    with (
+        Metrics().serve("127.0.0.1", 0) as taken,
+        pytest.raises(ConfigurationError) as caught,
+        Metrics().serve("127.0.0.1", taken),
+    ):
+        pass
+    assert str(caught.value) == (
+        f"SCALINGCACHE_METRICS_HOST, SCALINGCACHE_METRICS_PORT: cannot listen on 127.0.0.1:{taken}: "
+        "Address already in use"
+    )
+    with pytest.raises(ConfigurationError, match=r"nowhere\.invalid:0"), Metrics().serve("nowhere.invalid", 0):
+        pass
