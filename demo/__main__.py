@@ -48,7 +48,7 @@ def run(
 @app.command()
 def up(model: ModelOption = "wan-tiny", port: Annotated[int, typer.Option(help="Of the service.")] = 8000) -> None:
     """Start Redis, the service and a worker, and leave them running until Ctrl-C."""
-    with running_stack(model, port) as stack:
+    with running_stack(model, port=port) as stack:
         console.print(f"service  {stack.url}  (try {stack.url}/docs)\nworker   {stack.metrics_url}")
         console.print(f"redis    {stack.redis_url}\nlogs     {stack.logs}\nCtrl-C stops everything.")
         with suppress(KeyboardInterrupt):

@@ -42,8 +42,11 @@ class Stack:
 
 
 @contextmanager
-def running_stack(model: str, port: int | None = None) -> Iterator[Stack]:
-    """Start everything for one model, wait until it is ready, and stop it all at the end. `port` None: a free one."""
+def running_stack(*models: str, port: int | None = None) -> Iterator[Stack]:
+    """Start everything for some models, wait until they are ready, and stop it all at the end. `port` None: a free one.
+
+    Raises `StackFailed`, `RedisServerMissing`.
+    """
     with ExitStack() as undo:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="scalingcache-")))
         redis = undo.enter_context(EmbeddedRedis(folder / "redis"))
@@ -53,7 +56,7 @@ def running_stack(model: str, port: int | None = None) -> Iterator[Stack]:
             "SCALINGCACHE_ARTIFACTS": str(folder / "artifacts"),
             "SCALINGCACHE_PORT": str(port),
             "SCALINGCACHE_METRICS_PORT": str(metrics_port),
-            "SCALINGCACHE_MODELS": model,
+            "SCALINGCACHE_MODELS": ",".join(models),
             "SCALINGCACHE_DRAIN_SECONDS": "0",
         }
         processes = {
@@ -62,7 +65,8 @@ def running_stack(model: str, port: int | None = None) -> Iterator[Stack]:
         }
         addresses = [f"http://127.0.0.1:{p}" for p in (port, metrics_port)]
         stack = Stack(addresses[0], f"{addresses[1]}/metrics", redis.url, folder, processes)
-        _wait_until_ready(stack, model)
+        for model in models:
+            _wait_until_ready(stack, model)
         yield stack
 
 
