@@ -15,6 +15,7 @@ from service.access import AccessLogMiddleware
 from service.dependencies import Resources
 from service.errors import ErrorBody
 from service.limits import BodyLimitMiddleware
+from service.origins import OriginMiddleware
 from service.routes import health, images, models, videos
 from service.served import say_served
 from service.settings import Settings
@@ -41,7 +42,11 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         title="ScalingCache Serve",
         version=version("scalingcache-serve"),
         description="Videos and images from diffusion transformers, accelerated by ScalingCache, in OpenAI's shapes.",
-        middleware=[Middleware(AccessLogMiddleware, metrics=resources.metrics), Middleware(BodyLimitMiddleware)],
+        middleware=[
+            Middleware(AccessLogMiddleware, metrics=resources.metrics),
+            Middleware(OriginMiddleware, settings.trusted_hosts, settings.public_url),
+            Middleware(BodyLimitMiddleware),
+        ],
         lifespan=lifespan,
         redirect_slashes=False,
         responses=_ERROR_DOCS,

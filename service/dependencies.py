@@ -32,6 +32,7 @@ PROBES = 4
 class Resources:
     """Everything that outlives a request. Of the queue only the client's side: no lease can be taken or settled here.
 
+    public_url: where clients reach the service, if that is set.
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
     decoders: limits the images that are decoded at a time.
     probes: the threads of health and metrics, whose connection to Redis is their own too.
@@ -47,6 +48,7 @@ class Resources:
     artifacts: ArtifactStore
     binding: StoreBinding
     metrics: Metrics
+    public_url: str | None
     clock: Callable[[], float] = time.time
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
@@ -69,6 +71,7 @@ class Resources:
             artifacts=artifacts,
             binding=StoreBinding(settings.artifacts, probe_connection),
             metrics=Metrics(probe_connection, list(catalogue.entries), artifacts),
+            public_url=settings.public_url,
         )
 
     async def close(self) -> None:

@@ -44,6 +44,18 @@ class BodyTooLarge(ScalingCacheError):
     code = "body_too_large"
 
 
+class HostNotTrusted(ScalingCacheError):
+    """The request was sent to a name that is not the service's."""
+
+    code = "host_not_trusted"
+
+
+class OriginNotAllowed(ScalingCacheError):
+    """A web page of another origin sent the request."""
+
+    code = "origin_not_allowed"
+
+
 class Overloaded(ScalingCacheError):
     """The service has as much to do at a time as it may; it can take the request later."""
 
@@ -117,6 +129,8 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     QueueUnavailable: Answer(
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
     ),
+    HostNotTrusted: Answer(400),
+    OriginNotAllowed: Answer(403),
     Overloaded: Answer(503, "server_error", {"retry-after": "5"}),
     StorageFull: Answer(503, "server_error", {"retry-after": "60"}),
     StorageFailed: Answer(503, "server_error", {"retry-after": "60"}),

@@ -92,7 +92,7 @@ class Configuration(BaseSettings):
     @field_validator("models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+        return split(value)
 
     def read_catalogue(self) -> Catalogue:
         """The models that are served. Raises `CatalogueError`, `ModelNotFound`."""
@@ -180,6 +180,11 @@ def _complaints(error: ValidationError) -> str:
 
 def _environment() -> dict[str, str | None]:
     return {**dotenv_values(DOTENV), **os.environ}
+
+
+def split(value: object) -> object:
+    """A list from text with commas; anything else as it is."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
 def variable(field: str) -> str:

@@ -43,7 +43,8 @@ async def generate(
     """Generate images and wait for them. If the client disconnects or one image fails, the others are cancelled."""
     jobs = await finished_images(resources, tenant, body, request.receive)
     if body.response_format == "url":
-        urls = [str(request.url_for("image_content", image_id=job.id)) for job in jobs]
+        base = resources.public_url or str(request.base_url).rstrip("/")
+        urls = [base + request.app.url_path_for("image_content", image_id=job.id) for job in jobs]
         return images_of(jobs, [image_of(job, url=url) for job, url in zip(jobs, urls, strict=True)])
     files = await run_in_threadpool(_encoded, resources, jobs)
     return images_of(jobs, [image_of(job, b64_json=file) for job, file in zip(jobs, files, strict=True)])

@@ -25,6 +25,7 @@ STATUS = {
     "invalid_request": 400, "not_supported": 400, "malformed_body": 400, "model_not_found": 404, "not_found": 404,
     "artifact_gone": 410, "body_too_large": 413, "unsupported_media_type": 415, "range_not_satisfiable": 416,
     "not_ready": 422, "idempotency_conflict": 422, "queue_unavailable": 503, "storage_full": 503, "storage_failed": 503,
+    "host_not_trusted": 400, "origin_not_allowed": 403,
         "overloaded": 503,
 }  # fmt: skip
 
