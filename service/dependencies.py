@@ -15,7 +15,7 @@ from workers.jobs.breaker import Breaker
 from workers.jobs.connection import Connection
 from workers.jobs.events import Events
 from workers.jobs.presence import Presence
-from workers.jobs.queue import Jobs
+from workers.jobs.queue import Jobs, QueueLimits
 from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
 
@@ -64,7 +64,11 @@ class Resources:
             catalogue=catalogue,
             served_since=int(settings.catalogue.stat().st_mtime),
             connection=connection,
-            jobs=Jobs(connection, retention_seconds=settings.retention_seconds),
+            jobs=Jobs(
+                connection,
+                retention_seconds=settings.retention_seconds,
+                limits=QueueLimits(settings.max_queued, settings.max_queued_per_tenant),
+            ),
             events=Events(settings.redis_address),
             presence=Presence(connection),
             probe_connection=probe_connection,

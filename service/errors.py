@@ -1,5 +1,6 @@
 """From an error class to what a client sees: one table, one shape, for every way a request can fail."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from workers.jobs.errors import (
     JobNotFinished,
     JobNotFound,
     ModelNotFound,
+    QueueFull,
     QueueUnavailable,
     ScalingCacheError,
     StorageFailed,
@@ -92,7 +94,7 @@ class ErrorDetail(BaseModel):
     """All four keys are always present."""
 
     message: str = Field(description="What was wrong, with which value, and what is allowed.")
-    type: str = Field(description="The kind of error: invalid_request_error or server_error.")
+    type: str = Field(description="The kind of error: invalid_request_error, rate_limit_error or server_error.")
     param: str | None = Field(description="The field that was wrong.")
     code: str = Field(description="Stable, for programs.")
 
@@ -126,6 +128,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     ArtifactGone: Answer(410),
     RangeNotSatisfiable: Answer(416),
     JobFailed: Answer(500, "server_error", {"x-should-retry": "false"}),  # The worker retried it where that helps.
+    QueueFull: Answer(429, "rate_limit_error"),
     QueueUnavailable: Answer(
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
     ),
@@ -137,6 +140,9 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
 }
 
 INTERNAL = Answer(500, "server_error", message="The service failed; try again.")
+
+#: In seconds. OpenAI's clients do as they like with a longer one.
+LONGEST_RETRY_AFTER = 120
 
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 HTTP_CODES = {400: MalformedBody.code, 404: "not_found", 405: "method_not_allowed"}
@@ -171,8 +177,14 @@ def response_of(error: ScalingCacheError) -> JSONResponse:
         type=answer.type,
         code=ScalingCacheError.code if answer is INTERNAL else error.code,
         param=error.param if isinstance(error, InvalidRequest) else None,
-        headers=answer.headers,
+        headers=answer.headers
+        | ({"retry-after": _whole_seconds(error.seconds)} if isinstance(error, QueueFull) else {}),
     )
+
+
+def _whole_seconds(seconds: float) -> str:
+    """At least one, and no more than OpenAI's clients are ready to wait."""
+    return str(min(LONGEST_RETRY_AFTER, max(1, math.ceil(seconds))))
 
 
 def invalid_value(details: dict[str, Any], allowed: tuple[str, ...] = ()) -> InvalidRequest:

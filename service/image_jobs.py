@@ -28,8 +28,8 @@ async def finished_images(
     """The completed jobs of a request, in the order of their seeds.
 
     receive: the request's, whose body has been read: it tells when the client leaves. Then, or when one job ends
-    without a result, the others are cancelled. Raises `InvalidRequest`, `QueueUnavailable` while nothing is accepted,
-    `JobFailed`, and `ClientDisconnect` once the client has left.
+    without a result, the others are cancelled. Raises `InvalidRequest`, `QueueFull`,
+    `QueueUnavailable` while nothing is accepted, `JobFailed`, and `ClientDisconnect` once the client has left.
     """
     requests = await run_in_threadpool(resolve_images, body, resources.catalogue)
     keys = [JobKey(tenant, new_job_id(request.model, "image")) for request in requests]

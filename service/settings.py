@@ -30,6 +30,12 @@ class Settings(Configuration):
         description="Where clients reach the service, such as https://video.example.com: the start of the addresses "
         "of images. Default: as the request was addressed.",
     )
+    max_queued: int = Field(
+        default=1000, ge=1, description="How many jobs of one model may wait; beyond it requests are answered 429."
+    )
+    max_queued_per_tenant: int = Field(
+        default=1000, ge=1, description="How many jobs of one tenant may wait for one model. There is one tenant yet."
+    )
 
     @field_validator("trusted_hosts", mode="before")
     @classmethod

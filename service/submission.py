@@ -15,7 +15,7 @@ from service.reference import Upload
 from service.resolution import resolve_video
 from service.schemas import CreateVideo
 from workers.jobs.artifacts import storage_errors
-from workers.jobs.errors import JobNotFound
+from workers.jobs.errors import JobNotFound, QueueFull
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Priority, new_job_id
 
 IDEMPOTENCY_SECONDS = 86_400
@@ -39,7 +39,8 @@ async def submit(resources: Resources, arrival: Arrival, receive: Callable[[], A
     """The job of this request, new or the one that an earlier arrival made.
 
     receive: the request's, whose body has been read. Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`,
-    `StorageFailed`, `QueueUnavailable`, and `ClientDisconnect` once the client has left while its image is decoded.
+    `StorageFailed`, `QueueFull`, `QueueUnavailable`, and `ClientDisconnect` once the client has left while its
+    image is decoded.
     """
     request = await run_in_threadpool(resolve_video, arrival.body, resources.catalogue)
     image = None
@@ -78,7 +79,12 @@ def _make(
 ) -> Job:
     if image is not None:  # Before the job, or a worker would miss it.
         resources.artifacts.keep_reference(key, image)
-    job = resources.jobs.submit(key, priority=Priority(body.priority), request=request, metadata=body.metadata)
+    try:
+        job = resources.jobs.submit(key, priority=Priority(body.priority), request=request, metadata=body.metadata)
+    except QueueFull:
+        if image is not None:
+            resources.artifacts.delete(key)
+        raise
     if is_new:
         record_submission(resources, job)
     return job

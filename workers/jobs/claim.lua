@@ -23,7 +23,7 @@ local function next_queued(lane)
       redis.call('XACK', stream, GROUP, entry)
       redis.call('XDEL', stream, entry)
       if queued then -- a record that lost fields that no job is without
-        redis.call('ZREM', key('queued', lane), id)
+        stop_waiting(id, lane)
         set_aside('stream:' .. lane, id)
       end
     end
@@ -51,7 +51,7 @@ end
 for _, lane in ipairs(LANES) do
   local id = next_queued(lane)
   if id then
-    redis.call('ZREM', key('queued', lane), id)
+    stop_waiting(id, lane)
     redis.call('ZADD', key('leases'), stamp(now + lease), id)
     redis.call('HSET', key('job', id), 'state', 'running', 'token', token, 'worker', worker, 'started_at', stamp(now),
       'attempts', (tonumber(fields(id, 'attempts')) or 0) + 1)

@@ -4,6 +4,7 @@
 --   <root>:job:<id>         hash    the record, the truth; also token, lane, entry, deleted, which clients never see
 --   <root>:stream:<lane>    stream  one entry for each queued or running job; only a pointer to the record
 --   <root>:queued:<lane>    zset    queued jobs by the time they entered the lane
+--   <root>:waiting:<tenant> set     a tenant's queued jobs
 --   <root>:leases           zset    running jobs by the time their lease ends
 --   <root>:tenant:<tenant>  zset    a tenant's jobs by creation
 --   <root>:place:<id>       string  where a job stood in its tenant's list that has left it: creation time and tenant
@@ -54,12 +55,18 @@ local function set_aside(place, member)
   redis.call('XADD', key('aside'), 'MAXLEN', '~', ASIDE_KEPT, '*', 'place', place, 'member', member)
 end
 
+-- The job waits no longer, in a lane or for its tenant.
+local function stop_waiting(id, lane)
+  redis.call('ZREM', key('queued', lane), id)
+  redis.call('SREM', key('waiting', fields(id, 'tenant') or ''), id)
+end
+
 -- The job leaves lane, stream and lease. First step of every end of an attempt.
 local function leave(id)
   redis.call('ZREM', key('leases'), id)
   local lane, entry = fields(id, 'lane', 'entry')
   if lane and entry then
-    redis.call('ZREM', key('queued', lane), id)
+    stop_waiting(id, lane)
     redis.call('XACK', key('stream', lane), GROUP, entry)
     redis.call('XDEL', key('stream', lane), entry)
   end
@@ -68,7 +75,19 @@ end
 local function enter(id, lane)
   local entry = redis.call('XADD', key('stream', lane), '*', 'job', id)
   redis.call('ZADD', key('queued', lane), stamp(now), id)
+  redis.call('SADD', key('waiting', fields(id, 'tenant')), id)
   redis.call('HSET', key('job', id), 'state', 'queued', 'lane', lane, 'entry', entry)
+end
+
+-- Jobs that wait, and for how long the first of them has.
+local function depth()
+  local queued, oldest = 0, now
+  for _, lane in ipairs(LANES) do
+    queued = queued + redis.call('ZCARD', key('queued', lane))
+    local first = redis.call('ZRANGE', key('queued', lane), 0, 0, 'WITHSCORES')
+    oldest = math.min(oldest, tonumber(first[2] or now))
+  end
+  return queued, now - oldest
 end
 
 -- Back to the queue, served before any job that never ran.

@@ -34,6 +34,16 @@ class IdempotencyConflict(InvalidRequest):
     code = "idempotency_conflict"
 
 
+class QueueFull(ScalingCacheError):
+    """As many jobs wait as may; `seconds` is when there may be room for another."""
+
+    code = "queue_full"
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class JobNotFound(ScalingCacheError):
     """There is no such job, or it belongs to another tenant."""
 

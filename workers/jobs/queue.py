@@ -9,10 +9,11 @@ changes. The record of a job is a hash; streams only point to it. Each transitio
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
-from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound
+from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.records import fields_of, is_visible, readable_job
 from workers.jobs.removal import TENANT
@@ -23,6 +24,14 @@ PAGE_CHARACTERS = 1 << 20
 READ_AT_A_TIME = 10
 
 
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How many jobs of one model may wait, and how many of them may be of one tenant."""
+
+    queued: int = 1000
+    queued_of_tenant: int = 1000
+
+
 class Jobs:
     """The jobs of a Redis (6.2 or newer). Safe to share between threads.
 
@@ -31,8 +40,11 @@ class Jobs:
     `records.UNREADABLE`.
     """
 
-    def __init__(self, connection: Connection, *, retention_seconds: float = 86_400.0) -> None:
+    def __init__(
+        self, connection: Connection, *, retention_seconds: float = 86_400.0, limits: QueueLimits | None = None
+    ) -> None:
         self._connection = connection
+        self._limits = limits or QueueLimits()
         self._retention_seconds = retention_seconds
 
     def reserve(
@@ -63,13 +75,20 @@ class Jobs:
         return JobKey(tenant, str(job_id)) if job_id else None
 
     def submit(self, job: JobKey, *, priority: Priority, request: GenerationRequest, metadata: dict[str, str]) -> Job:
-        """Accept a job. Idempotent: a second submission of `job` returns the job as it stands. Raises `InvalidRequest`
-        for a tenant under whose name no file could be kept."""
+        """Accept a job. Idempotent: a second submission of `job` returns the job as it stands. Raises `QueueFull`, and
+        `InvalidRequest` for a tenant under whose name no file could be kept."""
         if not TENANT.fullmatch(job.tenant):
             raise InvalidRequest("tenant", f"tenant {job.tenant!r} must be of letters, digits, '.', '_' and '-'")
-        root = keys.root_of(job.job_id)
-        submit = scripts.Submit(root, job.job_id, job.tenant, priority, request.model_dump_json(), json.dumps(metadata))
-        return _visible(self._connection.run(submit), job)
+        root, limits = keys.root_of(job.job_id), self._limits
+        texts = request.model_dump_json(), json.dumps(metadata)
+        submit = scripts.Submit(root, job.job_id, job.tenant, priority, *texts, limits.queued, limits.queued_of_tenant)
+        record, refusal = self._connection.run(submit)
+        if not refusal:
+            return _visible(record, job)
+        whose, seconds = refusal
+        most, of = (limits.queued, "") if whose == "model" else (limits.queued_of_tenant, " of yours")
+        message = f"{most} jobs{of} wait for {request.model}, which is the most that may; try again later"
+        raise QueueFull(message, float(seconds))
 
     def get(self, job: JobKey) -> Job:
         """The job as it stands. Raises `JobNotFound`, also for another tenant's job."""

@@ -52,14 +52,17 @@ class ModelScript(Script[Reply]):
 
 
 @dataclass(frozen=True, slots=True)
-class Submit(ModelScript[Record]):
-    """request, metadata: as JSON. Answers with the record."""
+class Submit(ModelScript[tuple[Record, list[str]]]):
+    """request, metadata: as JSON. most_queued, most_of_tenant: how many jobs of the model, and of the tenant, may wait.
+    Answers with the record, or with an empty one, whose limit was reached and the seconds until there is room."""
 
     job_id: str
     tenant: str
     priority: Priority
     request: str
     metadata: str
+    most_queued: int
+    most_of_tenant: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,18 @@
 -- Accepts a job. A retry of a submission whose reply was lost finds the job and changes nothing.
--- ARGV: id, tenant, priority, request, metadata. Returns the record.
-local id, tenant, priority, request, metadata = unpack(ARGV)
+-- ARGV: id, tenant, priority, request, metadata, the most jobs of the model that may wait, the most of the tenant's.
+-- Returns { record, {} }, or where as many wait { {}, { 'model' or 'tenant', seconds until there is room } }.
+local id, tenant, priority, request, metadata, most, most_of_tenant = unpack(ARGV)
 if redis.call('EXISTS', key('job', id)) == 0 then
+  local queued, waited = depth()
+  local full = queued >= tonumber(most) and 'model'
+    or redis.call('SCARD', key('waiting', tenant)) >= tonumber(most_of_tenant) and 'tenant'
+  if full then -- by Little's law: the first has waited while as many left as wait now
+    return { {}, { full, stamp(waited / math.max(1, queued)) } }
+  end
   redis.call('HSET', key('job', id), 'id', id, 'tenant', tenant, 'priority', priority, 'request', request,
     'metadata', metadata, 'created_at', stamp(now), 'attempts', 0, 'step', 0)
   redis.call('ZADD', key('tenant', tenant), stamp(now), id)
   redis.call('ZREM', key('expiries'), id .. ':' .. tenant) -- of an earlier job with this id, deleted and not swept yet
   enter(id, priority)
 end
-return redis.call('HGETALL', key('job', id))
+return { redis.call('HGETALL', key('job', id)), {} }
