@@ -1,6 +1,7 @@
 """How the tests run, and fixtures that every test may use: real Redis servers."""
 
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -18,8 +19,18 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(len(os.sched_getaffinity(0)) + 1, 8)
 
 
+#: A random id, as those of jobs and attempts are.
+RANDOM = re.compile(r"[0-9a-f]{32}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, or one of them is left when all other processes are done."""
+    """The longest first, or one of them is left when all other processes are done.
+
+    A name that is another one in every process could not be run side by side: what draws its values names its cases.
+    """
+    for item in items:
+        if any(len(set(drawn)) > 4 for drawn in RANDOM.findall(item.nodeid)):
+            raise pytest.UsageError(f"{item.nodeid}: give its cases ids, this one is drawn anew in each process")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

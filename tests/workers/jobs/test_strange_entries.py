@@ -25,6 +25,7 @@ pytestmark = every_redis
         f"{new_job_id(MODEL)}:a@b",
         "\udcff:x",
     ],
+    ids=["nothing", "a word", "a word of a tenant", "another model's", "no tenant", "no tenant's name", "no text"],
 )
 def test_an_expiry_of_no_job_is_set_aside_and_the_others_go_on(queue: Queue, raw: "redis.Redis", member: str) -> None:
     raw.zadd(keys.expiries(MODEL), {member.encode("utf-8", "surrogateescape"): 1})
