@@ -1,5 +1,6 @@
 """python -m service: serve until SIGTERM or Ctrl-C; `status` and `health` ask how things stand."""
 
+import resource
 import socket
 import time
 import urllib.error
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from service import logs, status
 from service.app import create_app
+from service.protocol import CONNECTIONS, Protocol
 from service.served import known_models
 from service.settings import Settings
 from workers.configuration import run_program
@@ -25,6 +27,12 @@ from workers.jobs.presence import Presence
 from workers.process.health import reachable
 
 GRACE_SECONDS = 30
+#: Connections that wait to be accepted. asyncio tries, and fails, as often at a time when there are no files left.
+BACKLOG = 512
+MOST_FILES = 16_384
+#: Logs, Redis, uploads and decoders; what is left is for connections.
+OTHER_FILES = 200
+FILES_A_CONNECTION = 3
 WATCH_SECONDS = 1.0
 HEALTH_SECONDS = 3.0
 
@@ -96,7 +104,11 @@ def _listen(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        http=Protocol,
+        ws="none",
+        backlog=BACKLOG,
     )
+    Protocol.most_connections = _connections()
     listener = config.bind_socket()
     # asyncio leaves this out for sockets that it did not open, and then each answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -105,6 +117,14 @@ def _listen(settings: Settings) -> None:
     host = f"[{host}]" if ":" in host else host
     structlog.get_logger("service").info("listening", address=f"http://{host}:{port}")
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _connections() -> int:
+    """How many there may be at a time, by how many files may be open, of which this process takes all it can get."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return min(CONNECTIONS, (files - OTHER_FILES) // FILES_A_CONNECTION)
 
 
 def _watch(read: Callable[[], status.SystemStatus]) -> None:

@@ -14,6 +14,8 @@ from service.metrics import Metrics
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 _CLIENT_LEFT = 499
+#: Of a path: it may have as many as the headers together.
+LOGGED_CHARACTERS = 200
 # Asked every few seconds by machines: in the log only when they fail.
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -37,7 +39,10 @@ class AccessLogMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["x-content-type-options"] = "nosniff"
+                headers.setdefault("cache-control", "no-store")
             await send(message)
 
         began = time.perf_counter()
@@ -60,8 +65,8 @@ class AccessLogMiddleware:
         log = self._log.debug if route in _QUIET and status < 400 else self._log.info
         log(
             "request",
-            method=scope["method"],
-            path=scope["path"],
+            method=scope["method"][:LOGGED_CHARACTERS],
+            path=scope["path"][:LOGGED_CHARACTERS],
             route=route,
             status=status,
             error=scope.get("state", {}).get("error_code"),

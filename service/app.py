@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from service import errors
 from service.access import AccessLogMiddleware
 from service.dependencies import Resources
+from service.draining import DrainMiddleware
 from service.errors import ErrorBody
 from service.limits import BodyLimitMiddleware
 from service.origins import OriginMiddleware
@@ -44,6 +45,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         description="Videos and images from diffusion transformers, accelerated by ScalingCache, in OpenAI's shapes.",
         middleware=[
             Middleware(AccessLogMiddleware, metrics=resources.metrics),
+            Middleware(DrainMiddleware),
             Middleware(OriginMiddleware, settings.trusted_hosts, settings.public_url),
             Middleware(BodyLimitMiddleware),
         ],

@@ -17,6 +17,8 @@ from workers.jobs.job import Artifact, Job
 
 #: Under this path the file behind a descriptor can be opened again, also when its name is gone.
 _DESCRIPTORS = Path("/dev/fd")
+#: The client may keep it, but asks each time: it may have been deleted.
+_CACHING = "private, no-cache"
 
 
 class ArtifactResponse(FileResponse):
@@ -32,14 +34,16 @@ class ArtifactResponse(FileResponse):
             media_type=artifact.media_type,
             filename=filename,
             stat_result=os.fstat(file.fileno()),
-            headers={"etag": f'"{artifact.sha256}"'},
+            headers={"etag": f'"{artifact.sha256}"', "cache-control": _CACHING},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._file:
             headers = Headers(scope=scope)
             if self._has_already(headers.get("if-none-match", "")):
-                await Response(status_code=304, headers={"etag": self.headers["etag"]})(scope, receive, send)
+                await Response(status_code=304, headers={"etag": self.headers["etag"], "cache-control": _CACHING})(
+                    scope, receive, send
+                )
             else:
                 await super().__call__(_without_foreign_range(scope, headers), receive, self._shaped(scope, send))
 

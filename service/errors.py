@@ -40,6 +40,30 @@ class MalformedBody(ScalingCacheError):
     code = "malformed_body"
 
 
+class MalformedRequest(ScalingCacheError):
+    """What was sent is not HTTP."""
+
+    code = "malformed_request"
+
+
+class HeadTooLarge(ScalingCacheError):
+    """The request's headers have more bytes than they may have."""
+
+    code = "headers_too_large"
+
+
+class HeadTooSlow(ScalingCacheError):
+    """The request's headers took longer than they may take."""
+
+    code = "headers_too_slow"
+
+
+class BodyTooSlow(ScalingCacheError):
+    """The body comes slower than it may."""
+
+    code = "body_too_slow"
+
+
 class BodyTooLarge(ScalingCacheError):
     """The body has more bytes than its content type may have."""
 
@@ -123,6 +147,10 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     JobNotFinished: Answer(422),
     IdempotencyConflict: Answer(422),
     MalformedBody: Answer(400),
+    MalformedRequest: Answer(400),
+    HeadTooLarge: Answer(431),
+    HeadTooSlow: Answer(408),
+    BodyTooSlow: Answer(408),
     BodyTooLarge: Answer(413, headers={"connection": "close"}),
     UnsupportedMediaType: Answer(415),
     ArtifactGone: Answer(410),

@@ -1,14 +1,20 @@
 """Caps on request bodies, counted while they stream in: the server in front of the app has none."""
 
+import asyncio
+import time
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLarge, Overloaded
+from service.errors import BodyTooLarge, BodyTooSlow, Overloaded
 
 JSON_BYTES = 1 << 20
 MULTIPART_BYTES = 20 << 20
 #: Of all bodies together that have begun and whose requests have not ended.
 BODIES_BYTES = 192 << 20
+#: How long a body may take, and how much longer for each of its bytes that has come.
+BODY_SECONDS = 20.0
+SECONDS_PER_BYTE = 1 / (32 << 10)
 
 
 class BodyLimitMiddleware:
@@ -25,26 +31,16 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        multipart = headers.get("content-type", "").lower().startswith("multipart/form-data")
-        kind, limit = ("multipart", MULTIPART_BYTES) if multipart else ("JSON", JSON_BYTES)
-        declared = headers.get("content-length", "")
-        length = int(declared) if declared.isdecimal() else None
-        seen = held = 0
+        body = _Body(Headers(scope=scope), receive)
+        held = 0
 
         # Raised inside `receive`, the error passes through whoever reads the body and ends in the error handlers.
         async def limited() -> Message:
-            nonlocal seen, held
-            if length is not None and length > limit:
-                raise BodyTooLarge(f"the body has {declared} bytes; a {kind} body may have {limit}")
+            nonlocal held
             if not held:
-                held = self._hold(limit if length is None else length)
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > limit:
-                    raise BodyTooLarge(f"the body has more than the {limit} bytes that a {kind} body may have")
-            return message
+                body.check_declared()
+                held = self._hold(body.most)
+            return await body.receive()
 
         try:
             await self.app(scope, limited, send)
@@ -57,3 +53,43 @@ class BodyLimitMiddleware:
             raise Overloaded("too many uploads at a time; try again")
         self._held += length
         return length
+
+
+class _Body:
+    """What has come of the body of one request."""
+
+    def __init__(self, headers: Headers, receive: Receive) -> None:
+        multipart = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        self._kind, self._limit = ("multipart", MULTIPART_BYTES) if multipart else ("JSON", JSON_BYTES)
+        declared = headers.get("content-length", "")
+        self._declared = int(declared[:20]) if declared.isdecimal() else None
+        self._endless = self._declared is None and "transfer-encoding" in headers
+        self._receive = receive
+        self._began, self._seen, self._ended = time.monotonic(), 0, False
+
+    @property
+    def most(self) -> int:
+        """How many bytes it can come to; 0 for a request without a body."""
+        return self._limit if self._endless else self._declared or 0
+
+    def check_declared(self) -> None:
+        """Raises `BodyTooLarge`."""
+        if (self._declared or 0) > self._limit:
+            raise BodyTooLarge(f"the body has {self._declared} bytes; a {self._kind} body may have {self._limit}")
+
+    async def receive(self) -> Message:
+        """The next message. Raises `BodyTooLarge`, `BodyTooSlow`."""
+        if self._ended:  # Only the end of the connection can come.
+            return await self._receive()
+        left = self._began + BODY_SECONDS + self._seen * SECONDS_PER_BYTE - time.monotonic()
+        try:
+            message = await asyncio.wait_for(self._receive(), left)
+        except TimeoutError:
+            raise BodyTooSlow(
+                f"of the body {self._seen} bytes came in {time.monotonic() - self._began:.0f} s"
+            ) from None
+        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+        self._seen += len(message.get("body", b""))
+        if self._seen > self._limit:
+            raise BodyTooLarge(f"the body has more than the {self._limit} bytes that a {self._kind} body may have")
+        return message

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 import traceback
 from pathlib import PurePath
 
@@ -27,6 +28,21 @@ def without_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Uvicorn sends each of its lines a second time, coloured."""
     event.pop("color_message", None)
     return event
+
+
+class OnceInAWhile(logging.Filter):
+    """Lets a message through once in `seconds`: asyncio repeats one for each connection that it cannot accept."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        super().__init__()
+        self._seconds, self._said = seconds, dict[str, float]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message, now = record.getMessage().partition("\n")[0], time.monotonic()
+        if now - self._said.get(message, -self._seconds) < self._seconds:
+            return False
+        self._said = {message: now, **{said: at for said, at in self._said.items() if now - at < self._seconds}}
+        return True
 
 
 def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None:
@@ -56,3 +72,4 @@ def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("asyncio").addFilter(OnceInAWhile())

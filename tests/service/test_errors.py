@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
 from service.dependencies import Resources
-from service.errors import ANSWERS, INTERNAL, JobFailed, answer_of, response_of
+from service.errors import ANSWERS, INTERNAL, BodyTooSlow, HeadTooSlow, JobFailed, answer_of, response_of
 from service.settings import Settings
 from tests.redis_servers import kill
 from workers.jobs import errors as job_errors
@@ -21,13 +21,13 @@ from workers.jobs.job import Job, JobKey
 from workers.jobs.queue import Jobs
 
 RETRIED_BY_SDKS = {408, 409, 429}
+HEALED = {QueueFull, HeadTooSlow, BodyTooSlow}  # by a retry
 STATUS = {
     "invalid_request": 400, "not_supported": 400, "malformed_body": 400, "model_not_found": 404, "not_found": 404,
     "artifact_gone": 410, "body_too_large": 413, "unsupported_media_type": 415, "range_not_satisfiable": 416,
     "not_ready": 422, "idempotency_conflict": 422, "queue_unavailable": 503, "storage_full": 503, "storage_failed": 503,
-    "queue_full": 429,
-    "host_not_trusted": 400, "origin_not_allowed": 403,
-        "overloaded": 503,
+    "queue_full": 429, "body_too_slow": 408, "headers_too_slow": 408, "headers_too_large": 431,
+    "malformed_request": 400, "host_not_trusted": 400, "origin_not_allowed": 403, "overloaded": 503,
 }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def test_any_other_request_id_is_replaced(client: TestClient, offered: str) -> N
 
 
 @pytest.mark.parametrize(
-    "cls", [cls for cls in ANSWERS if ANSWERS[cls].status < 500 and cls is not QueueFull], ids=lambda cls: cls.__name__
+    "cls", [cls for cls in ANSWERS if ANSWERS[cls].status < 500 and cls not in HEALED], ids=lambda cls: cls.__name__
 )
 def test_no_error_that_a_retry_cannot_heal_makes_clients_retry(cls: type[ScalingCacheError]) -> None:
     assert ANSWERS[cls].status not in RETRIED_BY_SDKS

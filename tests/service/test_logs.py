@@ -43,3 +43,19 @@ def test_for_people_a_line_is_in_columns(capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     assert "[info" in out and "job submitted" in out and "job=video_1" in out
     assert "\x1b" not in out  # no colours where nobody sees them
+
+
+def test_what_is_said_again_and_again_is_said_once_in_a_while(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    logger = logging.getLogger("asyncio")
+    for number in range(100):
+        logger.error(f"socket.accept() out of system resource\nsocket: {number}")
+    logger.error("another")
+    first, second = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert first.startswith("socket.accept() out of system resource") and second == "another"
+
+
+def test_it_is_said_again_later() -> None:
+    record = logging.makeLogRecord({"msg": "again"})
+    often = logs.OnceInAWhile(seconds=0.0)
+    assert often.filter(record) and often.filter(record)

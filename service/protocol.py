@@ -1,0 +1,100 @@
+"""HTTP on one connection: uvicorn's, with bounds on what a client may leave open, and every answer in our shape."""
+
+import asyncio
+import secrets
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.errors import HeadTooLarge, HeadTooSlow, MalformedRequest, Overloaded, response_of
+from workers.jobs.errors import ScalingCacheError
+
+#: From the first byte of a request, or the opening of a connection, to the end of the headers.
+HEAD_SECONDS = 10.0
+HEAD_BYTES = 64 << 10
+#: Of one process, at a time, where the limit on open files allows it; a download takes three files.
+CONNECTIONS = 2000
+
+_PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
+
+
+class Protocol(HttpToolsProtocol):
+    """A request's head arrives within a time and a size, or the connection is closed."""
+
+    most_connections = CONNECTIONS
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called by the event loop."""
+        super().connection_made(transport)
+        self._expect_head()
+        if len(self.connections) > self.most_connections:
+            self._refuse(Overloaded("too many connections at a time; try again"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        self._have_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._deadline is None and self._is_idle() and self.timeout_keep_alive_task is None:
+            self._expect_head()  # Not even its first line has come; blank lines are no request.
+        if self._deadline is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self._refuse(HeadTooLarge(f"the request's headers have more than {HEAD_BYTES} bytes"))
+
+    def on_message_begin(self) -> None:
+        """Called by the parser."""
+        super().on_message_begin()
+        if self._deadline is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        self._have_head()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called where the parser finds no HTTP."""
+        self._refuse(MalformedRequest(msg))
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _expect_head(self) -> None:
+        self._head_bytes = 0
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._on_deadline)
+
+    def _have_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _on_deadline(self) -> None:
+        self._deadline = None
+        if self._is_idle():
+            self._refuse(HeadTooSlow(f"the request's headers did not arrive within {HEAD_SECONDS:g} s"))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: ScalingCacheError) -> None:
+        """Answer, unless the answer to an earlier request is under way, and close."""
+        self._have_head()
+        if self._is_idle() and not self.transport.is_closing():
+            self.transport.write(_answer(error))
+        self.transport.close()
+
+
+def _answer(error: ScalingCacheError) -> bytes:
+    response = response_of(error)
+    response.headers["connection"] = "close"
+    response.headers["x-request-id"] = f"req_{secrets.token_hex(16)}"
+    phrase = _PHRASES.get(response.status_code, "Service Unavailable")
+    head = [b"HTTP/1.1 %d %s" % (response.status_code, phrase.encode())]
+    head += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join([*head, b"", bytes(response.body)])
