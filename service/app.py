@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from service import errors
 from service.access import AccessLogMiddleware
-from service.dependencies import Resources
+from service.dependencies import Resources, sent_once
 from service.draining import DrainMiddleware
 from service.errors import ErrorBody
 from service.limits import BodyLimitMiddleware
@@ -52,6 +52,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         lifespan=lifespan,
         redirect_slashes=False,
         responses=_ERROR_DOCS,
+        dependencies=[Depends(sent_once)],
     )
     app.state.resources = resources
     errors.install(app)

@@ -1,6 +1,7 @@
 """What the endpoints work with, built once by the application and handed to each of them."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Self
@@ -13,6 +14,7 @@ from service.settings import Settings
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.breaker import Breaker
 from workers.jobs.connection import Connection
+from workers.jobs.errors import InvalidRequest
 from workers.jobs.events import Events
 from workers.jobs.presence import Presence
 from workers.jobs.queue import Jobs, QueueLimits
@@ -24,6 +26,8 @@ DECODERS = 1  # at a time: `workers.media.decoder` says how much memory one may 
 CALL_SECONDS = 1.5
 #: The same of what machines ask; a scrape has a deadline of its own, after which their next try comes.
 PROBE_SECONDS = 0.5
+#: How many calls may wait for their images at a time.
+IMAGE_CALLS = 100
 #: Of what machines ask, how many at a time: never behind the calls of users, nor in front of them.
 PROBES = 4
 
@@ -33,6 +37,7 @@ class Resources:
     """Everything that outlives a request. Of the queue only the client's side: no lease can be taken or settled here.
 
     public_url: where clients reach the service, if that is set.
+    image_seconds: how long a call waits for its images. image_calls: limits how many do at a time.
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
     decoders: limits the images that are decoded at a time.
     probes: the threads of health and metrics, whose connection to Redis is their own too.
@@ -49,8 +54,10 @@ class Resources:
     binding: StoreBinding
     metrics: Metrics
     public_url: str | None
+    image_seconds: float
     clock: Callable[[], float] = time.time
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
+    image_calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGE_CALLS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
 
     @classmethod
@@ -76,6 +83,7 @@ class Resources:
             binding=StoreBinding(settings.artifacts, probe_connection),
             metrics=Metrics(probe_connection, list(catalogue.entries), artifacts),
             public_url=settings.public_url,
+            image_seconds=settings.image_seconds,
         )
 
     async def close(self) -> None:
@@ -90,6 +98,16 @@ async def _resources(request: Request) -> Resources:
     resources = request.app.state.resources
     assert isinstance(resources, Resources)
     return resources
+
+
+async def sent_once(request: Request) -> None:
+    """Raises `InvalidRequest` for what is sent twice, of which one would count and the other not."""
+    names = Counter(name for name, _ in request.query_params.multi_items())
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        names["Idempotency-Key"] = 2
+    for name, count in names.items():
+        if count > 1:
+            raise InvalidRequest(name, f"{name[:80]} was sent more than once; send it once")
 
 
 async def _tenant() -> str:

@@ -106,6 +106,12 @@ class RangeNotSatisfiable(ScalingCacheError):
     code = "range_not_satisfiable"
 
 
+class WaitedTooLong(ScalingCacheError):
+    """A call that waits for its images has waited as long as it may."""
+
+    code = "deadline_exceeded"
+
+
 class JobFailed(ScalingCacheError):
     """A job that a client waits for ended without a result; the code is that of its record."""
 
@@ -156,6 +162,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     ArtifactGone: Answer(410),
     RangeNotSatisfiable: Answer(416),
     JobFailed: Answer(500, "server_error", {"x-should-retry": "false"}),  # The worker retried it where that helps.
+    WaitedTooLong: Answer(504, "server_error", {"x-should-retry": "false"}),
     QueueFull: Answer(429, "rate_limit_error"),
     QueueUnavailable: Answer(
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
@@ -215,11 +222,9 @@ def _whole_seconds(seconds: float) -> str:
     return str(min(LONGEST_RETRY_AFTER, max(1, math.ceil(seconds))))
 
 
-def invalid_value(details: dict[str, Any], allowed: tuple[str, ...] = ()) -> InvalidRequest:
+def invalid_value(details: dict[str, Any]) -> InvalidRequest:
     """The first complaint of pydantic as one sentence with field, value and what is allowed."""
     param = ".".join(str(part) for part in details["loc"]) or "body"
-    if details["type"] == "extra_forbidden":
-        return InvalidRequest(param, f"unknown field {param!r}; allowed: {', '.join(allowed)}")
     if details["type"] == "missing":
         return InvalidRequest(param, f"{param} is required")
     reason = re.sub(r"^(Value error, |(Input|String|Value|Dictionary) should )", _must, str(details["msg"]))

@@ -1,5 +1,6 @@
 """The jobs of a call that waits for its images: they live no longer than the client that wants them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -9,7 +10,7 @@ from starlette.types import Message
 
 from service.client import unless_client_leaves
 from service.dependencies import Resources
-from service.errors import JobFailed
+from service.errors import JobFailed, Overloaded, WaitedTooLong
 from service.resolution import resolve_images
 from service.schemas import CreateImage
 from service.submission import cancel_job, record_submission
@@ -28,14 +29,32 @@ async def finished_images(
     """The completed jobs of a request, in the order of their seeds.
 
     receive: the request's, whose body has been read: it tells when the client leaves. Then, or when one job ends
-    without a result, the others are cancelled. Raises `InvalidRequest`, `QueueFull`,
-    `QueueUnavailable` while nothing is accepted, `JobFailed`, and `ClientDisconnect` once the client has left.
+    without a result, or it takes longer than `image_seconds`, the others are cancelled. Raises `InvalidRequest`,
+    `QueueFull`, `QueueUnavailable` while nothing is accepted, `Overloaded` while too many calls wait, `JobFailed`,
+    `WaitedTooLong`, and `ClientDisconnect` once the client has left.
     """
+    try:
+        resources.image_calls.acquire_nowait()
+    except anyio.WouldBlock:
+        raise Overloaded("too many calls wait for their images; try again") from None
+    try:
+        return await _made(resources, tenant, body, receive)
+    finally:
+        resources.image_calls.release()
+
+
+async def _made(
+    resources: Resources, tenant: str, body: CreateImage, receive: Callable[[], Awaitable[Message]]
+) -> list[Job]:
     requests = await run_in_threadpool(resolve_images, body, resources.catalogue)
     keys = [JobKey(tenant, new_job_id(request.model, "image")) for request in requests]
     try:
         await run_in_threadpool(_submit, resources, Priority(body.priority), keys, requests)
-        return await unless_client_leaves(receive, _completed(resources, keys))
+        async with asyncio.timeout(resources.image_seconds):
+            return await unless_client_leaves(receive, _completed(resources, keys))
+    except TimeoutError:
+        await run_in_threadpool(_cancel, resources, keys)
+        raise WaitedTooLong(f"not made within {resources.image_seconds:g} s, and cancelled") from None
     except BaseException:  # Also when the server ends and cancels what still waits.
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(_cancel, resources, keys)

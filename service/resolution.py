@@ -44,10 +44,9 @@ def _model(name: str | None, media: Media, catalogue: Catalogue) -> ModelEntry:
 def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **decided: object) -> GenerationRequest:
     """What the body says by the generation's own names, and over it what follows from its other fields."""
     steps = body.steps or entry.defaults.steps
-    if body.sf is not None and body.sf > uncached_sf(steps):
-        raise InvalidRequest(
-            "sf", f"sf {body.sf} must be between 2 and steps, which is {steps}; sf {steps} runs without the cache"
-        )
+    if body.sf is not None and body.sf > (most := uncached_sf(steps)):
+        bound = f"steps, which is {steps}" if most == steps else f"{most}, as steps is {steps}"
+        raise InvalidRequest("sf", f"sf {body.sf} must be between 2 and {bound}; sf {most} runs without the cache")
     if body.size is not None:
         decided["width"], decided["height"] = map(int, body.size.split("x"))
     if body.target_speedup is not None:

@@ -61,7 +61,9 @@ class Create(BaseModel):
 
     prompt: str = Field(min_length=1, max_length=32_000, description="Describes what to generate.")
     model: str | None = Field(
-        default=None, description="An id from GET /v1/models. Default: the first model that makes this kind of media."
+        default=None,
+        min_length=1,
+        description="An id from GET /v1/models. Default: the first model that makes this kind of media.",
     )
     size: str | None = Field(
         default=None,
@@ -175,6 +177,13 @@ class CreateVideo(Create):
         description="Up to 16 key-value pairs that are stored with the video; in a form, metadata[key] fields.",
     )
 
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _few(cls, metadata: object) -> object:
+        if isinstance(metadata, dict) and len(metadata) > METADATA_PAIRS:  # before each of them can be wrong
+            raise ValueError(f"must have at most {METADATA_PAIRS} pairs, not {len(metadata)}")
+        return metadata
+
     @field_validator("metadata")
     @classmethod
     def _small(cls, metadata: dict[str, str]) -> dict[str, str]:
@@ -225,8 +234,13 @@ def parse(schema: type[Body], fields: dict[str, Any]) -> Body:
     """A decoded body by its schema. Raises `InvalidRequest` for the first field that is wrong."""
     names = names_of(schema)
     allowed = tuple(name for choices in names.values() for name in choices)
-    # Many clients send null for what they leave out. An unknown field stays unknown.
-    sent = {name: value for name, value in fields.items() if value is not None or name not in allowed}
+    # Before anything else: it is often the misspelt name of a field that is missing; and of a body of such names each
+    # would else become an error of its own.
+    known = set(allowed)
+    if (unknown := next((name for name in fields if name not in known), None)) is not None:
+        raise InvalidRequest(unknown, f"unknown field {shorten(unknown)}; allowed: {', '.join(allowed)}")
+    # Many clients send null for what they leave out.
+    sent = {name: value for name, value in fields.items() if value is not None}
     for choices in names.values():
         if len(both := [name for name in choices if name in sent]) > 1:
             values = " and ".join(f"{name} {shorten(sent[name])}" for name in both)
@@ -234,7 +248,4 @@ def parse(schema: type[Body], fields: dict[str, Any]) -> Body:
     try:
         return schema.model_validate(sent)
     except ValidationError as error:
-        complaints = error.errors(include_url=False)
-        # An unknown field explains the others: it is often the misspelt name of the one that is missing.
-        first = next((each for each in complaints if each["type"] == "extra_forbidden"), complaints[0])
-        raise invalid_value(dict(first), allowed) from None
+        raise invalid_value(dict(error.errors(include_url=False)[0])) from None

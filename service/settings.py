@@ -37,6 +37,13 @@ class Settings(Configuration):
         default=1000, ge=1, description="How many jobs of one tenant may wait for one model. There is one tenant yet."
     )
 
+    image_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="How long a call waits for its images; after that they are cancelled and it is answered 504.",
+    )
+
     @field_validator("trusted_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:

@@ -6,9 +6,11 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from service.schemas import CreateVideo
+from service.schemas import CreateVideo, parse
 from tests.queues import Queue
+from workers.jobs.errors import InvalidRequest
 
 GOOD = {"prompt": "a red ball"}
 
@@ -22,6 +24,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "prompt of another type": ({"prompt": ["a"]}, "prompt", ["['a']", "string"]),
     "unknown field": ({"sff": 4}, "sff", ["unknown field 'sff'", "allowed: prompt, model"]),
     "field of a later version": ({"deadline_seconds": 5}, "deadline_seconds", ["unknown field 'deadline_seconds'"]),
+    "no name": ({"": 1}, "", ["unknown field ''", "allowed: prompt"]),
+    "model of no name": ({"model": ""}, "model", ["model ''", "at least 1 character"]),
+    "sf above the only step": ({"sf": 3, "steps": 1}, "sf", ["sf 3", "between 2 and 2", "sf 2 runs without the cache"]),
     "unknown field of null": ({"sff": None}, "sff", ["unknown field 'sff'"]),
     "webhook": ({"webhook_url": "http://x"}, "webhook_url", ["unknown field 'webhook_url'"]),
     "target speedup not evaluated": (
@@ -136,6 +141,27 @@ def test_a_bad_query_is_refused_in_the_same_shape(client: TestClient, query: str
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", param)
     for word in words:
         assert word in error["message"]
+
+
+@pytest.mark.parametrize("query", ["limit=1&limit=5", "order=asc&order=asc", "after=a&after=b"])
+def test_a_query_field_that_is_sent_twice_is_refused(client: TestClient, query: str) -> None:
+    response = client.get(f"/v1/videos?{query}")
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (400, query.partition("=")[0])
+    assert "more than once" in error["message"]
+
+
+def test_of_many_wrong_names_and_pairs_one_is_looked_at() -> None:
+    class Unread(CreateVideo):
+        @classmethod
+        def model_validate(cls, *_: object, **__: object) -> Any:
+            raise AssertionError("each name would be an error of its own")
+
+    with pytest.raises(InvalidRequest, match="unknown field 'k0'"):
+        parse(Unread, GOOD | {f"k{i}": 1 for i in range(50_000)})
+    with pytest.raises(ValidationError) as refused:
+        CreateVideo.model_validate(GOOD | {"metadata": {str(i): i for i in range(50_000)}})
+    assert refused.value.error_count() == 1
 
 
 @pytest.mark.parametrize("body", [{"size": "9" * 100_000}, {"x" * 100_000: 1}, {"metadata": {"k" * 9000: 1}}])

@@ -73,6 +73,13 @@ def test_a_key_of_no_or_too_many_characters_is_refused(client: TestClient, key: 
     assert "255 characters" in error["message"] or "1 character" in error["message"]
 
 
+def test_two_keys_are_none(client: TestClient) -> None:
+    response = client.post("/v1/videos", json=BODY, headers=[("idempotency-key", "a"), ("idempotency-key", "b")])
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (400, "Idempotency-Key")
+    assert "more than once" in error["message"]
+
+
 def test_a_refused_body_does_not_use_up_its_key(client: TestClient) -> None:
     assert post(client, {"prompt": ""}, idempotency_key="k").status_code == 400
     assert post(client, idempotency_key="k").status_code == 200
