@@ -83,6 +83,11 @@ class Configuration(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _leads_to_redis(cls, url: str) -> str:
+        parts = urlsplit(url)
+        behind = "" if parts.scheme == "unix" else parts.path
+        if parts.fragment or "@" in behind + re.sub(r"password=[^&]*", "", parts.query):
+            # A character of the password ended it: a part of it would count, and the rest for nothing.
+            raise ValueError("a password in it must be percent-encoded; SCALINGCACHE_REDIS_PASSWORD takes it as it is")
         try:
             parse_url(url)  # type: ignore[no-untyped-call]
         except ValueError:  # Its message may quote a password.
@@ -217,8 +222,9 @@ def _shown(value: object) -> str:
 
 
 def _without_password(url: str) -> str:
-    """A URL may carry one before its host, and for Redis also behind its path."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    netloc = f"{user.partition(':')[0]}:{MASK}@{host}" if at else host
-    return urlunsplit(parts._replace(netloc=netloc, query=re.sub(r"(?<=password=)[^&]*", MASK, parts.query)))
+    """A URL may carry one before its host, and for Redis also behind its path; in it may be any character, also those
+    that end a part of a URL, which are only refused after this was asked for."""
+    url = re.sub(r"(?<=[?&]password=)[^&]*", MASK, url)
+    scheme, _, rest = url.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}:{MASK}@{host}" if at else url

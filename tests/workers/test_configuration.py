@@ -111,6 +111,27 @@ def test_of_a_url_only_the_password_is_masked(monkeypatch: pytest.MonkeyPatch, v
     assert "SCALINGCACHE_WORKER=gpu@host" in lines
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis://:123/se@cret@127.0.0.1:6379/0", "redis://:1#se@cret@127.0.0.1:6379/0"),
+        *("redis://:12?secret@127.0.0.1:6379/0", "redis://:s/ecret@h:6379/0", "unix:///tmp/x?password=a/secret#secret"),
+    ],
+)
+def test_a_url_whose_password_ends_where_a_part_of_it_does_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="SCALINGCACHE_REDIS_URL") as refused:
+        Settings(redis_url=url)
+    assert "cret" not in str(refused.value)
+    shown = Settings.model_construct(redis_url=url).shown()
+    assert "cret" not in shown and "********" in shown
+
+
+@pytest.mark.parametrize("url", ["redis://:p%2Fa%40@redis/0", "unix:///run/user@1000/redis.sock?password=a@b/c"])
+def test_a_password_that_is_written_as_urls_have_it_is_taken(url: str) -> None:
+    assert Settings(redis_url=url).redis_address == url
+    assert "********" in Settings(redis_url=url).shown()
+
+
 def test_an_invalid_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALINGCACHE_LEASE_SECONDS", "hunter2")
     with pytest.raises(

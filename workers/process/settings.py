@@ -17,7 +17,10 @@ def _host_and_pid() -> str:
 class Settings(Configuration):
     """All times are in seconds."""
 
-    elsewhere: ClassVar[frozenset[str]] = frozenset({"host", "port"})  # the service's, which workers do not import
+    #: The service's, which workers do not import.
+    elsewhere: ClassVar[frozenset[str]] = frozenset(
+        {"host", "port", "trusted_hosts", "public_url", "max_queued", "max_queued_per_tenant", "image_seconds"}
+    )
 
     worker: str = Field(
         default_factory=_host_and_pid,
