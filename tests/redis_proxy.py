@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -9,8 +10,9 @@ from typing import Self
 class RedisProxy:
     """Forwards everything, except the replies that `lose_replies` asked it to lose."""
 
-    def __init__(self, port: int) -> None:
-        self._server_port = port
+    def __init__(self, server: Path) -> None:
+        """server: the Unix socket of the Redis behind it."""
+        self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._losses: list[bytes] = []
         self._lock = threading.Lock()
@@ -51,7 +53,8 @@ class RedisProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._server_port))
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(str(self._server))
             self._open += [client, server]
             cut = threading.Event()
             self._start(self._requests, client, server, cut)

@@ -20,7 +20,7 @@ pytestmark = every_redis
 
 @pytest.fixture
 def proxy(redis_server: EmbeddedRedis, redis_url: str) -> Iterator[RedisProxy]:
-    with RedisProxy(redis_server.port) as proxy:
+    with RedisProxy(redis_server.socket) as proxy:
         yield proxy
 
 
