@@ -160,18 +160,23 @@ class Stack:
         self._folder.mkdir()
         self._folder.chmod(0o755)
         self.port, self._redis_port, self._metrics_port = free_port(), free_port(), free_port()
-        self._secret = self._mounted("redis_password", "s3cret-of-the-test", 0o444)
+        self._secrets = {
+            f"/run/secrets/{name}": str(self._mounted(name, f"s3cret-of-{name}", 0o444))
+            for name in SERVICES["redis"]["secrets"]
+        }
         self._artifacts = self._made("artifacts")
 
     @contextmanager
     def redis(self) -> Iterator[Running]:
         entry = SERVICES["redis"]
         text = (ROOT / "deploy" / "redis" / "redis.conf").read_text()
+        users = (ROOT / "deploy" / "redis" / "users.acl").read_text()
         data, run = self._made("redis"), self._made("run-redis")
         text = text.replace("dir /data", f"dir {data}\nport {self._redis_port}").replace("bind *", "bind 127.0.0.1")
         paths = {
             "/etc/redis/redis.conf": str(self._mounted("redis.conf", text, 0o444)),
-            "/run/secrets/redis_password": str(self._secret),
+            "/etc/redis/users.acl": str(self._mounted("users.acl", users, 0o444)),
+            **self._secrets,
             "/run/redis": str(run),
             "redis-server": str(self._copied("redis-server")),
             "redis-cli": f"{self._copied('redis-cli')} -p {self._redis_port}",
@@ -195,7 +200,7 @@ class Stack:
             "SCALINGCACHE_REDIS_URL": environment["SCALINGCACHE_REDIS_URL"].replace(
                 "redis:6379", f"127.0.0.1:{self._redis_port}"
             ),
-            "SCALINGCACHE_REDIS_PASSWORD_FILE": str(self._secret),
+            "SCALINGCACHE_REDIS_PASSWORD_FILE": self._secrets[environment["SCALINGCACHE_REDIS_PASSWORD_FILE"]],
             "SCALINGCACHE_ARTIFACTS": str(self._artifacts),
             "OMP_NUM_THREADS": "1",
         }

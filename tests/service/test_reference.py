@@ -15,6 +15,7 @@ from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
 from tests.service.first_frames import BODY, MODELS, post
 from tests.service.settings import settings_in
+from workers.jobs.append_only import AppendOnlyFile
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import JobKey, JobState
 from workers.jobs.store_binding import StoreBinding
@@ -214,7 +215,10 @@ def test_a_retry_brings_the_image_of_a_job_whose_first_try_broke_off(
 @pytest.fixture
 def housekeeping(settings: Settings, queue: Queue) -> Housekeeping:
     store, binding = ArtifactStore(settings.artifacts), StoreBinding(settings.artifacts, queue.connection)
-    return Housekeeping(queue.leases, queue.presence, store, binding, Metrics(["animator"]), ["animator"], 3600)
+    append_only = AppendOnlyFile(queue.connection)
+    return Housekeeping(
+        queue.leases, queue.presence, append_only, store, binding, Metrics(["animator"]), ["animator"], 3600
+    )
 
 
 def test_the_image_goes_with_the_job(client: TestClient, settings: Settings, housekeeping: Housekeeping) -> None:

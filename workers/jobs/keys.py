@@ -27,6 +27,9 @@ MODELS = Key("models")
 #: String: the id of the folder of results that belongs to this Redis, see `store_binding.py`.
 STORE = Key("store")
 
+#: String, expiring: the append-only file was rewritten not long ago, see `append_only.py`.
+REWRITTEN = Key("rewritten")
+
 
 def root(model: str) -> Key:
     """The start of every key of a model; nothing lies under it. The braces say which part decides the slot."""

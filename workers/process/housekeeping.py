@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from workers import logs
+from workers.jobs.append_only import AppendOnlyFile
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import ModelNotServed, QueueUnavailable, StoreMismatch, WorkerCrashed
 from workers.jobs.job import JobState
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 ROUND_SECONDS = 5.0
 #: Between two searches for files that belong to no job; each reads the whole artifact folder.
 SWEEP_SECONDS = 600.0
+#: Between two looks whether Redis' file is due.
+REWRITE_SECONDS = 3600.0
 #: What belongs to no job is kept for so long at least, and for two leases.
 ORPHAN_SECONDS = 3600.0
 #: Longest time of one step, but for one unit of its work; then the other steps have their turn.
@@ -40,6 +43,7 @@ class Housekeeping:
         self,
         leases: Leases,
         presence: Presence,
+        append_only: AppendOnlyFile,
         store: ArtifactStore,
         binding: StoreBinding,
         metrics: Metrics,
@@ -47,11 +51,12 @@ class Housekeeping:
         unserved_seconds: float,
     ) -> None:
         """unserved_seconds: how long the jobs of a model that nobody serves wait for that to change."""
-        self._leases, self._presence, self._store, self._binding = leases, presence, store, binding
+        self._leases, self._presence, self._append_only = leases, presence, append_only
+        self._store, self._binding = store, binding
         self._metrics, self._models, self._unserved_seconds = metrics, tuple(models), unserved_seconds
         self._failing: set[str] = set()
         self._end = threading.Event()
-        self._reap_at = 0.0
+        self._reap_at = self._rewrite_at = 0.0
         self._sweep_at = time.monotonic() + SWEEP_SECONDS * random.uniform(0.75, 1.25)  # Never in the first round.
         self._sweeping: Iterator[bool] = iter(())
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
@@ -75,6 +80,9 @@ class Housekeeping:
                 for model in self._models:
                     self._try(f"reap {model}", partial(self.reap, model))
                     self._try(f"delete {model}", partial(self.delete_expired, model))
+            if now >= self._rewrite_at:
+                self._rewrite_at = now + REWRITE_SECONDS
+                self._try("rewrite", self._append_only.rewrite_daily)
             self._try("abandon", self.abandon_unserved)
             self._try("sweep", self._sweep_on)
             self._end.wait(min(ROUND_SECONDS, interval))

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 
 import structlog
 
+from workers.jobs.append_only import AppendOnlyFile
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.errors import (
@@ -74,6 +75,7 @@ class Supervisor:
         self._housekeeping = Housekeeping(
             self._leases,
             presence,
+            AppendOnlyFile(self._connection),
             self._store,
             self._binding,
             self._metrics,

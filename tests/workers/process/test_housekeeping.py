@@ -11,6 +11,7 @@ from tests.queues import Queue
 from tests.waiting import wait_until
 from tests.workers.factories import MODEL, TENANT, a_request, submit
 from workers.jobs import keys
+from workers.jobs.append_only import AppendOnlyFile
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import Artifact, AttemptKey, Job, JobState, new_job_id
 from workers.jobs.store_binding import MARKER, StoreBinding
@@ -42,7 +43,10 @@ def housekeeping(
     """Not started: the test first makes something to tidy up."""
     monkeypatch.setattr("workers.process.housekeeping.ORPHAN_SECONDS", 0.0)
     binding = StoreBinding(tmp_path, queue.connection)
-    return Housekeeping(queue.leases, queue.presence, store, binding, metrics, [MODEL], unserved_seconds=3600)
+    append_only = AppendOnlyFile(queue.connection)
+    return Housekeeping(
+        queue.leases, queue.presence, append_only, store, binding, metrics, [MODEL], unserved_seconds=3600
+    )
 
 
 @pytest.fixture

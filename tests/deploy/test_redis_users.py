@@ -1,0 +1,139 @@
+"""Service and workers do all that they do with the rights that compose gives them, and nothing that it does not."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from demo.embedded_redis import EmbeddedRedis
+from tests.queues import Queue
+from tests.redis_servers import every_redis
+from tests.workers.factories import MODEL, TENANT, a_report, a_request, an_artifact, submit
+from workers.jobs import keys
+from workers.jobs.append_only import AppendOnlyFile
+from workers.jobs.errors import QueueUnavailable
+from workers.jobs.events import START, Events, JobEvent
+from workers.jobs.job import JobError, JobKey, JobState, new_job_id
+from workers.jobs.store_binding import StoreBinding
+
+pytestmark = every_redis
+USERS = Path(__file__).parents[2] / "deploy" / "redis" / "users.acl"
+
+
+@pytest.fixture
+def addresses(own_redis: EmbeddedRedis) -> dict[str, str]:
+    """The addresses of the server by user; the operator has none here."""
+    lines = [line.split() for line in USERS.read_text().splitlines() if line.startswith("user ")]
+    with redis.Redis.from_url(own_redis.url) as operator:
+        for _, name, *rules in lines:
+            if name != "default":
+                operator.execute_command("ACL", "SETUSER", name, *rules)
+    return {
+        name: own_redis.url.replace("unix://", f"unix://{name}:{password(rules)}@")
+        for _, name, *rules in lines
+        if name != "default"
+    }
+
+
+def password(rules: list[str]) -> str:
+    return next(rule[1:] for rule in rules if rule.startswith(">")).replace("<", "%3C").replace(">", "%3E")
+
+
+@pytest.fixture
+def service(addresses: dict[str, str]) -> Iterator[Queue]:
+    queue = Queue.open(addresses["service"])
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def worker(addresses: dict[str, str]) -> Iterator[Queue]:
+    queue = Queue.open(addresses["worker"], retention_seconds=0)
+    yield queue
+    queue.close()
+
+
+async def story(address: str, job_id: str) -> list[JobEvent]:
+    events = Events(address)
+    try:
+        return await events.read({job_id: START})
+    finally:
+        await events.close()
+
+
+def test_they_can_do_their_work(
+    service: Queue, worker: Queue, addresses: dict[str, str], own_redis: EmbeddedRedis, tmp_path: Path
+) -> None:
+    service.connection.ping()
+    for queue in (service, worker):
+        StoreBinding(tmp_path, queue.connection).check()
+        queue.presence.serve([MODEL])
+        assert queue.presence.unserved() == []
+    worker.presence.announce("w", [MODEL], "idle")
+    assert [info.name for info in service.presence.workers()] == ["w"]
+
+    done, failed, cancelled, queued, abandoned = (submit(service) for _ in range(5))
+    key = JobKey(TENANT, new_job_id(MODEL))
+    assert service.jobs.reserve(key, "k", "f", 60) == key
+    service.jobs.remember(key, "f", 60)
+    assert service.jobs.remembered(TENANT, "f") == key
+    assert service.jobs.position(queued) == 3
+    attempt = worker.leases.claim([MODEL], "w")
+    assert attempt is not None and worker.leases.is_referenced(attempt.key)
+    worker.leases.beat(attempt, "denoise", 1)
+    worker.leases.complete(attempt, an_artifact(), a_report())
+    assert len(asyncio.run(story(addresses["service"], done.id))) == 4
+    attempt = worker.leases.claim([MODEL], "w")
+    assert attempt is not None
+    worker.leases.fail(attempt, JobError(code="x", message="x"), 1)
+    attempt = worker.leases.claim([MODEL], "w")
+    assert attempt is not None
+    assert service.jobs.cancel(cancelled.key).cancel_requested
+    worker.leases.cancel(attempt)
+    attempt = worker.leases.claim([MODEL], "w")
+    assert attempt is not None
+    worker.leases.release(attempt)
+    attempt = worker.leases.claim([MODEL], "w")
+    with redis.Redis.from_url(own_redis.url) as operator:
+        operator.zadd(keys.leases(MODEL), {queued.id: 1})
+    assert [job.job_id for job in worker.leases.reap(MODEL)] == [queued.id]
+    worker.leases.wait([MODEL], 0.01)
+
+    inspection = service.inspection
+    assert inspection.depth(MODEL).queued == 2 and inspection.running(MODEL) == []
+    assert [job.id for job in inspection.last_failures(MODEL, 5)] == [failed.id]
+    assert inspection.dead_letters(MODEL) == inspection.set_aside(MODEL) == 0 and inspection.persisting()
+    assert len(service.jobs.list(TENANT, [MODEL], after=queued.id, limit=5, ascending=False)[0]) == 3
+    service.jobs.delete(queued.key)
+    assert worker.leases.abandon(MODEL) == [abandoned.id]
+    assert service.jobs.get(abandoned.key).state is JobState.FAILED
+    for due in worker.leases.expired(MODEL):
+        worker.leases.forget(due)
+    assert worker.leases.is_done(MODEL)
+    worker.presence.forget(MODEL)
+    worker.presence.leave("w")
+    assert AppendOnlyFile(worker.connection).rewrite_daily()
+
+
+@pytest.mark.parametrize("user", ["service", "worker"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CONFIG SET dir /tmp", "CONFIG GET *", "FLUSHALL", "KEYS *", "ACL LIST", "MODULE LIST", "SHUTDOWN NOSAVE",
+        "REPLICAOF NO ONE", "SCRIPT FLUSH", "CLIENT LIST", "MONITOR", "EVAL return 0", "GET elsewhere", "SORT a",
+        "SET elsewhere 1", "SAVE",
+    ],
+)  # fmt: skip
+def test_they_can_change_neither_the_server_nor_what_is_not_theirs(
+    addresses: dict[str, str], user: str, command: str
+) -> None:
+    with redis.Redis.from_url(addresses[user]) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*command.split())
+
+
+def test_the_service_cannot_take_a_job(service: Queue) -> None:
+    submit(service, a_request())
+    with pytest.raises(QueueUnavailable, match=r"can't run this command|no permissions"):
+        service.leases.claim([MODEL], "service")
