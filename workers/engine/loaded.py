@@ -8,6 +8,7 @@ from pathlib import Path
 from diffusers import DiffusionPipeline
 
 from workers.engine import adapters, switches
+from workers.engine.completeness import whole_checkpoint
 from workers.engine.fingerprint import fingerprint
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.models.checkpoint import check_folder
@@ -42,7 +43,8 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
     with _named(entry):
         switches.check_device(entry)
         check_folder(entry)
-        pipeline = family.load(entry)
+        with whole_checkpoint():
+            pipeline = family.load(entry)
         pipeline.set_progress_bar_config(disable=True)
         adapters.fuse(pipeline, entry.loras)
         transformers = family.transformers(pipeline)
