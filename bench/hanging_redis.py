@@ -10,17 +10,13 @@ import argparse
 import asyncio
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 
+from bench.serving import service
 from demo.embedded_redis import EmbeddedRedis
 
 PROBES = ("/healthz", "/readyz", "/metrics")
@@ -56,25 +52,6 @@ async def poll(port: int, video: str, clients: int, seconds: float) -> Answers:
     return answers
 
 
-@contextmanager
-def service(redis_url: str) -> Iterator[int]:
-    """A running service; its port."""
-    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
-        variables = {"SCALINGCACHE_REDIS_URL": redis_url, "SCALINGCACHE_ARTIFACTS": folder, "SCALINGCACHE_PORT": "0"}
-        command = [sys.executable, "-m", "service"]
-        process = subprocess.Popen(command, env=os.environ | variables, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        line = next(line for line in process.stdout if '"listening"' in line)
-        port = int(line.split("127.0.0.1:")[1].split('"')[0])
-        drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=log)
-        try:
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
-            drain.wait()
-
-
 def report(answers: Answers) -> bool:
     """Print the percentiles; whether the longest of each met its target."""
     met = True
@@ -94,7 +71,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=12)
     arguments = parser.parse_args()
-    with EmbeddedRedis() as redis, service(redis.url) as port:
+    with EmbeddedRedis() as redis, service(redis.url) as (port, _):
         answer = httpx.post(f"http://127.0.0.1:{port}/v1/videos", json={"prompt": "a"}).raise_for_status()
         assert redis.pid is not None
         met = True
