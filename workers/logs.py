@@ -1,5 +1,6 @@
 """Logs on standard output, a line for each change of state. They name jobs, never prompts."""
 
+import codecs
 import logging
 import sys
 import traceback
@@ -11,6 +12,8 @@ from workers.configuration import LogFormat
 
 #: So many characters of one value are logged.
 LONGEST = 1000
+# Python reads a codec's file when it is first used, and that there are no more files to open is one of the messages.
+codecs.lookup("unicode_escape")
 
 
 def configure(log_format: LogFormat = "json", level: int = logging.INFO) -> None:
