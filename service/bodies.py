@@ -1,6 +1,8 @@
 """From the bytes of a request to its fields: JSON or a form, by hand, because one call takes both."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +12,7 @@ from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from service.errors import MalformedBody, UnsupportedMediaType
+from service.errors import MalformedBody, UnsupportedMediaType, shorten
 from service.forms import read_form
 from service.reference import Upload
 from workers.jobs.artifacts import storage_errors
@@ -49,14 +51,23 @@ async def read_fields(request: Request) -> AsyncIterator[dict[str, Any]]:
 
 
 def json_fields(body: bytes) -> dict[str, Any]:
-    """The fields of a JSON object; NaN and infinity are no JSON. Raises `MalformedBody`."""
+    """The fields of a JSON object; NaN and infinity are no JSON, and no name comes twice. Raises `MalformedBody`."""
     try:
         fields = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise MalformedBody(f"the body is not valid JSON: {error}") from None
     if not isinstance(fields, dict):
         raise MalformedBody(f"the body must be a JSON object, not a JSON {type(fields).__name__}")
+    # The parser above keeps the last of two without a word; this one tells, and its numbers are not looked at.
+    json.loads(body, object_pairs_hook=_once, parse_int=str, parse_float=str)
     return fields
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    names = Counter(name for name, _ in pairs)
+    if len(names) < len(pairs):
+        [(name, _)] = names.most_common(1)
+        raise MalformedBody(f"{shorten(name)} was sent more than once; send it once")
 
 
 def form_fields(form: FormData) -> dict[str, Any]:

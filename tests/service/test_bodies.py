@@ -136,6 +136,20 @@ def test_a_malformed_body_is_a_bad_request(
 
 
 @pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b'{"prompt": "a", "sf": 4, "sf": 10}', "sf"),
+        (b'{"prompt": "a", "prompt": "a"}', "prompt"),
+        (b'{"prompt": "a", "metadata": {"k": "1", "\\u006b": "2"}}', "k"),
+    ],
+)
+def test_json_that_says_something_twice_is_refused(client: TestClient, content: bytes, name: str) -> None:
+    response = client.post("/v1/videos", content=content, headers=JSON)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "malformed_body")
+    assert f"'{name}' was sent more than once" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
     "headers", [{"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}, {}]
 )
 def test_a_body_of_another_type_is_refused_naming_the_two_that_are_read(
