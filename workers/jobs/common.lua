@@ -7,9 +7,10 @@
 --   <root>:waiting:<tenant> set     a tenant's queued jobs
 --   <root>:leases           zset    running jobs by the time their lease ends
 --   <root>:tenant:<tenant>  zset    a tenant's jobs by creation
---   <root>:place:<id>       string  where a job stood in its tenant's list that has left it: creation time and tenant
+--   <root>:places:<tenant>  zset    jobs that have left that list, by their creation too
 --   <root>:expiries         zset    "<id>:<tenant>" by the time when artifact and record are to go
---   <root>:cancelled:<tenant> zset  a tenant's cancelled jobs by the time of that
+--   <root>:completed:<tenant> zset  a tenant's completed jobs by the time of that
+--   <root>:fruitless:<tenant> zset  and its other jobs that have ended
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
 --   <root>:claim:<token>    string  the job that a claim got
 --   <root>:dead             stream  the last jobs that failed on every attempt
@@ -24,8 +25,9 @@ local LANES = { 'retry', 'high', 'normal', 'low' } -- in order of service
 local EVENTS_KEPT, EVENTS_SECONDS = 200, 86400
 local ENDED_EVENTS_SECONDS = 10 -- longer than any reader waits; a stream takes 4 KB, also for one event
 local DEAD_KEPT, ASIDE_KEPT = 1000, 1000
-local CANCELLED_SECONDS, CANCELLED_KEPT = 600, 1000 -- of each tenant: nobody may fill Redis with what never ran
-local PLACE_SECONDS = 3600 -- how long who pages through a list may take between two pages
+local CANCELLED_SECONDS = 600
+local COMPLETED_KEPT, FRUITLESS_KEPT = 10000, 1000 -- of each tenant: nobody may fill Redis
+local PLACE_SECONDS, PLACES_KEPT = 3600, 10000 -- how long who pages through a list may take between two pages
 local RECORD_GRACE_SECONDS = 86400 -- the sweep takes a record after its artifact; this is for when nobody sweeps
 local CANCELLED = cjson.encode({ code = 'cancelled', message = 'the job was cancelled' })
 
@@ -101,18 +103,21 @@ end
 
 -- The job leaves its tenant's list. Its place there is remembered for those who page through it and go on from there.
 local function unlist(id, tenant)
-  redis.call('ZREM', key('cancelled', tenant), id)
+  redis.call('ZREM', key('completed', tenant), id)
+  redis.call('ZREM', key('fruitless', tenant), id)
   local created = redis.call('ZSCORE', key('tenant', tenant), id)
   if created then
     redis.call('ZREM', key('tenant', tenant), id)
-    redis.call('SET', key('place', id), created .. ' ' .. tenant, 'EX', PLACE_SECONDS)
+    redis.call('ZADD', key('places', tenant), created, id)
+    redis.call('ZREMRANGEBYRANK', key('places', tenant), 0, -PLACES_KEPT - 1)
+    redis.call('EXPIRE', key('places', tenant), PLACE_SECONDS)
   end
 end
 
--- The record goes now, its files at the next sweep.
-local function purge(id)
+-- The record goes now, its files at the next sweep. owner: the tenant, where the record may have expired already.
+local function purge(id, owner)
   leave(id)
-  local tenant = fields(id, 'tenant')
+  local tenant = fields(id, 'tenant') or owner or ''
   redis.call('DEL', key('job', id), key('events', id))
   unlist(id, tenant)
   redis.call('ZADD', key('expiries'), stamp(now), id .. ':' .. tenant)
@@ -120,13 +125,15 @@ end
 
 local function finish(id, state, retention, ...)
   leave(id)
-  local tenant = fields(id, 'tenant')
+  local tenant = fields(id, 'tenant') or ''
   if state == 'cancelled' then
     retention = math.min(retention, CANCELLED_SECONDS)
-    redis.call('ZADD', key('cancelled', tenant), stamp(now), id)
-    for _, oldest in ipairs(redis.call('ZRANGE', key('cancelled', tenant), 0, -CANCELLED_KEPT - 1)) do
-      purge(oldest)
-    end
+  end
+  local alike = key(state == 'completed' and 'completed' or 'fruitless', tenant)
+  redis.call('ZADD', alike, stamp(now), id)
+  local kept = state == 'completed' and COMPLETED_KEPT or FRUITLESS_KEPT
+  for _, oldest in ipairs(redis.call('ZRANGE', alike, 0, -kept - 1)) do
+    purge(oldest, tenant)
   end
   local ends = now + retention
   redis.call('HSET', key('job', id), 'state', state, 'completed_at', stamp(now), 'expires_at', stamp(ends), ...)

@@ -59,10 +59,9 @@ def tenant_jobs(model: str, tenant: str) -> Key:
     return Key(f"{root(model)}:tenant:{tenant}")
 
 
-def place(job_id: str) -> Key:
-    """String: where a job that is gone stood in its tenant's list: its creation in Unix seconds, a space, the tenant.
-    Raises `JobNotFound` for an id that cannot be one of ours."""
-    return Key(f"{root_of(job_id)}:place:{job_id}")
+def places(model: str, tenant: str) -> Key:
+    """Sorted set: the ids of jobs that are gone from the tenant's list, by the Unix second of their creation."""
+    return Key(f"{root(model)}:places:{tenant}")
 
 
 def stream(model: str, lane: str) -> Key:

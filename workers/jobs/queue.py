@@ -162,11 +162,10 @@ class Jobs:
         if model := model_of(job_id):
             with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
                 pipeline.zscore(keys.tenant_jobs(model, tenant), job_id)
-                pipeline.get(keys.place(job_id))
+                pipeline.zscore(keys.places(model, tenant), job_id)
                 score, place = pipeline.execute()
-            created, _, owner = (place or "").partition(" ")
-            if score is not None or (created and owner == tenant):
-                return float(created if score is None else score), job_id
+            if score is not None or place is not None:
+                return float(place if score is None else score), job_id
         raise InvalidRequest(
             "after", f"after {job_id!r} must be the id of one of your jobs, or of one deleted within the hour"
         )

@@ -102,9 +102,8 @@ def test_deleting_leaves_what_the_sweep_needs_and_then_only_the_place(queue: Que
     [expired] = queue.leases.expired(MODEL)
     assert expired == job.key
     queue.leases.forget(expired)
-    assert [key for key in raw.scan_iter() if ":stream:" not in key] == [keys.place(job.id)]
-    created, tenant = str(raw.get(keys.place(job.id))).split()
-    assert (float(created), tenant) == (pytest.approx(job.created_at), TENANT)
+    assert [key for key in raw.scan_iter() if ":stream:" not in key] == [keys.places(MODEL, TENANT)]
+    assert raw.zrange(keys.places(MODEL, TENANT), 0, -1, withscores=True) == [(job.id, pytest.approx(job.created_at))]
     assert stream_lengths(raw) == 0
 
 
@@ -184,7 +183,7 @@ def test_the_place_of_a_deleted_job_is_its_tenants_and_not_kept_for_long(queue: 
     queue.jobs.delete(job.key)
     with pytest.raises(InvalidRequest, match="within the hour"):
         queue.jobs.list("other", [MODEL], after=job.id, limit=3, ascending=True)
-    assert 0 < raw.ttl(keys.place(job.id)) <= 3600
+    assert 0 < raw.ttl(keys.places(MODEL, TENANT)) <= 3600
 
 
 def test_a_page_of_large_jobs_is_shorter_and_leads_on_to_the_others(queue: Queue) -> None:

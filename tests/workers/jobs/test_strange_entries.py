@@ -5,7 +5,7 @@ import redis
 
 from tests.queues import Queue
 from tests.redis_servers import every_redis
-from tests.workers.factories import MODEL, TENANT, a_request, submit
+from tests.workers.factories import MODEL, a_request, submit
 from tests.workers.jobs.leases import claim
 from workers.jobs import keys
 from workers.jobs.errors import InvalidRequest
@@ -82,13 +82,6 @@ def test_a_tenant_under_whose_name_no_file_could_be_kept_is_refused_at_the_door(
         job = JobKey(tenant, new_job_id(MODEL))
         with pytest.raises(InvalidRequest, match="tenant"):
             queue.jobs.submit(job, priority=Priority.NORMAL, request=a_request(), metadata={})
-
-
-def test_a_tenant_keeps_a_thousand_cancelled_jobs_and_the_oldest_give_way(queue: Queue, raw: "redis.Redis") -> None:
-    jobs = [queue.jobs.cancel(submit(queue).key) for _ in range(1003)]
-    finished = [raw.exists(keys.job(job.id)) for job in jobs]
-    assert finished == [0] * 3 + [1] * 1000
-    assert raw.zcard(keys.tenant_jobs(MODEL, TENANT)) == 1000
 
 
 def test_a_job_takes_no_more_of_redis_than_its_record_and_index(queue: Queue, raw: "redis.Redis") -> None:
