@@ -160,9 +160,10 @@ def _failures() -> Panels:
         ),
         curves(
             "Dead letters kept",
-            "Jobs in the dead-letter stream, the last 1000 of each model.",
+            "Jobs in the dead-letter stream, and entries that no job belongs to; the last 1000 of each model.",
             "none",
             (f"max by (model) (scalingcache_dead_letter_jobs{{{_M}}})", "{{model}}"),
+            (f"max by (model) (scalingcache_set_aside_entries{{{_M}}})", "{{model}}, of no job"),
             width=12,
         ),
     ]
