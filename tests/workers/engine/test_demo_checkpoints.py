@@ -27,7 +27,7 @@ PROMPT = "a red circle moving to the right on a black background"
 MODELS = ("wan-tiny", "wan-ti2v-tiny", "hunyuan-tiny", "flux-tiny")
 FIRST_FRAME = ROOT / "demo" / "prompts" / "first_frames" / "bench-04.png"  # a yellow circle, left
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # on cores that others use too
 
 Asked = Callable[..., GenerationRequest]
 
