@@ -1,4 +1,4 @@
-"""What `max_skip`, `final_full_steps` and κ cost and bring: full steps and fidelity for several values of each.
+"""What `max_skip`, `final_full_steps` and κ of the paper's method cost and bring: full steps and fidelity.
 
 python -m bench.interval_settings --model wan-tiny
 """
@@ -15,16 +15,17 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from workers.engine.acceleration import fitting_coefficients
 from workers.engine.generation import run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.paper_acceleration import fitting_coefficients
+from workers.engine.paper_session import PaperSession
 from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest, Reason
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.expert_sessions import ExpertSessions
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.expert_sessions import ExpertSessions
 
 NO_LIMIT = 1000
 MAX_SKIP = (2, 4, 6, 8, NO_LIMIT)
@@ -78,7 +79,7 @@ def compare(
     for settings in varied:
         plan = plan_run(model, request)
         session = ExpertSessions(settings, alpha, plan.segments)
-        frames, _ = run_pipeline(model, plan, session)
+        frames, _ = run_pipeline(model, plan, PaperSession(session))
         results[settings] = session.decisions.count("F"), psnr(frames, reference), ssim(frames, reference)
     return results
 

@@ -23,10 +23,10 @@ from torch import Tensor
 from bench.architectures import ARCHITECTURES, HEAD, Architecture, Size
 from workers.caching.transformer import BlockLayout, CacheMethod, attached
 from workers.models.catalogue import families
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.estimation import Recorder
-from workers.scalingcache.predictor import predict
-from workers.scalingcache.session import Session
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.estimation import Recorder
+from workers.scalingcache.paper.predictor import predict
+from workers.scalingcache.paper.session import Session
 
 console = Console(width=120)
 MIB = 2**20

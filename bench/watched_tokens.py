@@ -11,15 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from workers.engine.acceleration import fitting_coefficients
 from workers.engine.generation import run_pipeline
 from workers.engine.loaded import load_model
+from workers.engine.paper_acceleration import fitting_coefficients
+from workers.engine.paper_session import PaperSession
 from workers.engine.plan import plan_run
 from workers.jobs.job import Reason
 from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.session import Session
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.expert_sessions import ExpertSessions
 
 COUNTS = (4, 8, 16, 32, 64)
 ALL = 1_000_000
@@ -45,20 +46,18 @@ def main(
     table = Table("prompt", "tokens", "decisions", "differs at", "largest error of ē", title=f"{model}, sf={sf}")
     for number, prompt in enumerate(read_prompts(prompts, limit)):
         request = models.request(model, prompt.text, sf=sf, seed=number)
-        whole: Session | None = None
+        whole: ExpertSessions | None = None
         for count in (ALL, *COUNTS):
-            session = Session(settings, coefficients.alpha, watched_tokens=count)
-            run_pipeline(loaded, plan_run(loaded, request), session)
+            session = ExpertSessions(settings, coefficients.alpha, watched_tokens=count)
+            run_pipeline(loaded, plan_run(loaded, request), PaperSession(session))
             whole = whole or session
-            table.add_row(str(number), "all" if count == ALL else str(count), *compare(session, whole))
+            table.add_row(str(number), "all" if count == ALL else str(count), *compare(session, whole, sf))
     console.print(table)
 
 
-def compare(session: Session, whole: Session) -> tuple[str, str, str]:
+def compare(ours: ExpertSessions, theirs: ExpertSessions, first: int) -> tuple[str, str, str]:
     """Decisions, steps that were decided otherwise, and the error of ē at the first steps, where both are in full."""
-    ours, theirs = session.controller, whole.controller
     differing = [i for i, (a, b) in enumerate(zip(ours.decisions, theirs.decisions, strict=True)) if a != b]
-    first = ours.settings.sf
     errors = [abs(a / b - 1) for a, b in zip(ours.epsilons[2:first], theirs.epsilons[2:first], strict=True)]
     return ours.decisions, ", ".join(map(str, differing)) or "-", f"{max(errors):.1%}"
 

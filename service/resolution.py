@@ -5,6 +5,7 @@ from workers.jobs.errors import InvalidRequest, ModelNotFound
 from workers.jobs.job import SEEDS, GenerationRequest, Media, uncached_sf
 from workers.models.catalogue import Catalogue
 from workers.models.entry import ModelEntry
+from workers.scalingcache.budget import full_steps_of_speedup, sf_of
 
 CALLS: dict[Media, str] = {"video": "/v1/videos", "image": "/v1/images/generations"}
 
@@ -50,7 +51,7 @@ def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **decided: o
     if body.size is not None:
         decided["width"], decided["height"] = map(int, body.size.split("x"))
     if body.target_speedup is not None:
-        decided["sf"] = _sf_for(body, body.target_speedup, steps, entry, catalogue)
+        decided |= _knob(body, body.target_speedup, steps, entry, catalogue)
     taken = body.model_dump(include=type(body).model_fields.keys() & GenerationRequest.model_fields.keys())
     return catalogue.request(**taken | decided | {"model": entry.name})
 
@@ -70,11 +71,25 @@ def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
     return catalogue.family(entry.name).nearest_frames(body.seconds * fps, entry.limits)
 
 
-def _sf_for(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue) -> int:
-    """The `sf` that is expected to be this much faster, by the model's evaluation."""
+def _knob(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue) -> dict[str, int]:
+    """The fields that make a run this much faster."""
     wanted = f"target_speedup {speedup:g}"
     if body.sf is not None:
         raise InvalidRequest("target_speedup", f"{wanted} and sf {body.sf}: set only one of them")
+    if entry.method == "paper":
+        return {"sf": _evaluated_sf(body, speedup, steps, entry, catalogue)}
+    count = full_steps_of_speedup(speedup, steps)
+    if steps < speedup * count:
+        raise InvalidRequest(
+            "target_speedup",
+            f"{wanted}: {steps} steps are at most {steps / count:g} times faster, with {count} in full",
+        )
+    return {"sf": sf_of(count, steps), "full_steps": count}
+
+
+def _evaluated_sf(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue) -> int:
+    """The `sf` that is expected to be this much faster, by the model's evaluation."""
+    wanted = f"target_speedup {speedup:g}"
     evaluation = catalogue.evaluation(entry.name)
     if evaluation is None:
         raise InvalidRequest("target_speedup", f"{wanted}: {entry.name} has no evaluation to choose by; set sf instead")

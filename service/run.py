@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from workers.jobs.job import Job, PromptTokens, ReasonCode
+from workers.jobs.job import Basis, Job, Misprediction, PromptTokens, ReasonCode
+from workers.models.entry import Method
 from workers.models.family import Family
 
 
@@ -35,6 +36,18 @@ class Run(BaseModel):
         description="Why ScalingCache was not in force, or that its coefficients were not measured for this request: "
         "`resampled`, `uncalibrated`."
     )
+    method: Method | None = Field(description="How steps were predicted; null for an uncached run.")
+    basis: Basis | None = Field(
+        description="What predictions rested on: `prior` before anything of the model was measured, `measured` by so "
+        "many uncached runs, or `adapted` where this run showed that something else describes it better."
+    )
+    expected_snr: float | None = Field(
+        description="Signal to noise of the latents against an uncached run's, in dB, as expected by the method."
+    )
+    mispredictions: list[Misprediction] | None = Field(
+        description="At each full step after predicted ones, how far off a prediction would have been, as a mean "
+        "square relative to the output's own: expected before, and measured."
+    )
     speedup: Speedup | None
     no_effect: dict[str, str] = Field(
         description="The settings of this job that do not shape its result, by name, each with the reason."
@@ -51,12 +64,17 @@ def run_of(job: Job, family: Family | None = None) -> Run:
     family: of its model, to tell before the run what it will leave out; None when it is not served any more.
     """
     report = job.report
+    account = report and report.account
     return Run(
         full_steps=report and report.full_steps,
         cached_steps=report and report.cached_steps,
         decisions=report and report.decisions,
         engaged=report and report.engaged,
         reason=str(report.reason) if report and report.reason else None,
+        method=account and account.method,
+        basis=account and account.basis,
+        expected_snr=account and account.expected_snr,
+        mispredictions=account and account.mispredictions,
         speedup=report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated),
         no_effect=_no_effect(job, family),
         prompt_tokens=report and report.prompt_tokens,

@@ -19,7 +19,7 @@ from pydantic import (
 from service.errors import invalid_value, shorten
 from service.reference import Upload, uploaded
 from workers.jobs.errors import InvalidRequest
-from workers.jobs.job import SEEDS
+from workers.jobs.job import LEAST_SHIFT, MOST_SHIFT, SEEDS
 
 METADATA_PAIRS = 16
 MOST_IMAGES = 10
@@ -115,8 +115,8 @@ class Create(BaseModel):
     )
     flow_shift: Number | None = Field(
         default=None,
-        gt=0,
-        le=100,
+        ge=LEAST_SHIFT,
+        le=MOST_SHIFT,
         validation_alias=AliasChoices("flow_shift", "shift"),
         description="Timestep shift of the flow-matching scheduler.",
     )

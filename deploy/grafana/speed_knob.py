@@ -100,11 +100,11 @@ def _distributions() -> Panels:
             _buckets("scalingcache_sf_effective", _M),
         ),
         heat(
-            "Error over threshold (ε/δ)",
-            "At each step after the first sf: above 1 it is computed in full, below unless it is among the last or too "
-            "many before it were predicted.",
+            "Predictions off, over expected",
+            "At each full step after predicted ones: around 1 the model behaves as it was measured; far above 1 the "
+            "prompts are harder than those, or the weights have changed.",
             "none",
-            _buckets("scalingcache_error_threshold_ratio", _M),
+            _buckets("scalingcache_misprediction_ratio", _M),
         ),
     ]
 

@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 
 from service.dependencies import Resources, ResourcesDep
 from workers.jobs.errors import QueueUnavailable
-from workers.jobs.job import Media
+from workers.jobs.job import LEAST_SF, Media
 from workers.jobs.presence import WorkerInfo
-from workers.models.entry import Defaults, Limits, ModelEntry
+from workers.models.entry import Defaults, Limits, Method, ModelEntry
 from workers.models.evaluation import Estimate, EvaluationError
+from workers.scalingcache.budget import full_steps
 
 router = APIRouter(tags=["models"])
 
@@ -23,6 +24,10 @@ class SfRange(BaseModel):
     minimum: int
     maximum: int = Field(description="The most steps a request may have; sf must not exceed the steps of its request.")
     default: int
+    full_steps: dict[int, int] | None = Field(
+        description="By sf, how many of the default number of steps are computed in full in all; null for a model "
+        "whose method decides it as a run goes."
+    )
 
 
 class Expected(BaseModel):
@@ -66,6 +71,7 @@ class Model(BaseModel):
     input_reference: Literal["none", "optional", "required"] = Field(
         description="Whether a request may or must bring a first frame."
     )
+    method: Method = Field(description="How steps are predicted.")
     sf: SfRange
     expected: Evaluated | None = Field(description="Results of the model's evaluation; null if there is none.")
     live_workers: int | None = Field(description="Workers that accept its jobs; null while Redis cannot be reached.")
@@ -111,10 +117,17 @@ def _show(resources: Resources, entry: ModelEntry, workers: Sequence[WorkerInfo]
         size_multiple=family.size_multiple,
         frame_multiple=family.frame_multiple,
         input_reference=family.input_reference,
-        sf=SfRange(minimum=2, maximum=entry.limits.max_steps, default=entry.defaults.sf),
+        method=entry.method,
+        sf=_range(entry),
         expected=_expected(resources, entry.name),
         live_workers=None if workers is None else sum(worker.takes(entry.name) for worker in workers),
     )
+
+
+def _range(entry: ModelEntry) -> SfRange:
+    steps = entry.defaults.steps
+    counts = {sf: full_steps(sf, steps) for sf in range(LEAST_SF, steps + 1)} if entry.method == "covariance" else None
+    return SfRange(minimum=LEAST_SF, maximum=entry.limits.max_steps, default=entry.defaults.sf, full_steps=counts)
 
 
 def _expected(resources: Resources, name: str) -> Evaluated | None:

@@ -25,8 +25,6 @@ REPORT = RunReport(
     predicted_step_seconds=0.004,
     cache_bytes=1024,
     timings={"encode_prompt": 0.1, "denoise": 4.0, "decode": 0.3, "encode_video": 0.2, "store": 0.01},
-    epsilon=[],
-    delta=[],
 )
 
 

@@ -8,10 +8,13 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 from tests.catalogues import catalogue_text
+from tests.queues import Queue
 from tests.service.calls import create
 from tests.service.settings import VIDEO_MODEL
 from tests.workers.evaluations import a_pair, an_evaluation
+from workers.jobs.job import JobKey
 from workers.models.evaluation import Evaluation
+from workers.scalingcache.budget import full_steps
 
 
 @pytest.fixture
@@ -22,9 +25,9 @@ def evaluation() -> Evaluation:
 
 @pytest.fixture
 def measured(settings: Settings, evaluation: Evaluation) -> Iterator[TestClient]:
-    """The service over a model with coefficients of 50 steps and an evaluation."""
+    """The service over a model of the paper's method, with coefficients of 50 steps and an evaluation."""
     catalogue = settings.catalogue
-    catalogue.write_text(catalogue_text(VIDEO_MODEL.model_copy(update={"evaluation": "e.json"})))
+    catalogue.write_text(catalogue_text(VIDEO_MODEL.model_copy(update={"method": "paper", "evaluation": "e.json"})))
     evaluation.save(catalogue.parent / "e.json")
     (catalogue.parent / "nowhere.json").write_text('{"key": {"steps": 50}}')
     with TestClient(create_app(settings)) as client:
@@ -47,9 +50,32 @@ def test_a_model_shows_what_each_sf_is_expected_to_bring(measured: TestClient) -
     assert (expected["sf"][1]["psnr"]["mean"], expected["sf"][1]["lpips"]) == (31.0, None)
 
 
-def test_a_model_without_an_evaluation_promises_nothing(client: TestClient) -> None:
+def test_a_model_without_an_evaluation_promises_no_fidelity(client: TestClient) -> None:
     assert client.get("/v1/models/wan-test").json()["expected"] is None
-    param, message = refusal(client, target_speedup=2)
+
+
+def test_a_model_says_how_many_steps_each_sf_computes_in_full(client: TestClient, measured: TestClient) -> None:
+    by_sf = client.get("/v1/models/wan-test").json()["sf"]["full_steps"]
+    assert list(by_sf) == [str(sf) for sf in range(2, 51)]
+    assert (by_sf["4"], by_sf["6"], by_sf["10"], by_sf["50"]) == (8, 11, 18, 50)
+    assert measured.get("/v1/models/wan-test").json()["sf"]["full_steps"] is None, "the paper's rule decides it later"
+
+
+@pytest.mark.parametrize(
+    ("target", "steps", "count"), [(1, 50, 50), (1.5, 50, 33), (2, 50, 25), (2.5, 50, 20), (3, 40, 13), ("25", 50, 2)]
+)
+def test_a_target_speedup_sets_the_number_of_full_steps(
+    client: TestClient, queue: Queue, target: float | str, steps: int, count: int
+) -> None:
+    video = create(client, sf=None, steps=steps, target_speedup=target)
+    request = queue.jobs.get(JobKey("default", video["id"])).request
+    assert (request.full_steps, steps >= float(target) * count) == (count, True)
+    assert request.sf == video["sf"] and full_steps(video["sf"], steps) <= max(count, full_steps(2, steps))
+
+
+def test_a_paper_model_without_an_evaluation_has_no_target_speedup(measured: TestClient, settings: Settings) -> None:
+    (settings.catalogue.parent / "e.json").unlink()
+    param, message = refusal(measured, target_speedup=2)
     assert param == "target_speedup" and "wan-test has no evaluation" in message
 
 

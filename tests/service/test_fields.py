@@ -46,7 +46,7 @@ RUN = {
     "size": Sample("128x96", lambda request: (request.width, request.height), (128, 96)),
     "steps": Sample(40, lambda request: request.steps),
     "sf": Sample(12, lambda request: request.sf),
-    "target_speedup": Sample(2, lambda request: request.sf, 20),
+    "target_speedup": Sample(2, lambda request: request.full_steps, 25),
     "allow_uncalibrated": Sample(True, lambda request: request.allow_uncalibrated),
     "truncate_prompt": Sample(False, lambda request: request.truncate_prompt),
     "guidance": Sample(4.5, lambda request: request.guidance),

@@ -52,6 +52,4 @@ def a_report(steps: int = 50, full_steps: int = 20) -> RunReport:
         predicted_step_seconds=0.002,
         cache_bytes=1024,
         timings={"encode_prompt": 0.1, "denoise": 4.0, "decode": 0.2},
-        epsilon=[0.0] * steps,
-        delta=[0.1] * steps,
     )

@@ -14,7 +14,7 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
-from workers.scalingcache.coefficients import Coefficients
+from workers.scalingcache.paper.coefficients import Coefficients
 
 BLOCKS = 3
 STEPS = 12
@@ -78,7 +78,7 @@ def micro_request(**changes: Any) -> GenerationRequest:
 
 
 def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
-    """The model with made-up coefficients for this request that let it skip."""
+    """The model by the paper's method, with made-up coefficients for this request that let it skip."""
     steps = request.steps
     coefficients = Coefficients(
         key=plan_run(model, request).key,
@@ -96,4 +96,4 @@ def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
         relative_change=[0.1] * steps,
         prediction_error=[0.2] * (steps - 2),
     )
-    return replace(model, coefficients=(coefficients,))
+    return replace(model, entry=model.entry.model_copy(update={"method": "paper"}), coefficients=(coefficients,))

@@ -18,14 +18,14 @@ def fingerprint(*modules: nn.Module) -> str:
     digest = hashlib.sha256()
     for module in modules:
         for name, parameter in sorted(module.named_parameters()):
-            flat = _plain(parameter).flatten()
+            flat = plain(parameter).flatten()
             picked = torch.linspace(0, flat.numel() - 1, min(_VALUES, flat.numel())).long().to(flat.device)
             digest.update(f"{name}{tuple(parameter.shape)}".encode())
             digest.update(flat[picked].to(torch.bfloat16).cpu().view(torch.int16).numpy().tobytes())
     return digest.hexdigest()[:32]
 
 
-def _plain(parameter: nn.Parameter) -> torch.Tensor:
+def plain(parameter: nn.Parameter) -> torch.Tensor:
     """The values; a quantized tensor, which is a class of its own, cannot be flattened or indexed."""
     values = parameter.detach()
     return values if type(values) is torch.Tensor else values.dequantize()

@@ -1,8 +1,8 @@
 """One generation: prompt to frames, accelerated where it can be, and an account of what happened."""
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,16 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from workers.caching.transformer import CacheMethod, attached
+from workers.caching.solver import Observer, observed_by
 from workers.engine.acceleration import Acceleration, accelerate
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
+from workers.engine.session import Attachment
+from workers.jobs.errors import NotFinite
 from workers.jobs.job import GenerationRequest, Reason, ReasonCode, RunReport, Stage, StepKind
+from workers.scalingcache.covariance import of_run
+from workers.scalingcache.measured import MeasuredCovariance
+from workers.scalingcache.products import NotFiniteOutput, Products
 
 Frames = NDArray[np.uint8]  # [frames, height, width, 3]
 
@@ -42,10 +47,12 @@ class Generation:
     frames: as the pipeline made them, before anything is encoded: `[frames, height, width, 3]`, RGB from 0 to 255; an
         image is one frame.
     report: what happened, with the times of the stages so far.
+    covariance: what an uncached run has shown of the model; None of an accelerated one.
     """
 
     frames: Frames
     report: RunReport
+    covariance: MeasuredCovariance | None = None
 
 
 @dataclass
@@ -82,20 +89,26 @@ def generate(
     request: GenerationRequest,
     callbacks: ProgressCallbacks = SILENT,
     image: Image | None = None,
+    measured: Sequence[MeasuredCovariance] = (),
 ) -> Generation:
-    """Run a request. Raises what a callback raises, `UnsupportedPipeline`, and what torch raises.
+    """Run a request. Raises what a callback raises, `UnsupportedPipeline`, `NotFinite`, and what torch raises.
 
+    measured: what was learnt of the model since it was loaded; it goes before what its files say.
     image: the picture that the result starts from, RGB and of exactly the request's width and height in pixels; there
         is one when the request has an `input_reference`, which is its SHA-256, and else None.
     """
     plan = plan_run(model, request)
-    acceleration = accelerate(model, plan)
+    acceleration = accelerate(model, plan, measured)
+    if acceleration.session is None:
+        products = Products(request.steps)
+        frames, clock = run_pipeline(model, plan, None, callbacks, image, products)
+        shown = MeasuredCovariance(plan.kind, of_run(plan.sigmas.double().numpy(), products.matrix, products.power))
+        return Generation(frames, _report(request, acceleration, clock), shown)
     try:
         frames, clock = run_pipeline(model, plan, acceleration.session, callbacks, image)
         return Generation(frames, _report(request, acceleration, clock))
     finally:
-        if acceleration.session is not None:
-            acceleration.session.close()
+        acceleration.session.close()
 
 
 # As the pipeline's own call: with gradients on, the text encoder takes other kernels, and the result another rounding.
@@ -103,13 +116,15 @@ def generate(
 def run_pipeline(
     model: LoadedModel,
     plan: RunPlan,
-    method: CacheMethod | None,
+    session: Attachment | None,
     callbacks: ProgressCallbacks = SILENT,
     image: Image | None = None,
+    observer: Observer | None = None,
 ) -> tuple[Frames, _Clock]:
-    """Run the stock pipeline as planned, with a cache method attached or, without one, exactly as it is.
+    """Run the stock pipeline as planned, accelerated by a session or, without one, exactly as it is.
 
-    callbacks, image: as for `generate`, and so is what it raises.
+    callbacks, image: as for `generate`, and so is what it raises: no result holds a value that is not finite.
+    observer: sees the model's outputs of a run without a session.
     """
     family, request = model.family, plan.request
     pipeline = family.pipeline(model.pipeline, request)
@@ -120,9 +135,10 @@ def run_pipeline(
     clock.timings["encode_prompt"] = clock.lap()
 
     def end_step(_pipeline: Any, index: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
-        kind: StepKind = "full" if method is None or method.full else "predicted"
-        if method is not None:
-            method.end_step()
+        kind: StepKind = "full"
+        if session is not None:
+            session.end_step()
+            kind = "full" if session.decisions[index] == "F" else "predicted"
         clock.steps[kind].append(seconds := clock.lap())
         callbacks.step(index, kind, seconds)
         if index == request.steps - 1:
@@ -131,15 +147,19 @@ def run_pipeline(
 
     callbacks.stage("denoise")
     with ExitStack() as attachments:
+        attachments.enter_context(_not_finite())
         attachments.callback(setattr, pipeline, "scheduler", pipeline.scheduler)
         pipeline.scheduler = plan.scheduler
         # A pipeline sends offloaded weights back at its end alone, which a cancelled run does not reach; and only the
         # loaded one knows what of it is offloaded.
         attachments.callback(model.pipeline.maybe_free_model_hooks)
-        for transformer in family.transformers(pipeline):
+        transformers = family.transformers(pipeline)
+        for transformer in transformers:
             attachments.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
-            if method is not None:
-                attachments.enter_context(attached(transformer, family.layout(), method))
+        if session is not None:
+            attachments.enter_context(session.attached(family, transformers, plan.scheduler))
+        elif observer is not None:
+            attachments.enter_context(observed_by(observer, plan.scheduler))
         output = pipeline(
             **embeddings,
             **family.arguments(request, model.entry),
@@ -152,7 +172,19 @@ def run_pipeline(
         )
     clock.timings["denoise"] = clock.denoise
     clock.timings["decode"] = clock.lap()
-    return (family.pictures(output) * 255).round().astype(np.uint8), clock
+    pictures = family.pictures(output)
+    if not np.isfinite(pictures).all():
+        raise NotFinite("the decoded frames are not finite")
+    return (pictures * 255).round().astype(np.uint8), clock
+
+
+@contextmanager
+def _not_finite() -> Iterator[None]:
+    """Makes what a method finds in a model's outputs an error of the job."""
+    try:
+        yield
+    except NotFiniteOutput as error:
+        raise NotFinite(str(error)) from error
 
 
 def _report(request: GenerationRequest, acceleration: Acceleration, clock: _Clock) -> RunReport:
@@ -176,6 +208,5 @@ def _report(request: GenerationRequest, acceleration: Acceleration, clock: _Cloc
         predicted_step_seconds=sum(predicted) / len(predicted) if predicted else None,
         cache_bytes=session.peak_cache_bytes if session is not None else 0,
         timings=dict(clock.timings),
-        epsilon=session.epsilons if session else [],
-        delta=session.deltas if session else [],
+        account=session.account() if session else None,
     )

@@ -1,30 +1,41 @@
-"""A model in memory: the stock pipeline, its family, and the coefficients that belong to it."""
+"""A model in memory: the stock pipeline, its family, and what was measured of it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+import torch
 from diffusers import DiffusionPipeline
+from torch import nn
 
 from workers.engine import adapters, switches
 from workers.engine.completeness import whole_checkpoint
-from workers.engine.fingerprint import fingerprint
+from workers.engine.fingerprint import fingerprint, plain
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.models.checkpoint import check_folder
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
-from workers.scalingcache.coefficients import Coefficients
+from workers.scalingcache.measured import SCHEMA, MeasuredCovariance
+from workers.scalingcache.paper.coefficients import Coefficients
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """Everything that outlives a job. `coefficients` is empty for a model that was not calibrated."""
+    """Everything that outlives a job.
+
+    covariances: what the entry's files hold for the covariance method; coefficients: for the paper's.
+    """
 
     entry: ModelEntry
     family: Family
     pipeline: DiffusionPipeline
     fingerprint: str
+    covariances: tuple[MeasuredCovariance, ...]
     coefficients: tuple[Coefficients, ...]
 
     @property
@@ -34,12 +45,13 @@ class LoadedModel:
 
 
 def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) -> LoadedModel:
-    """Load an entry of the catalogue, with its coefficients unless they are about to be measured.
+    """Load an entry of the catalogue, with its coefficient files unless they are about to be measured.
 
     Raises `ModelLoadFailed` when the checkpoint cannot be read or a switch of the entry cannot be had here,
-    `CoefficientsMismatch` when the coefficient file is broken or was measured on other weights.
+    `CoefficientsMismatch` when a coefficient file is broken or was measured on other weights; one that is missing is
+    logged.
     """
-    fitted: tuple[Coefficients, ...] = ()
+    files: list[MeasuredCovariance | Coefficients] = []
     with _named(entry):
         switches.check_device(entry)
         check_folder(entry)
@@ -47,13 +59,27 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
             pipeline = family.load(entry)
         pipeline.set_progress_bar_config(disable=True)
         adapters.fuse(pipeline, entry.loras)
+        _check_finite(pipeline)
         transformers = family.transformers(pipeline)
         weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
     if coefficients:
-        fitted = tuple(_coefficients(Path(path), entry.name, weights) for path in entry.coefficients)
+        files = [_coefficients(path, entry.name, weights) for path in _files_there(entry)]
     with _named(entry):
         switches.apply(pipeline, transformers, entry)
-    return LoadedModel(entry, family, pipeline, weights, fitted)
+    covariances = tuple(each for each in files if isinstance(each, MeasuredCovariance))
+    coefficients_of_paper = tuple(each for each in files if isinstance(each, Coefficients))
+    if unused := len(coefficients_of_paper if entry.method == "covariance" else covariances):
+        log.warning("coefficients of the other method are unused", model=entry.name, method=entry.method, files=unused)
+    return LoadedModel(entry, family, pipeline, weights, covariances, coefficients_of_paper)
+
+
+def _check_finite(pipeline: DiffusionPipeline) -> None:
+    """Raise `ValueError` where a weight is NaN or infinite: whatever such a model makes looks black."""
+    for part, module in pipeline.components.items():
+        if isinstance(module, nn.Module):
+            for name, weight in module.named_parameters():
+                if not bool(torch.isfinite(plain(weight)).all()):
+                    raise ValueError(f"{part}: weight {name} holds values that are not finite")
 
 
 @contextmanager
@@ -65,15 +91,34 @@ def _named(entry: ModelEntry) -> Iterator[None]:
         raise ModelLoadFailed(f"model {entry.name} from {entry.source}: {error}") from error
 
 
-def _coefficients(path: Path, model: str, weights: str) -> Coefficients:
-    try:
-        loaded = Coefficients.load(path)
-    except ValueError as error:
-        raise CoefficientsMismatch(str(error)) from error
-    for kind, measured, current in (("model", loaded.key.model, model), ("weights", loaded.key.fingerprint, weights)):
+def _files_there(entry: ModelEntry) -> list[Path]:
+    """The entry's coefficient files. One that is not written yet is told of, and the model is served without it."""
+    paths = [Path(path) for path in entry.coefficients]
+    for path in paths:
+        if not path.exists():
+            log.warning("coefficients file missing", model=entry.name, path=str(path), method=entry.method)
+    return [path for path in paths if path.exists()]
+
+
+def _coefficients(path: Path, model: str, weights: str) -> MeasuredCovariance | Coefficients:
+    loaded = read_coefficients(path)
+    where = loaded.kind if isinstance(loaded, MeasuredCovariance) else loaded.key
+    for kind, measured, current in (("model", where.model, model), ("weights", where.fingerprint, weights)):
         if measured != current:
             raise CoefficientsMismatch(
                 f"coefficient file {path} was measured on {kind} {measured}, but {model} has {current}; "
                 f"measure again with: python -m workers calibrate --model {model} -o {path}"
             )
     return loaded
+
+
+def read_coefficients(path: Path) -> MeasuredCovariance | Coefficients:
+    """A file of either method, told apart by its schema. Raises `CoefficientsMismatch` that names the file."""
+    try:
+        table = json.loads(path.read_text())
+        if isinstance(table, dict) and table.get("schema") == SCHEMA:
+            return MeasuredCovariance.parsed(table)
+        return Coefficients.load(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = str(error)
+        raise CoefficientsMismatch(text if str(path) in text else f"coefficient file {path}: {text}") from error

@@ -9,7 +9,8 @@ from torch import Tensor
 from workers.engine.loaded import LoadedModel
 from workers.jobs.errors import UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
-from workers.scalingcache.coefficients import CoefficientKey
+from workers.scalingcache.measured import RunKind
+from workers.scalingcache.paper.coefficients import CoefficientKey
 
 # The settings of a flow-matching scheduler that shape its noise levels or its update.
 _SCHEDULER_SETTINGS = (
@@ -26,13 +27,15 @@ class RunPlan:
     scheduler: the run's own; the pipeline sets its timesteps once more and steps it.
     sigmas: the falling noise levels `[steps]` at which the transformer is called, without the last zero.
     segments: how many consecutive steps each of the family's transformers computes; one number without experts.
-    key: what coefficients for the run have to be measured on.
+    kind: which runs share a covariance with it.
+    key: what the paper's coefficients for the run have to be measured on.
     """
 
     request: GenerationRequest
     scheduler: Any
     sigmas: Tensor
     segments: tuple[int, ...]
+    kind: RunKind
     key: CoefficientKey
 
 
@@ -45,7 +48,8 @@ def plan_run(model: LoadedModel, request: GenerationRequest) -> RunPlan:
     key = _key(model, request, scheduler)
     sigmas = model.family.sigmas(scheduler, request)
     segments = tuple(model.family.segments(model.pipeline, scheduler))
-    return RunPlan(request, scheduler, sigmas, segments, key)
+    kind = RunKind(key.model, key.fingerprint, key.size_class, key.guidance, key.input_reference)
+    return RunPlan(request, scheduler, sigmas, segments, kind, key)
 
 
 def _scheduler(model: LoadedModel, request: GenerationRequest) -> Any:

@@ -119,6 +119,12 @@ class UnsupportedPipeline(AttemptFailed):
     code = "unsupported_pipeline"
 
 
+class NotFinite(AttemptFailed):
+    """The model gave values that are no numbers: with these settings, or with these weights, there is no result."""
+
+    code = "not_finite"
+
+
 class StorageFull(AttemptFailed):
     """There is no space left for the artifact."""
 

@@ -16,9 +16,12 @@ StepKind = Literal["full", "predicted"]
 
 
 class Frozen(BaseModel):
-    """Immutable, and strict about unknown keys: a record that another version wrote is refused, not guessed at."""
+    """Immutable, and strict: a record that another version wrote is refused, not guessed at.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    No number of it is NaN or infinite: JSON has no word for these, and what was written could not be read again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,9 @@ SEEDS = 2**32
 LEAST_SF = 2  # a difference needs two full steps
 
 
+LEAST_SHIFT, MOST_SHIFT = 0.01, 100.0  # beyond these nearly all steps fall on one end of the noise schedule
+
+
 def uncached_sf(steps: int) -> int:
     """The sf with which a run of so many steps is the plain pipeline."""
     return max(LEAST_SF, steps)
@@ -74,7 +80,8 @@ class GenerationRequest(Frozen):
     """One generation, with every default filled in, so that the same request gives the same video later.
 
     Sizes are in pixels, `fps` in frames a second. `sf` is the paper's S_f, the number of initial full steps;
-    `sf >= steps` runs the plain pipeline. Without `flow_shift` the noise schedule is the checkpoint's own.
+    `sf >= steps` runs the plain pipeline. `full_steps`, where it is given, is how many steps are computed in full in
+    all, in place of the number that belongs to `sf`. Without `flow_shift` the noise schedule is the checkpoint's own.
     `allow_uncalibrated` accelerates also where no coefficients fit, with alpha = 1.
     Without `truncate_prompt` the job fails where a text encoder would not read the whole prompt.
     `guidance_2` is the guidance of the second of two experts. `input_reference` is the SHA-256 of the picture that the
@@ -90,9 +97,10 @@ class GenerationRequest(Frozen):
     fps: int = Field(gt=0)
     steps: int = Field(gt=0)
     sf: int = Field(ge=LEAST_SF)
+    full_steps: int | None = Field(default=None, ge=LEAST_SF)
     guidance: float = Field(ge=0)
     true_cfg_scale: float = Field(default=1.0, ge=1)
-    flow_shift: float | None = Field(default=None, gt=0)
+    flow_shift: float | None = Field(default=None, ge=LEAST_SHIFT, le=MOST_SHIFT)
     seed: int = Field(ge=0, lt=SEEDS)
     allow_uncalibrated: bool = False
     truncate_prompt: bool = True
@@ -110,14 +118,14 @@ class GenerationRequest(Frozen):
         return self.sf < self.steps
 
     @property
-    def can_be_accelerated(self) -> bool:
+    def has_room_for_predictions(self) -> bool:
         """Whether the run has room for a predicted step between its first `sf` and its last one."""
         return self.steps >= self.sf + 2
 
     @property
     def uncached(self) -> Self:
         """The same generation by the plain pipeline."""
-        return self.model_copy(update={"sf": uncached_sf(self.steps)})
+        return self.model_copy(update={"sf": uncached_sf(self.steps), "full_steps": None})
 
 
 class JobError(Frozen):
@@ -144,6 +152,8 @@ class ReasonCode(StrEnum):
     NOT_CALIBRATED = "not_calibrated"
     OTHER_SETTINGS = "other_settings"
     NO_STEP_PREDICTED = "no_step_predicted"
+    LITTLE_GAIN = "little_gain"
+    UNSUPPORTED_SOLVER = "unsupported_solver"
     RESAMPLED = "resampled"
     UNCALIBRATED = "uncalibrated"
 
@@ -175,13 +185,47 @@ class PromptTokens(Frozen):
     total: int
 
 
+class Basis(Frozen):
+    """What a run's predictions rested on.
+
+    kind: `prior` before anything of the model was measured, `measured` by uncached runs of it, `adapted` where the run
+        itself showed that something else describes it better. runs: how many uncached runs had been measured.
+    """
+
+    kind: Literal["prior", "measured", "adapted"]
+    runs: int
+
+
+class Misprediction(Frozen):
+    """How far off a prediction of a full step's output would have been; mean squares, relative to the output's own."""
+
+    step: int
+    expected: float
+    measured: float
+
+
+class Account(Frozen):
+    """What is particular to the method that a run was accelerated by.
+
+    `expected_snr` is that of the latents against an uncached run's, in dB, where the method knows it. `epsilon` and
+    `delta` are the paper's accumulated error and threshold before each step, null where that is no finite number.
+    """
+
+    method: Literal["covariance", "paper"]
+    basis: Basis | None = None
+    mispredictions: list[Misprediction] = Field(default_factory=list)
+    expected_snr: float | None = None
+    epsilon: list[float | None] = Field(default_factory=list)
+    delta: list[float | None] = Field(default_factory=list)
+
+
 class RunReport(Frozen):
     """What really happened in one generation; all times in seconds.
 
     `decisions` has one letter a step: F computed in full, P predicted. `full_step_seconds` is the mean over full steps
     but the first. `speedup_measured` is `full_step_seconds` × steps / the denoise time; `speedup_estimated` is steps /
     full steps. `reason` says why acceleration did not engage, or what its coefficients stand on where they were not
-    measured for this request. `epsilon` and `delta` are the accumulated error and the threshold before each step.
+    measured for this request. `account` is None for a run that nothing accelerated.
     `no_effect` names the settings that did not shape the result, with the reason.
     """
 
@@ -197,8 +241,7 @@ class RunReport(Frozen):
     predicted_step_seconds: float | None
     cache_bytes: int
     timings: dict[Stage, float]
-    epsilon: list[float]
-    delta: list[float]
+    account: Account | None = None
     no_effect: dict[str, str] = Field(default_factory=dict)
     prompt_tokens: list[PromptTokens] = Field(default_factory=list)
 

@@ -14,10 +14,13 @@ from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest, RunReport
 from workers.measurement.prompts import Prompt, read_prompts
 from workers.models.catalogue import Catalogue
+from workers.models.entry import Method
 from workers.models.evaluation import Estimate, Evaluation, EvaluationError
+from workers.scalingcache.budget import full_steps
 
 if TYPE_CHECKING:
-    from workers.scalingcache.coefficients import Coefficients
+    from workers.scalingcache.measured import MeasuredCovariance
+    from workers.scalingcache.paper.coefficients import Coefficients
 
 console = Console(stderr=True)
 
@@ -28,6 +31,9 @@ SourceOption = Annotated[
 ]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads of torch.", min=1)]
 StepsOption = Annotated[int | None, typer.Option("--steps", help="Denoising steps.", min=1)]
+MethodOption = Annotated[
+    Method | None, typer.Option("--method", help="How steps are predicted; the catalogue's by default.")
+]
 PromptsFile = Annotated[
     Path, typer.Option(help="One prompt a line, VBench's .json or DrawBench's .csv.", exists=True, dir_okay=False)
 ]
@@ -57,6 +63,7 @@ def generate(
     frames: Annotated[int | None, typer.Option(help="Number of frames.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 runs without guidance.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What the video does not show.")] = None,
+    method: MethodOption = None,
     allow_uncalibrated: UncalibratedOption = False,
     source: SourceOption = None,
     catalogue: CatalogueOption = Path("models.toml"),
@@ -68,7 +75,7 @@ def generate(
     if image is not None and prompt is None:
         raise InvalidRequest("image", "--image needs --prompt; in a file of prompts an image comes after a tab")
     texts = [Prompt(prompt, image=image)] if prompt is not None else read_prompts(prompts or Path())
-    models = read_catalogue(catalogue).changed(model, source=source)
+    models = read_catalogue(catalogue).changed(model, source=source, method=method)
     groups = [
         _side_by_side(
             models, model, each, sf or [None], steps=steps, seed=seed, width=width, height=height, frames=frames,
@@ -101,32 +108,72 @@ def _side_by_side(
 def calibrate(
     model: ModelOption,
     prompts: PromptsFile,
-    seeds: Annotated[int, typer.Option(help="Generations for each prompt.", min=1)] = 5,
+    seeds: Annotated[int, typer.Option(help="Generations for each prompt.", min=1)] = 1,
+    limit: Annotated[
+        int | None, typer.Option(help="Only so many of the prompts; one is enough to begin.", min=1)
+    ] = None,
     steps: StepsOption = None,
-    max_skip: Annotated[int, typer.Option(help="Longest run of predicted steps.", min=1)] = 4,
-    final_full_steps: Annotated[int, typer.Option(help="Full steps at the end.", min=0)] = 1,
+    method: Annotated[
+        Method | None, typer.Option(help="What for: a covariance, or the paper's α. The catalogue's by default.")
+    ] = None,
+    max_skip: Annotated[int, typer.Option(help="Of the paper's method: longest run of predicted steps.", min=1)] = 4,
+    final_full_steps: Annotated[int, typer.Option(help="Of the paper's method: full steps at the end.", min=0)] = 1,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The catalogue's file by default.")] = None,
     source: SourceOption = None,
     catalogue: CatalogueOption = Path("models.toml"),
     work: Annotated[Path, typer.Option(help="Where an interrupted run keeps what it has.")] = Path("build/calibration"),
     threads: ThreadsOption = None,
 ) -> None:
-    """Measure a model's coefficients and write them with their figures. About 20 prompts of many kinds do."""
+    """Measure what a model's acceleration rests on, and write it with its figures.
+
+    A covariance needs one uncached generation, and is a little better from a few of different prompts.
+    The paper's coefficients take about 20 prompts of many kinds with 5 seeds each.
+    """
     models = read_catalogue(catalogue).changed(model, source=source)
-    destination = output or _coefficients_file(models, model)
+    chosen = method or models.entry(model).method
+    destination = output or _coefficients_file(models, model, chosen)
     _set_threads(threads)
-    from workers.measurement.calibration import CalibrationSettings
-    from workers.measurement.calibration import calibrate as measure
+    texts = read_prompts(prompts, limit)
+    with _progress() as progress:
+        report_progress = _reporter(progress, f"{len(texts)} prompts × {seeds} seeds")
+        if chosen == "paper":
+            from workers.measurement.paper_calibration import PaperCalibrationSettings, calibrate_paper
+
+            of_paper = PaperCalibrationSettings(model, texts, seeds, steps, max_skip, final_full_steps, work)
+            coefficients = calibrate_paper(models, of_paper, report_progress)
+            figures = _saved_paper_calibration(coefficients, destination)
+        else:
+            from workers.measurement.calibration import CalibrationSettings
+            from workers.measurement.calibration import calibrate as measure
+
+            measured = measure(models, CalibrationSettings(model, texts, seeds, steps, work), report_progress)
+            figures = _saved_calibration(measured, destination)
+    console.print(f"wrote {destination}, {', '.join(str(figure) for figure in figures)}", soft_wrap=True)
+
+
+def _saved_calibration(measured: "MeasuredCovariance", destination: Path) -> list[Path]:
+    from workers.measurement.figures import save_covariance_figures
+
+    measured.save(destination)
+    table = Table("sf", "full steps", "expected SNR of the latents, dB", title=f"{measured.steps} steps")
+    for sf, decibels in measured.expected_snr.items():
+        table.add_row(str(sf), str(full_steps(sf, measured.steps)), f"{decibels:.1f}")
+    console.print(table)
+    if measured.held_out:
+        table = Table("runs measured", "error on the others, over that without any", title="what more runs bring")
+        for runs, error in measured.held_out.items():
+            table.add_row(str(runs), f"{error:.3f}")
+        console.print(table)
+    return save_covariance_figures(measured, destination.with_suffix(""))
+
+
+def _saved_paper_calibration(coefficients: "Coefficients", destination: Path) -> list[Path]:
     from workers.measurement.figures import save_figures
 
-    settings = CalibrationSettings(model, read_prompts(prompts), seeds, steps, max_skip, final_full_steps, work)
-    with _progress() as progress:
-        report_progress = _reporter(progress, f"{len(settings.prompts)} prompts × {seeds} seeds")
-        coefficients = measure(models, settings, report_progress)
     coefficients.save(destination)
-    figures = save_figures(coefficients, destination.with_suffix(""))
     _print_calibration(coefficients)
-    console.print(f"estimator: {coefficients.estimator}; wrote {destination}, {', '.join(str(f) for f in figures)}")
+    console.print(f"estimator: {coefficients.estimator}")
+    return save_figures(coefficients, destination.with_suffix(""))
 
 
 def evaluate(
@@ -140,6 +187,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder with alexnet-owt-7be5be79.pth and alex.pth; without it no LPIPS.")
     ] = None,
     clip: Annotated[Path | None, typer.Option(help="Folder of a CLIP checkpoint; without it no CLIP score.")] = None,
+    method: MethodOption = None,
     coefficients: Annotated[Path | None, typer.Option(help="Instead of the catalogue's.", exists=True)] = None,
     allow_uncalibrated: UncalibratedOption = False,
     output: Annotated[
@@ -151,7 +199,9 @@ def evaluate(
     threads: ThreadsOption = None,
 ) -> None:
     """Measure speed and fidelity of each sf against uncached runs of the same prompts and seeds."""
-    models = read_catalogue(catalogue).changed(model, source=source, coefficients=coefficients and (str(coefficients),))
+    models = read_catalogue(catalogue).changed(
+        model, source=source, method=method, coefficients=coefficients and (str(coefficients),)
+    )
     texts = read_prompts(prompts, limit)
     destination = output or _evaluation_file(models, model, images=texts[0].image is not None)
     _set_threads(threads)
@@ -173,8 +223,10 @@ def evaluate(
     console.print(f"wrote {', '.join(str(path) for path in written)}", soft_wrap=True)
 
 
-def _coefficients_file(models: Catalogue, model: str) -> Path:
+def _coefficients_file(models: Catalogue, model: str, method: Method) -> Path:
     """Where a model's coefficients belong. Raises `InvalidRequest` where the catalogue names several files."""
+    if method != models.entry(model).method:
+        return Path(f"alphas/{model}.{method}.json")  # Never over what the model is served with.
     named = models.entry(model).coefficients
     if len(named) > 1:
         raise InvalidRequest("output", f"--output: {model} has several files, say which: {', '.join(named)}")
@@ -246,6 +298,10 @@ def _report_table(report: RunReport, request: GenerationRequest) -> Table:
     table.add_row("full steps", str(report.full_steps))
     table.add_row("cached steps", str(report.cached_steps))
     table.add_row("speedup", f"{report.speedup_measured:.2f}x measured, {report.speedup_estimated:.2f}x by steps")
+    if report.account is not None and report.account.basis is not None:
+        table.add_row("basis", f"{report.account.basis.kind}, {report.account.basis.runs} uncached runs")
+    if report.account is not None and report.account.expected_snr is not None:
+        table.add_row("expected", f"{report.account.expected_snr:.1f} dB signal to noise of the latents")
     if report.reason is not None:
         table.add_row("coefficients" if report.engaged else "not accelerated", str(report.reason))
     for stage, seconds in report.timings.items():

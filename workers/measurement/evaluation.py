@@ -16,10 +16,11 @@ from typing import Any
 import diffusers
 import torch
 
-from workers.engine.acceleration import accelerate, fitting_coefficients
+from workers.engine.acceleration import accelerate, fitting_covariance
 from workers.engine.generation import Generation, generate
 from workers.engine.loaded import LoadedModel
-from workers.engine.plan import plan_run
+from workers.engine.paper_acceleration import fitting_coefficients
+from workers.engine.plan import RunPlan, plan_run
 from workers.files import replacing
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.jobs.job import GenerationRequest, Reason
@@ -30,7 +31,6 @@ from workers.measurement.perceptual import ClipScore, Lpips
 from workers.measurement.prompts import Prompt, same_kind
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation, EvaluationError, Pair, summarise
-from workers.scalingcache.coefficients import Coefficients
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ def _check(model: LoadedModel, requests: list[GenerationRequest]) -> None:
 
 def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: Measures) -> str:
     """The same for two evaluations exactly when a prompt's result is."""
-    fitting = fitting_coefficients(model, plan_run(model, requests[1]))
     identity = {
         "key": asdict(plan_run(model, requests[0]).key),
         "requests": [r.model_dump() for r in requests],
-        "coefficients": None if isinstance(fitting, Reason) else _numbers(fitting),
+        "method": model.entry.method,
+        "coefficients": _numbers(model, plan_run(model, requests[1])),
         "measures": [measures.lpips is not None, measures.clip is not None],
         "switches": model.entry.shown(),
         "machine": _machine(model),
@@ -124,8 +124,15 @@ def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: M
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _numbers(coefficients: Coefficients) -> list[Any]:
-    return [coefficients.alpha.tolist(), coefficients.kappa, coefficients.max_skip, coefficients.final_full_steps]
+def _numbers(model: LoadedModel, plan: RunPlan) -> list[Any] | None:
+    """All that the acceleration of a run is computed from."""
+    if model.entry.method == "covariance":
+        covariance = fitting_covariance(model.covariances, plan)
+        return None if covariance is None else [covariance.matrix.tolist(), covariance.sigmas.tolist(), covariance.runs]
+    fitting = fitting_coefficients(model, plan)
+    if isinstance(fitting, Reason):
+        return None
+    return [fitting.alpha.tolist(), fitting.kappa, fitting.max_skip, fitting.final_full_steps]
 
 
 def _measure(

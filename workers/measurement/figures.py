@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workers.measurement.calibration import planned
 from workers.models.evaluation import Estimate, Evaluation
-from workers.scalingcache.coefficients import Coefficients
+from workers.scalingcache.budget import full_steps
+from workers.scalingcache.measured import MeasuredCovariance
+from workers.scalingcache.paper.coefficients import Coefficients
 
 
 def save_figures(coefficients: Coefficients, stem: Path) -> list[Path]:
@@ -21,6 +25,43 @@ def save_figures(coefficients: Coefficients, stem: Path) -> list[Path]:
             draw(coefficients, axes)
         paths.append(path)
     return paths
+
+
+def save_covariance_figures(measured: MeasuredCovariance, stem: Path) -> list[Path]:
+    """Write `<stem>.covariance.png` and `.schedules.png`; returns their paths."""
+    drawn = {"covariance": _covariance, "schedules": _schedules}
+    paths = []
+    for name, draw in drawn.items():
+        path = stem.with_name(f"{stem.name}.{name}.png")
+        with _figure(path) as axes:
+            draw(measured, axes)
+        paths.append(path)
+    return paths
+
+
+def _covariance(measured: MeasuredCovariance, axes: Axes) -> None:
+    matrix = measured.covariance.matrix
+    size = np.sqrt(np.diag(matrix))
+    image = axes.imshow(matrix / np.outer(size, size), origin="lower", cmap="viridis", vmax=1.0)
+    axes.figure.colorbar(image, ax=axes, label="cosine")
+    runs = measured.covariance.runs
+    title = f"{measured.kind.model}: how alike outputs are, {runs} run{'s' * (runs > 1)}"
+    axes.set(xlabel="denoising step", ylabel="denoising step", title=title)
+
+
+def _schedules(measured: MeasuredCovariance, axes: Axes) -> None:
+    for row, (sf, decibels) in enumerate(measured.expected_snr.items()):
+        full = planned(measured.covariance, full_steps(sf, measured.steps))[1]
+        axes.barh([row] * measured.steps, 0.9, left=range(measured.steps), height=0.7, color="lightgray")
+        axes.barh([row] * len(full), 0.9, left=full, height=0.7, color="tab:blue")
+        axes.text(measured.steps + 0.5, row, f"{len(full)} full, {decibels:.0f} dB", va="center")
+    axes.set_yticks(range(len(measured.expected_snr)), [str(sf) for sf in measured.expected_snr])
+    axes.set(
+        xlim=(0, measured.steps * 1.25),
+        xlabel="denoising step",
+        ylabel="sf",
+        title=f"{measured.kind.model}: full steps",
+    )
 
 
 @contextmanager

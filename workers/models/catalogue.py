@@ -21,7 +21,7 @@ from workers.models.entry import ModelEntry
 from workers.models.evaluation import Evaluation
 from workers.models.family import Family
 from workers.models.overrides import CatalogueError, from_environment, merged
-from workers.scalingcache.step_range import step_range
+from workers.scalingcache.paper.step_range import step_range
 
 
 def families() -> dict[str, Family]:
@@ -135,7 +135,8 @@ class Catalogue:
         return request
 
     def _check_steps(self, request: GenerationRequest) -> None:
-        if not request.can_be_accelerated or request.allow_uncalibrated:
+        paper = self.entry(request.model).method == "paper"
+        if not paper or not request.has_room_for_predictions or request.allow_uncalibrated:
             return  # It runs uncached, or as it comes.
         ranges = [step_range(steps) for steps in _measured_steps(self.entry(request.model), request)]
         if ranges and not any(request.steps in allowed for allowed in ranges):

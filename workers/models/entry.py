@@ -8,6 +8,8 @@ from workers.jobs.job import Frozen
 
 REVISION = r"^[0-9a-f]{40}$"
 
+Method = Literal["covariance", "paper"]
+
 Quantization = Literal["int8_weight_only", "int8_dynamic", "float8_weight_only", "float8_dynamic"]
 
 
@@ -109,6 +111,11 @@ class ModelEntry(Table):
     )
     warmup_steps: int = Field(
         default=0, ge=0, description="Denoising steps of a generation after loading, so that the first job is not slow."
+    )
+    method: Method = Field(
+        default="covariance",
+        description="How steps are predicted: `covariance` from the first request on, or `paper`, ScalingCache as "
+        "published, which needs a coefficients file.",
     )
     coefficients: tuple[str, ...] = Field(
         default=(),

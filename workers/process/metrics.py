@@ -1,5 +1,6 @@
 """Every metric of a worker, in a registry of its own. Labels never carry ids, paths or prompts."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, get_args
@@ -134,11 +135,11 @@ class Metrics:
             "model", "engaged", "reason",
         )  # fmt: skip
         self._error = self._histogram(
-            "scalingcache_error_threshold_ratio",
-            "Accumulated error over threshold (ε/δ) at each step after the first sf, and what was decided.",
+            "scalingcache_misprediction_ratio",
+            "How far predictions were off over what was expected, at each full step after predicted ones.",
             _ERROR_BUCKETS,
-            "model", "decision",
-        )  # fmt: skip
+            "model",
+        )
         self._cache_bytes = self._gauge(
             "scalingcache_cache_bytes", "Most memory that the cache held in the last job.", "model"
         )
@@ -238,10 +239,9 @@ class Metrics:
         if report.predicted_step_seconds is not None:
             saved = report.cached_steps * (report.full_step_seconds - report.predicted_step_seconds)
             self._saved.labels(model).inc(max(0.0, saved))
-        decided = zip(report.decisions, report.epsilon, report.delta, strict=False)
-        for letter, epsilon, delta in list(decided)[request.sf :]:
-            if delta > 0:
-                self._error.labels(model, "full" if letter == "F" else "predicted").observe(epsilon / delta)
+        for each in report.account.mispredictions if report.account else []:
+            if each.expected > 0:
+                self._error.labels(model).observe(math.sqrt(each.measured / each.expected))
 
     def loaded(self, seconds: Mapping[str, float]) -> None:
         """The models are loaded, each in so many seconds."""

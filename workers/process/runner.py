@@ -53,6 +53,8 @@ class Runner:
                 revision=entry.revision,
                 switches=entry.shown(),
                 fingerprint=model.fingerprint,
+                method=entry.method,
+                covariances=[f"{each.covariance.runs} runs: {each.kind.shown()}" for each in model.covariances],
                 coefficients=[each.key.shown() for each in model.coefficients],
                 warm_step_seconds=warm and round(warm.full_step_seconds, 4),
             )

@@ -9,9 +9,10 @@ from tests.workers.micro_wan import BLOCKS, STEPS, micro_request
 from workers.caching.transformer import CacheMethod
 from workers.engine.generation import ProgressCallbacks, run_pipeline
 from workers.engine.loaded import LoadedModel
+from workers.engine.paper_session import BlocksAttachment
 from workers.engine.plan import plan_run
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.session import Session
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.session import Session
 
 
 def bytes_at_step(model: LoadedModel, method: CacheMethod | None, step: int) -> int:
@@ -22,7 +23,9 @@ def bytes_at_step(model: LoadedModel, method: CacheMethod | None, step: int) -> 
         if index == step:
             measured.append(living_bytes())
 
-    run_pipeline(model, plan_run(model, micro_request()), method, ProgressCallbacks(step=watch))
+    run_pipeline(
+        model, plan_run(model, micro_request()), method and BlocksAttachment(method), ProgressCallbacks(step=watch)
+    )
     return measured[0]
 
 

@@ -13,11 +13,12 @@ from tests.workers.micro_wan import BLOCKS, STEPS, micro_request
 from workers.caching.transformer import attached
 from workers.engine.generation import ProgressCallbacks, run_pipeline
 from workers.engine.loaded import LoadedModel
+from workers.engine.paper_session import BlocksAttachment
 from workers.engine.plan import plan_run
 from workers.jobs.errors import JobCancelled, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.session import Session
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.session import Session
 
 
 def session(sf: int = 4, kappa: float = 3.0) -> Session:
@@ -31,16 +32,16 @@ def plain(model: LoadedModel, asked: GenerationRequest) -> np.ndarray:
 
 def test_a_session_that_never_predicts_is_bit_identical_to_the_plain_pipeline(micro: LoadedModel) -> None:
     cached = session(sf=STEPS)
-    frames, _ = run_pipeline(micro, plan_run(micro, micro_request()), cached, ProgressCallbacks())
+    frames, _ = run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(cached), ProgressCallbacks())
     assert np.array_equal(frames, plain(micro, micro_request()))
     assert cached.controller.decisions == "F" * STEPS
 
 
 def test_the_head_alone_repeats_the_stock_forward_bit_for_bit(micro: LoadedModel) -> None:
     recorded = Record()
-    expected, _ = run_pipeline(micro, plan_run(micro, micro_request()), recorded, ProgressCallbacks())
+    expected, _ = run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(recorded), ProgressCallbacks())
     replay = Replay(recorded.known)
-    frames, _ = run_pipeline(micro, plan_run(micro, micro_request()), replay, ProgressCallbacks())
+    frames, _ = run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(replay), ProgressCallbacks())
     assert np.array_equal(frames, expected)
     assert replay.blocks_run == STEPS / 2 * 2 * BLOCKS
 
@@ -65,7 +66,7 @@ def test_no_module_that_only_feeds_the_blocks_runs_at_a_predicted_step(micro: Lo
         return lambda *_: calls.update({name: calls[name] + 1})
 
     handles = [transformer.get_submodule(name).register_forward_hook(count(name)) for name in calls]
-    run_pipeline(micro, plan_run(micro, micro_request()), cached, ProgressCallbacks())
+    run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(cached), ProgressCallbacks())
     for handle in handles:
         handle.remove()
     full = cached.controller.decisions.count("F")
@@ -78,7 +79,7 @@ def test_detaching_leaves_no_trace(micro: LoadedModel) -> None:
     transformer = micro.pipeline.transformer
     plain(micro, micro_request())
     before = set(transformer.__dict__)
-    run_pipeline(micro, plan_run(micro, micro_request()), session(), ProgressCallbacks())
+    run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(session()), ProgressCallbacks())
     assert set(transformer.__dict__) == before
     assert not transformer._diffusers_hook.hooks
     assert all(not block._forward_hooks for block in transformer.blocks)
@@ -89,7 +90,9 @@ def test_after_a_cancel_or_an_exception_the_next_run_is_as_if_nothing_had_been(
     micro: LoadedModel, error: Exception
 ) -> None:
     expected_plain = plain(micro, micro_request())
-    expected_cached, _ = run_pipeline(micro, plan_run(micro, micro_request()), session(), ProgressCallbacks())
+    expected_cached, _ = run_pipeline(
+        micro, plan_run(micro, micro_request()), BlocksAttachment(session()), ProgressCallbacks()
+    )
 
     def stop(index: int, *_: Any) -> None:
         if index == 6:
@@ -97,15 +100,17 @@ def test_after_a_cancel_or_an_exception_the_next_run_is_as_if_nothing_had_been(
 
     broken = session()
     with pytest.raises(type(error)):
-        run_pipeline(micro, plan_run(micro, micro_request(width=64)), broken, ProgressCallbacks(step=stop))
+        run_pipeline(
+            micro, plan_run(micro, micro_request(width=64)), BlocksAttachment(broken), ProgressCallbacks(step=stop)
+        )
     assert np.array_equal(plain(micro, micro_request()), expected_plain)
-    again, _ = run_pipeline(micro, plan_run(micro, micro_request()), session(), ProgressCallbacks())
+    again, _ = run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(session()), ProgressCallbacks())
     assert np.array_equal(again, expected_cached)
 
 
 def test_a_closed_session_frees_its_tensors_although_the_pipeline_lives_on(micro: LoadedModel) -> None:
     cached = session()
-    run_pipeline(micro, plan_run(micro, micro_request()), cached, ProgressCallbacks())
+    run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(cached), ProgressCallbacks())
     alive = [weakref.ref(t) for t in cached.tensors()]
     cached.close()
     gc.collect()

@@ -10,11 +10,12 @@ from tests.workers.micro_wan import BLOCKS
 from workers.engine.fingerprint import fingerprint
 from workers.engine.generation import ProgressCallbacks, generate, run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.paper_session import BlocksAttachment
 from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest, ReasonCode
 from workers.models.catalogue import families
-from workers.scalingcache.coefficients import Coefficients
-from workers.scalingcache.estimation import Recorder, pooled
+from workers.scalingcache.paper.coefficients import Coefficients
+from workers.scalingcache.paper.estimation import Recorder, pooled
 
 
 def test_experts_that_swap_places_are_other_weights(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_experts_that_swap_places_are_other_weights(tmp_path: Path) -> None:
 def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
     """With coefficients of that request, measured in one run."""
     recorder = Recorder(BLOCKS, segments=plan_run(model, request).segments)
-    run_pipeline(model, plan_run(model, request), recorder, ProgressCallbacks())
+    run_pipeline(model, plan_run(model, request), BlocksAttachment(recorder), ProgressCallbacks())
     sample = recorder.sample()
     known = Coefficients(
         key=plan_run(model, request).key, alpha=pooled([sample]), spread=torch.zeros_like(sample.energy),
@@ -36,7 +37,8 @@ def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
         final_full_steps=1, estimator="pooled", prompts=1, seeds=1, convergence=[], expected_full_steps={},
         expected_full_steps_kappa_1={}, relative_change=[], prediction_error=[],
     )  # fmt: skip
-    return replace(model, coefficients=(*model.coefficients, known))
+    paper = model.entry.model_copy(update={"method": "paper"})
+    return replace(model, entry=paper, coefficients=(*model.coefficients, known))
 
 
 def test_two_experts_are_calibrated_and_accelerated_each_by_itself(tmp_path: Path) -> None:

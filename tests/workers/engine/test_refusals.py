@@ -19,8 +19,8 @@ from workers.engine.plan import plan_run
 from workers.jobs.errors import InvalidRequest, ModelLoadFailed, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
 from workers.models.catalogue import Catalogue, families
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.session import Session
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.session import Session
 
 MICRO = {"flux": micro_flux.micro_entry, "hunyuan_video": micro_hunyuan_video.micro_entry}
 

@@ -15,8 +15,8 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.expert_sessions import ExpertSessions
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.expert_sessions import ExpertSessions
 
 STEPS = 12
 BOTH = ("cond", "uncond")

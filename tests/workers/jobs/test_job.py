@@ -24,7 +24,7 @@ def test_a_run_needs_two_steps_more_than_its_first_full_ones_to_be_accelerated(
     steps: int, sf: int, wants: bool, can: bool
 ) -> None:
     request = a_request(steps=steps, sf=sf)
-    assert (request.wants_acceleration, request.can_be_accelerated) == (wants, can)
+    assert (request.wants_acceleration, request.has_room_for_predictions) == (wants, can)
 
 
 @pytest.mark.parametrize(("steps", "sf"), [(50, 50), (2, 2), (1, 2)])

@@ -1,29 +1,25 @@
-"""The commands as a person runs them, on the micro checkpoint."""
+"""The commands as a person runs them, on the micro checkpoint, with the covariance method."""
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-from typer.testing import CliRunner
 
 from tests.catalogues import catalogue_text
 from tests.workers.measurement.command_line import run
 from tests.workers.micro_wan import micro_entry
-from workers.__main__ import app
-from workers.engine.loaded import load_model
-from workers.jobs.errors import CoefficientsMismatch, InvalidRequest, ModelNotFound
+from workers.engine.loaded import load_model, read_coefficients
+from workers.jobs.errors import CoefficientsMismatch
 from workers.media.mp4 import read_mp4
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation
-from workers.scalingcache.coefficients import Coefficients
+from workers.scalingcache.measured import MeasuredCovariance
+from workers.scalingcache.paper.coefficients import Coefficients
 
 
 def write_catalogue(path: Path, source: Path | str, **changes: Any) -> Path:
     """A catalogue of the micro checkpoint, in files beside it what was measured."""
-    usual = {"coefficients": ("coefficients/micro-wan.json",), "evaluation": "results/micro-wan.evaluation.json"}
+    usual = {"coefficients": ("measured/micro-wan.json",), "evaluation": "results/micro-wan.evaluation.json"}
     path.write_text(catalogue_text(micro_entry(Path(source), **(usual | changes))))
     return path
 
@@ -34,165 +30,130 @@ def catalogue(micro_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def uncalibrated(micro_folder: Path, tmp_path: Path) -> Path:
-    return write_catalogue(tmp_path / "uncalibrated.toml", micro_folder, coefficients=())
+def unmeasured(micro_folder: Path, tmp_path: Path) -> Path:
+    return write_catalogue(tmp_path / "unmeasured.toml", micro_folder, coefficients=())
 
 
-def calibrate(catalogue: Path, folder: Path, *more: str) -> Coefficients:
-    prompts = folder / "prompts.txt"
-    prompts.write_text("# group: coloured\nred circle\n\n# group: plain\ncircle\n")
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    path = tmp_path / "prompts.txt"
+    path.write_text("red circle\ncircle\nred\n")
+    return path
+
+
+def calibrate(catalogue: Path, prompts: Path, *more: str) -> tuple[MeasuredCovariance, str]:
     output = run(
-        "calibrate", "--model", "micro-wan", "--prompts", str(prompts), "--seeds", "2",
-        "--catalogue", str(catalogue), "--work", str(folder / "work"), *more,
+        "calibrate", "--model", "micro-wan", "--prompts", str(prompts), "--catalogue", str(catalogue),
+        "--work", str(prompts.parent / "work"), *more,
     )  # fmt: skip
-    assert "expected of the rule" in output and "coloured" in output
-    return Coefficients.load(folder / "coefficients" / "micro-wan.json")
+    measured = read_coefficients(prompts.parent / "measured" / "micro-wan.json")
+    assert isinstance(measured, MeasuredCovariance)
+    return measured, output
 
 
-def test_calibrate_measures_what_the_model_is_then_accelerated_with(catalogue: Path, tmp_path: Path) -> None:
-    measured = calibrate(catalogue, tmp_path)
-    assert (measured.prompts, measured.seeds, measured.key.steps, measured.alpha.shape) == (2, 2, 12, (12, 3))
-    assert set(measured.groups) == {"coloured", "plain"}
-    for figure in ("convergence", "heatmap", "profile"):
-        assert (tmp_path / "coefficients" / f"micro-wan.{figure}.png").read_bytes().startswith(b"\x89PNG")
-
-    known = Catalogue.read(catalogue)
-    loaded = load_model(known.entry("micro-wan"), known.family("micro-wan"))
-    assert [each.kappa for each in loaded.coefficients] == [measured.kappa]
-
-    video = tmp_path / "out.mp4"
+def generate(catalogue: Path, folder: Path, *more: str) -> str:
+    video = folder / "out.mp4"
     output = run("generate", "--model", "micro-wan", "--prompt", "red circle", "--sf", "4", "--seed", "5",
-                 "-o", str(video), "--catalogue", str(catalogue))  # fmt: skip
-    assert "FFFF" in output and "not accelerated" not in output
+                 "-o", str(video), "--catalogue", str(catalogue), *more)  # fmt: skip
     assert read_mp4(video).shape == (5, 32, 32, 3)
+    return output
 
 
-def test_an_interrupted_calibration_goes_on_and_ends_the_same(catalogue: Path, tmp_path: Path) -> None:
-    first = calibrate(catalogue, tmp_path)
-    kept = sorted((tmp_path / "work").glob("*.npz"))
-    assert len(kept) == 4
+def test_one_uncached_generation_is_enough_to_calibrate(catalogue: Path, prompts: Path) -> None:
+    measured, output = calibrate(catalogue, prompts, "--limit", "1")
+    assert (measured.covariance.runs, measured.steps, measured.held_out) == (1, 12, {})
+    assert "expected SNR" in output and "what more runs bring" not in output
+    assert measured.expected_snr and all(a < b for a, b in zip(*_neighbours(measured), strict=True))
+    for figure in ("covariance", "schedules"):
+        path = prompts.parent / "measured" / f"micro-wan.{figure}.png"
+        assert path.read_bytes().startswith(b"\x89PNG")
+    assert "measured, 1 uncached runs" in generate(catalogue, prompts.parent)
+
+
+def _neighbours(measured: MeasuredCovariance) -> tuple[list[float], list[float]]:
+    decibels = list(measured.expected_snr.values())
+    return decibels[:-1], decibels[1:]
+
+
+def test_several_generations_show_what_more_of_them_bring(catalogue: Path, prompts: Path) -> None:
+    measured, output = calibrate(catalogue, prompts, "--seeds", "2")
+    assert measured.covariance.runs == 6
+    assert list(measured.held_out) == [1, 2, 4, 5]
+    assert "what more runs bring" in output
+
+
+def test_an_interrupted_calibration_goes_on_and_ends_the_same(catalogue: Path, prompts: Path) -> None:
+    first, _ = calibrate(catalogue, prompts)
+    kept = sorted((prompts.parent / "work").glob("*.npz"))
+    assert len(kept) == 3
     kept[0].unlink()
     touched = {path: path.stat().st_mtime_ns for path in kept[1:]}
-    again = calibrate(catalogue, tmp_path)
+    again, _ = calibrate(catalogue, prompts)
     assert {path: path.stat().st_mtime_ns for path in kept[1:]} == touched
-    assert again.alpha.equal(first.alpha) and again.kappa == first.kappa
+    assert again.covariance.matrix == pytest.approx(first.covariance.matrix)
 
 
-def test_calibrate_and_generate_take_another_checkpoint_and_number_of_steps_for_an_entry(
-    catalogue: Path, tmp_path: Path, micro_folder: Path
+def test_without_any_file_a_generation_is_accelerated_and_says_on_what(unmeasured: Path, tmp_path: Path) -> None:
+    output = generate(unmeasured, tmp_path)
+    assert "0 uncached runs" in output and "not accelerated" not in output
+
+
+def test_a_covariance_of_other_weights_is_refused_with_the_command_that_measures_again(
+    catalogue: Path, prompts: Path
 ) -> None:
-    moved = tmp_path / "moved"
-    shutil.copytree(micro_folder, moved)
-    write_catalogue(catalogue, "nowhere")
-    assert calibrate(catalogue, tmp_path, "--source", str(moved), "--steps", "10").key.steps == 10
-    output = run("generate", "--model", "micro-wan", "--prompt", "circle", "--source", str(moved), "--sf", "4",
-                 "-o", str(tmp_path / "out.mp4"), "--catalogue", str(catalogue))  # fmt: skip
-    assert "resampled: measured with 10 steps" in output
+    measured, _ = calibrate(catalogue, prompts, "--limit", "1")
+    path = prompts.parent / "measured" / "micro-wan.json"
+    path.write_text(path.read_text().replace(measured.kind.fingerprint, "f" * 32))
+    known = Catalogue.read(catalogue)
+    with pytest.raises(CoefficientsMismatch, match=r"measured on weights ffff.*calibrate --model micro-wan"):
+        load_model(known.entry("micro-wan"), known.family("micro-wan"))
 
 
-def test_generate_takes_many_prompts_and_lays_several_sf_side_by_side(uncalibrated: Path, tmp_path: Path) -> None:
-    prompts = tmp_path / "prompts.txt"
-    prompts.write_text("red circle\ncircle\n")
-    output = run("generate", "--model", "micro-wan", "--prompts", str(prompts), "--sf", "3", "--sf", "12",
-                 "--allow-uncalibrated", "-o", str(tmp_path / "out"), "--catalogue",
-                 str(uncalibrated))  # fmt: skip
-    assert output.count("uncalibrated: alpha is 1 throughout") == 2
-    names = [f"{n:03d}-sf{sf}.mp4" for n in (0, 1) for sf in (12, 3)] + ["000-side-by-side.png", "001-side-by-side.png"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
-    seeds = {line for line in output.splitlines() if "sf, seed" in line}
-    assert len(seeds) == 4
-    with Image.open(tmp_path / "out" / "000-side-by-side.png") as sheet:
-        assert sheet.height == 2 * (144 + 16 + 4)
+def test_measuring_for_the_other_method_never_replaces_what_the_model_is_served_with(
+    catalogue: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured, _ = calibrate(catalogue, prompts, "--limit", "1")
+    monkeypatch.chdir(prompts.parent)
+    again, _ = calibrate(catalogue, prompts, "--method", "paper")
+    assert again.covariance.runs == measured.covariance.runs == 1
+    assert Coefficients.load(prompts.parent / "alphas" / "micro-wan.paper.json").prompts == 3
 
 
-def test_generate_wants_one_prompt_or_a_file_of_them(catalogue: Path, tmp_path: Path) -> None:
-    for given in ([], ["--prompt", "circle", "--prompts", str(catalogue)]):
-        arguments = ["generate", "--model", "micro-wan", "-o", "x.mp4", "--catalogue", str(catalogue), *given]
-        with pytest.raises(InvalidRequest, match="either --prompt or --prompts"):
-            CliRunner().invoke(app, arguments, catch_exceptions=False)
-
-
-def evaluate(catalogue: Path, folder: Path, *more: str) -> Evaluation:
-    prompts = folder / "prompts.csv"
-    prompts.write_text("Prompts,Category\nred circle,Colors\ncircle,Shapes\nred,Colors\n")
+def evaluate(catalogue: Path, prompts: Path, *more: str) -> Evaluation:
     output = run(
         "evaluate", "--model", "micro-wan", "--prompts", str(prompts), "--limit", "2", "--sf", "4", "--sf", "3",
-        "--catalogue", str(catalogue), "--work", str(folder / "evaluated"), *more,
+        "--catalogue", str(catalogue), "--work", str(prompts.parent / "evaluated"), *more,
     )  # fmt: skip
     assert "95 %" in output
-    return Evaluation.load(folder / "results" / "micro-wan.evaluation.json")
+    return Evaluation.load(prompts.parent / "results" / "micro-wan.evaluation.json")
 
 
-def test_evaluate_pairs_each_sf_with_an_uncached_run_and_the_catalogue_tells_the_result(
-    catalogue: Path, tmp_path: Path
+def test_evaluate_pairs_each_sf_with_an_uncached_run_also_of_a_model_without_any_file(
+    unmeasured: Path, prompts: Path
 ) -> None:
-    assert Catalogue.read(catalogue).evaluation("micro-wan") is None
-    calibrate(catalogue, tmp_path)
-    found = evaluate(catalogue, tmp_path)
-    assert [(pair.prompt, pair.group, pair.seed, pair.sf) for pair in found.pairs] == [
-        ("red circle", "Colors", 0, 3), ("red circle", "Colors", 0, 4),
-        ("circle", "Shapes", 1, 3), ("circle", "Shapes", 1, 4),
+    found = evaluate(unmeasured, prompts)
+    assert [(pair.prompt, pair.seed, pair.sf) for pair in found.pairs] == [
+        ("red circle", 0, 3), ("red circle", 0, 4), ("circle", 1, 3), ("circle", 1, 4),
     ]  # fmt: skip
-    assert [row.sf for row in found.rows] == [3, 4]
+    assert [row.full_steps for row in found.rows] == [5, 7]
     assert all("P" in pair.decisions and 10 < pair.psnr < 100 and pair.ssim < 1 for pair in found.pairs)
-    for figure in ("curve", "sheet"):
-        assert (tmp_path / "results" / f"micro-wan.evaluation.{figure}.png").read_bytes().startswith(b"\x89PNG")
-    assert Catalogue.read(catalogue).evaluation("micro-wan") == found
+    assert Catalogue.read(unmeasured).evaluation("micro-wan") == found
 
 
-def test_an_interrupted_evaluation_goes_on_and_other_coefficients_or_switches_start_it_anew(
-    catalogue: Path, tmp_path: Path, micro_folder: Path
+def test_an_interrupted_evaluation_goes_on_and_another_covariance_or_method_starts_it_anew(
+    catalogue: Path, prompts: Path
 ) -> None:
-    calibrate(catalogue, tmp_path)
-    first = evaluate(catalogue, tmp_path)
-    kept = sorted((tmp_path / "evaluated").glob("*.json"))
-    assert len(kept) == 2
-    kept[0].unlink()
-    again = evaluate(catalogue, tmp_path)
-    assert sum(a.speedup == b.speedup for a, b in zip(first.pairs, again.pairs, strict=True)) == 2
-    assert [p.psnr for p in again.pairs] == [p.psnr for p in first.pairs]
-    path = tmp_path / "coefficients" / "micro-wan.json"
-    other = Coefficients.load(path)
-    replace(other, kappa=other.kappa * 3).save(path)
-    evaluate(catalogue, tmp_path)
-    assert len(list((tmp_path / "evaluated").glob("*.json"))) == 4
-    write_catalogue(catalogue, micro_folder, dtype="bfloat16")
-    evaluate(catalogue, tmp_path)  # The weights keep their fingerprint in another type, the results do not.
-    assert len(list((tmp_path / "evaluated").glob("*.json"))) == 6
+    calibrate(catalogue, prompts, "--limit", "1")
+    evaluate(catalogue, prompts)
+    evaluate(catalogue, prompts)
+    assert len(list((prompts.parent / "evaluated").glob("*.json"))) == 2
+    calibrate(catalogue, prompts, "--seeds", "2")
+    evaluate(catalogue, prompts)
+    assert len(list((prompts.parent / "evaluated").glob("*.json"))) == 4
 
 
-def test_an_evaluation_that_could_accelerate_nothing_ends_before_it_begins(uncalibrated: Path, tmp_path: Path) -> None:
-    for sf, error, words in (
-        ("4", CoefficientsMismatch, "sf=4 cannot be evaluated: not_calibrated"),
-        ("12", InvalidRequest, "below the number of steps, 12"),
-    ):
-        with pytest.raises(error, match=words):
-            run("evaluate", "--model", "micro-wan", "--prompts", str(uncalibrated), "--sf", sf,
-                "--catalogue", str(uncalibrated), "--work", str(tmp_path / "evaluated"))  # fmt: skip
-    assert not (tmp_path / "evaluated").exists()
-
-
-def test_a_request_is_filled_with_the_models_defaults(catalogue: Path) -> None:
-    known = Catalogue.read(catalogue)
-    request = known.request("micro-wan", "red circle")
-    assert (request.steps, request.sf, request.frames, request.guidance) == (12, 4, 5, 3.0)
-    assert known.request("micro-wan", "x", steps=3).sf == 3
-    assert known.request("micro-wan", "x", steps=1).sf == 2
-    assert len({known.request("micro-wan", "x").seed for _ in range(4)}) > 1
-
-
-def test_a_request_that_the_model_cannot_serve_is_refused_by_field(catalogue: Path) -> None:
-    known = Catalogue.read(catalogue)
-    for given, param, words in (
-        ({"width": 40}, "size", "width 40 must be a multiple of 16"),
-        ({"height": 128}, "size", "between 16 and 64"),
-        ({"frames": 6}, "frames", "frames 6 must be 4k.1"),
-        ({"frames": 13}, "frames", "at most 9"),
-        ({"steps": 51}, "steps", "between 1 and 50"),
-        ({"sf": 1}, "sf", "sf 1: .*greater than or equal to 2"),
-    ):
-        with pytest.raises(InvalidRequest, match=words) as error:
-            known.request("micro-wan", "x", **given)
-        assert error.value.param == param
-    with pytest.raises(ModelNotFound, match="'wan' is not served here; allowed: micro-wan"):
-        known.request("wan", "x")
+def test_an_sf_that_gains_next_to_nothing_cannot_be_evaluated(unmeasured: Path, prompts: Path) -> None:
+    with pytest.raises(CoefficientsMismatch, match="sf=11 cannot be evaluated: little_gain"):
+        run("evaluate", "--model", "micro-wan", "--prompts", str(prompts), "--sf", "11",
+            "--catalogue", str(unmeasured), "--work", str(prompts.parent / "evaluated"))  # fmt: skip
+    assert not (prompts.parent / "evaluated").exists()

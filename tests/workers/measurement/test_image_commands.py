@@ -9,19 +9,23 @@ import pytest
 from tests.catalogues import catalogue_text
 from tests.workers import micro_wan_variants as variants
 from tests.workers.measurement.command_line import run
+from workers.engine.loaded import read_coefficients
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.media.mp4 import read_mp4
+from workers.models.entry import Method
 from workers.models.evaluation import Evaluation
-from workers.scalingcache.coefficients import Coefficients
+from workers.scalingcache.measured import MeasuredCovariance
 
 STEPS = 8
 
 
-def write_catalogue(folder: Path, family: str, *, experts: bool = False, coefficients: Any = "micro.json") -> Path:
+def write_catalogue(
+    folder: Path, family: str, *, experts: bool = False, coefficients: Any = "micro.json", method: Method = "paper"
+) -> Path:
     """A catalogue of the checkpoint that lies in the folder, in files beside it what was measured."""
     entry = variants.variant_entry(
         folder / "checkpoint", family, experts=experts, defaults={"steps": STEPS}, coefficients=coefficients,
-        evaluation="micro.evaluation.json",
+        evaluation="micro.evaluation.json", method=method,
     )  # fmt: skip
     (path := folder / "models.toml").write_text(catalogue_text(entry))
     return path
@@ -36,20 +40,24 @@ def write_catalogue(folder: Path, family: str, *, experts: bool = False, coeffic
     ],
     ids=["i2v", "ti2v", "experts"],
 )
+@pytest.mark.parametrize("method", ["paper", "covariance"])
 def test_calibrate_evaluate_and_generate(
-    tmp_path: Path, save: Callable[[Path], None], family: str, image: bool, experts: bool
+    tmp_path: Path, save: Callable[[Path], None], family: str, image: bool, experts: bool, method: Method
 ) -> None:
     save(tmp_path / "checkpoint")
     variants.a_picture(100, 70).save(tmp_path / "frame.png")
     (tmp_path / "prompts.txt").write_text("red circle\tframe.png\n" if image else "red circle\n")
-    catalogue = write_catalogue(tmp_path, family, experts=experts)
+    catalogue = write_catalogue(tmp_path, family, experts=experts, method=method)
     common = ["--model", "micro", "--catalogue", str(catalogue)]
     prompts = ["--prompts", str(tmp_path / "prompts.txt")]
 
     run("calibrate", *common, *prompts, "--seeds", "1", "--work", str(tmp_path / "calibration"))
-    measured = Coefficients.load(tmp_path / "micro.json")
-    assert (measured.key.input_reference, measured.alpha.shape) == (image, (STEPS, 3))
-    assert ("boundary_ratio" in measured.key.scheduler) == experts
+    measured = read_coefficients(tmp_path / "micro.json")
+    if isinstance(measured, MeasuredCovariance):
+        assert (method, measured.kind.input_reference, measured.steps) == ("covariance", image, STEPS)
+    else:
+        assert (method, measured.key.input_reference, measured.alpha.shape) == ("paper", image, (STEPS, 3))
+        assert ("boundary_ratio" in measured.key.scheduler) == experts
 
     run("evaluate", *common, *prompts, "--sf", "2", "--work", str(tmp_path / "evaluation"))
     evaluation = Evaluation.model_validate_json((tmp_path / "micro.evaluation.json").read_text())

@@ -4,7 +4,7 @@ import pytest
 
 from tests.workers.factories import MODEL, a_report, a_request
 from workers.configuration import ConfigurationError
-from workers.jobs.job import Reason, ReasonCode
+from workers.jobs.job import Account, Basis, Misprediction, Reason, ReasonCode
 from workers.process.events import StepDone
 from workers.process.metrics import Metrics
 
@@ -84,13 +84,12 @@ def test_why_a_job_ran_uncached_is_counted_by_its_code_without_the_detail(metric
     assert sample(metrics, "sf_effective_sum") == 50
 
 
-def test_error_over_threshold_is_kept_where_there_was_a_choice(metrics: Metrics) -> None:
-    report = a_report(steps=5, full_steps=4).model_copy(
-        update={"decisions": "FFPFF", "epsilon": [9.0, 9.0, 0.5, 2.0, 0.0], "delta": [1.0, 1.0, 1.0, 1.0, 0.0]}
-    )
-    metrics.completed(a_request(steps=5, sf=2), report)
-    assert sample(metrics, "error_threshold_ratio_sum", decision="predicted") == 0.5
-    assert sample(metrics, "error_threshold_ratio_count", decision="full") == 1
+def test_how_far_predictions_were_off_is_kept_over_what_was_expected(metrics: Metrics) -> None:
+    found = [Misprediction(step=4, expected=0.04, measured=0.01), Misprediction(step=7, expected=0.0, measured=0.0)]
+    account = Account(method="covariance", basis=Basis(kind="prior", runs=0), mispredictions=found)
+    metrics.completed(a_request(), a_report().model_copy(update={"account": account}))
+    assert sample(metrics, "misprediction_ratio_sum") == pytest.approx(0.5)
+    assert sample(metrics, "misprediction_ratio_count") == 1, "what was expected to be exact says nothing"
 
 
 def test_each_trouble_has_its_counter_from_the_start() -> None:
@@ -121,7 +120,7 @@ def test_only_what_can_happen_has_a_series_before_it_did() -> None:
         if sample.name == "scalingcache_jobs_total"
     }
     retried = {"worker_crashed", "step_timeout", "out_of_memory", "device_error", "generation_failed", "storage_failed"}
-    final = {"invalid_request", "storage_full", "unsupported_pipeline", "model_not_served"}
+    final = {"invalid_request", "not_finite", "storage_full", "unsupported_pipeline", "model_not_served"}
     assert ends == {
         *((outcome, "") for outcome in ("completed", "cancelled", "released")),
         *(("failed", code) for code in final),

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.workers.memory import living_bytes
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.session import Session
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.session import Session
 
 GIB = 2**30
 FULL_STEPS = 2

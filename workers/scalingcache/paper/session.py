@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from workers.scalingcache.controller import IntervalController, IntervalSettings
-from workers.scalingcache.predictor import difference, difference_ratio, extrapolation, predict
+from workers.scalingcache.paper.controller import IntervalController, IntervalSettings
+from workers.scalingcache.paper.predictor import difference, difference_ratio, extrapolation, predict
 from workers.scalingcache.sampling import relative_change, sample_indices
 
 

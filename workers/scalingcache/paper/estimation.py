@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from workers.scalingcache.controller import IntervalSettings, mean_full_steps
+from workers.scalingcache.paper.controller import IntervalSettings, mean_full_steps
+from workers.scalingcache.paper.segments import handovers
 from workers.scalingcache.sampling import sample_indices
-from workers.scalingcache.segments import handovers
 
 BETA = 0.97  # of the paper's moving average
 _PART = 2048  # tokens that are compared at a time

@@ -9,7 +9,7 @@ widths give their coefficients. A step of twice the width decays by the square.
 import torch
 from torch import Tensor
 
-from workers.scalingcache.estimation import HIGHEST, LOWEST
+from workers.scalingcache.paper.estimation import HIGHEST, LOWEST
 
 
 def resample(alpha: Tensor, sigmas: Tensor, wanted: Tensor) -> Tensor:

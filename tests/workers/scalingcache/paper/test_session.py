@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from workers.scalingcache.controller import IntervalSettings
-from workers.scalingcache.session import Session
+from workers.scalingcache.paper.controller import IntervalSettings
+from workers.scalingcache.paper.session import Session
 
 STEPS, BLOCKS, TOKENS, CHANNELS = 12, 3, 40, 8
 SETTINGS = IntervalSettings(3, kappa=2.0, max_skip=4, final_full_steps=1)

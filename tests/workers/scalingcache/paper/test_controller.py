@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from workers.scalingcache.controller import IntervalController, IntervalSettings, mean_full_steps, simulate
+from workers.scalingcache.paper.controller import IntervalController, IntervalSettings, mean_full_steps, simulate
 
 
 def rho(values: list[float]) -> torch.Tensor:

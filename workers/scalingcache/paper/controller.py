@@ -1,19 +1,20 @@
 """When to compute: Eq. 7-8 and Alg. 1, one decision a step for all streams together. No tensors of the model here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from workers.scalingcache.predictor import decay
-from workers.scalingcache.segments import slices, split_sf
+from workers.scalingcache.paper.predictor import decay
+from workers.scalingcache.paper.segments import slices, split_sf
 
 
 @dataclass(frozen=True)
 class IntervalSettings:
     """The knobs of the dynamic interval. What each was measured to cost and bring:
-    [docs/scalingcache.md](../../docs/scalingcache.md#the-settings-as-measured).
+    [docs/paper.md](../../../docs/paper.md#the-settings-as-measured).
 
     sf: S_f, the number of full steps at the start, at least 2: a difference needs two. The speed knob of a request,
         which always says it, so it has no default here.
@@ -79,7 +80,7 @@ class IntervalController:
             self.step < s.sf
             or self.step >= self.steps - s.final_full_steps
             or self.step - self.tau > s.max_skip
-            or self.epsilon > self.delta
+            or not self.epsilon <= self.delta  # a change that is not finite is no reason to predict
         )
 
     def finish(self, rho: Tensor | None = None) -> None:
@@ -104,7 +105,8 @@ class IntervalController:
             self.epsilon = 0.0
         else:
             self.epsilon = float(rho.mean())
-            self._changes.append(self.epsilon)
+            if math.isfinite(self.epsilon):
+                self._changes.append(self.epsilon)
 
 
 def expert_settings(settings: IntervalSettings, segments: Sequence[int]) -> list[IntervalSettings]:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from workers.scalingcache.controller import IntervalSettings, expert_settings, simulate
-from workers.scalingcache.expert_sessions import ExpertSessions
-from workers.scalingcache.segments import handovers, slices, split_sf
-from workers.scalingcache.session import Session
+from workers.scalingcache.paper.controller import IntervalSettings, expert_settings, simulate
+from workers.scalingcache.paper.expert_sessions import ExpertSessions
+from workers.scalingcache.paper.segments import handovers, slices, split_sf
+from workers.scalingcache.paper.session import Session
 
 BLOCKS = 2
 SETTINGS = IntervalSettings(8, kappa=2.0, max_skip=3, final_full_steps=1)

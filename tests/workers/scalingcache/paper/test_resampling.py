@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from workers.scalingcache.estimation import Recorder, of_sample
-from workers.scalingcache.resampling import resample
-from workers.scalingcache.step_range import step_range
+from workers.scalingcache.paper.estimation import Recorder, of_sample
+from workers.scalingcache.paper.resampling import resample
+from workers.scalingcache.paper.step_range import step_range
 
 
 def schedule(steps: int, shift: float = 1.0) -> Tensor:

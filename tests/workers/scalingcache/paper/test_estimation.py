@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from workers.scalingcache.coefficients import CoefficientKey, Coefficients
-from workers.scalingcache.controller import IntervalSettings, mean_full_steps
-from workers.scalingcache.estimation import (
+from workers.scalingcache.paper.coefficients import CoefficientKey, Coefficients
+from workers.scalingcache.paper.controller import IntervalSettings, mean_full_steps
+from workers.scalingcache.paper.estimation import (
     Recorder,
     Sample,
     better_estimator,

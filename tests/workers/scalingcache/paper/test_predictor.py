@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from workers.scalingcache.predictor import decay, difference, difference_ratio, extrapolation, predict
+from workers.scalingcache.paper.predictor import decay, difference, difference_ratio, extrapolation, predict
 
 
 def geometric(steps: int, ratio: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,93 @@
+"""What a run goes by: the usual guess, what was measured, or a guess that describes the run better."""
+
+import numpy as np
+import pytest
+
+from workers.scalingcache import priors
+from workers.scalingcache.covariance import of_run
+
+LEVELS = np.linspace(1.0, 0.02, 50)
+
+
+def products(matrix: np.ndarray, seed: int = 0, dimensions: int = 3000) -> np.ndarray:
+    """Inner products of outputs drawn from a covariance."""
+    factor = np.linalg.cholesky(matrix + 1e-10 * np.eye(len(matrix)))
+    values = factor @ np.random.default_rng(seed).normal(size=(len(matrix), dimensions))
+    return values @ values.T / dimensions
+
+
+def test_without_a_measurement_the_usual_guess_stands() -> None:
+    start = priors.combined(None, LEVELS)
+
+    assert start.runs == 0
+    assert start.matrix == pytest.approx(priors.usual(LEVELS).matrix)
+
+
+@pytest.mark.parametrize("runs", [1, 50])
+def test_what_was_measured_outweighs_the_guess_by_its_runs(runs: int) -> None:
+    measured = of_run(LEVELS, np.ones((50, 50)), 1.0)
+    many = type(measured)(measured.sigmas, measured.matrix, runs=runs)
+
+    combined = priors.combined(many, LEVELS)
+
+    share = priors.STRENGTH / (runs + priors.STRENGTH)
+    assert combined.runs == runs
+    assert combined.matrix == pytest.approx((1 - share) * many.matrix + share * priors.usual(LEVELS).matrix)
+
+
+def test_a_run_is_described_best_by_the_kernel_it_came_from() -> None:
+    for length, jitter in ((1.0, 1e-3), (8.0, 1e-4), (2.0, 1e-1)):
+        shown = products(priors.kernel(LEVELS, length, jitter))
+        scores = {
+            (a, b): priors.evidence(priors.kernel(LEVELS, a, b), shown, range(12))
+            for a in priors.LENGTHS
+            for b in priors.JITTERS
+        }
+        best_length, best_jitter = max(scores, key=lambda key: scores[key])
+        assert best_jitter == jitter
+        assert 0.5 <= best_length / length <= 2.0
+
+
+def test_the_evidence_does_not_depend_on_how_large_outputs_are() -> None:
+    matrix = priors.kernel(LEVELS, 2.0, 1e-3)
+    shown = products(matrix)
+
+    once, thrice = (priors.evidence(matrix, size * shown, range(8)) for size in (1.0, 1.0))
+    larger = priors.evidence(5.0 * matrix, shown, range(8))
+    assert once == pytest.approx(thrice)
+    assert larger == pytest.approx(once, abs=1e-3)
+
+
+def test_two_outputs_are_too_few_to_judge_by() -> None:
+    start = priors.combined(None, LEVELS)
+
+    assert priors.fitting(start, products(priors.kernel(LEVELS, 8.0, 0.0)), [0, 1]) is start.matrix
+
+
+def test_an_unmeasured_model_takes_whatever_describes_the_run_better() -> None:
+    start = priors.combined(None, LEVELS)
+
+    taken = priors.fitting(start, products(priors.kernel(LEVELS, 8.0, 1e-1)), range(8))
+
+    assert taken is not start.matrix
+    assert taken == pytest.approx(priors.kernel(LEVELS, 8.0, 1e-1), abs=0.2)
+
+
+def test_a_measurement_that_describes_the_run_stays() -> None:
+    truth = priors.kernel(LEVELS, 3.0, 3e-3)
+    start = priors.combined(of_run(LEVELS, truth, 1.0), LEVELS)
+
+    assert priors.fitting(start, products(truth), range(8)) is start.matrix
+
+
+def test_a_measurement_of_something_else_is_given_up() -> None:
+    start = priors.combined(of_run(LEVELS, priors.kernel(LEVELS, 8.0, 0.0), 1.0), LEVELS)
+
+    assert priors.fitting(start, products(priors.kernel(LEVELS, 1.0, 1e-1)), range(8)) is not start.matrix
+
+
+def test_outputs_that_do_not_change_decide_nothing() -> None:
+    start = priors.combined(None, LEVELS)
+
+    assert priors.fitting(start, np.ones((50, 50)), range(6)) is not None
+    assert np.isfinite(priors.fitting(start, np.ones((50, 50)), range(6))).all()

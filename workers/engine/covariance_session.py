@@ -1,0 +1,68 @@
+"""The covariance method on a pipeline: a forecast in the place of the solver."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from torch import nn
+
+from workers.caching.solver import measured_response, solved_by
+from workers.engine.plan import RunPlan
+from workers.jobs.job import Account, Basis, Misprediction
+from workers.models.family import Family
+from workers.scalingcache import priors, schedule
+from workers.scalingcache.covariance import Covariance
+from workers.scalingcache.forecast import Forecast
+
+
+class CovarianceSession:
+    """One run by a forecast."""
+
+    def __init__(self, plan: RunPlan, measured: Covariance | None, full_steps: int, opening: int) -> None:
+        """
+        measured: what is known of the model's covariance in such runs, on any noise levels.
+        full_steps: how many steps are computed in full; opening: how many of them come first.
+
+        Raises `UnsupportedPipeline` for a solver whose samples are no weighted sums of the model's outputs.
+        """
+        start = priors.combined(measured, plan.sigmas.double().numpy())
+        steps = schedule.plan(start.matrix, full_steps, opening)
+        self._forecast = Forecast(start, measured_response(plan.scheduler), steps)
+
+    @property
+    def decisions(self) -> str:
+        """One letter for each step that is over."""
+        return self._forecast.decisions
+
+    @property
+    def peak_cache_bytes(self) -> int:
+        """The most device memory held at once."""
+        return self._forecast.peak_cache_bytes
+
+    def attached(
+        self, family: Family, transformers: Sequence[nn.Module], scheduler: Any
+    ) -> AbstractContextManager[None]:
+        """The forecast in the place of the scheduler's `step`."""
+        return solved_by(self._forecast, scheduler, transformers)
+
+    def end_step(self) -> None:
+        """Nothing: the solver's call was the end of the step."""
+
+    def account(self) -> Account:
+        """What the run went by, and how far its predictions were off."""
+        forecast = self._forecast
+        runs = forecast.covariance.runs
+        kind = "adapted" if forecast.adapted else "measured" if runs else "prior"
+        return Account(
+            method="covariance",
+            basis=Basis(kind=kind, runs=runs),
+            mispredictions=[
+                Misprediction(step=each.step, expected=each.expected, measured=each.measured)
+                for each in forecast.innovations
+            ],
+            expected_snr=forecast.expected_snr(),
+        )
+
+    def close(self) -> None:
+        """Drop all tensors."""
+        self._forecast.close()

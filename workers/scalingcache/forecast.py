@@ -1,0 +1,158 @@
+"""The state of one accelerated generation: what was computed, and what follows from it.
+
+A forecast is made when a generation starts and closed when it ends, however it ends.
+It stands in the place of the solver: given the model's output at full steps, it says which sample comes next.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+from workers.scalingcache import priors
+from workers.scalingcache.covariance import Array, Covariance
+from workers.scalingcache.products import Products
+from workers.scalingcache.quadrature import BEFORE, Response, expected_error, sample_weights
+from workers.scalingcache.weights import best_weights
+
+_TINY = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True)
+class Innovation:
+    """How far off a prediction was, known at the full step after it: mean squares relative to the output's own.
+
+    expected: by the covariance in force when it was made.
+    """
+
+    step: int
+    expected: float
+    measured: float
+
+
+@dataclass
+class Forecast:
+    """ScalingCache for one generation.
+
+    Ask `full` before each step, and call `step` in place of the solver's.
+
+    covariance: what the run starts with, on its own noise levels, see `priors.combined`.
+    response: the solver's.
+    schedule: the steps to compute in full, rising, step 0 among them.
+    """
+
+    covariance: Covariance
+    response: Response
+    schedule: tuple[int, ...]
+    innovations: list[Innovation] = field(default_factory=list, init=False)
+    decisions: str = field(default="", init=False)
+    peak_cache_bytes: int = field(default=0, init=False)
+    _matrix: Array = field(init=False)
+    _products: Products = field(init=False)
+    _outputs: dict[int, Tensor] = field(default_factory=dict, init=False)
+    _first: Tensor | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if len(self.covariance.sigmas) != self.response.steps:
+            raise ValueError(f"{len(self.covariance.sigmas)} noise levels do not fit {self.response.steps} steps")
+        if not self.schedule or self.schedule[0] != 0:
+            raise ValueError(f"a schedule begins with step 0, not {self.schedule[:1]}")
+        self._matrix = self.covariance.matrix
+        self._products = Products(self.response.steps)
+
+    @property
+    def current(self) -> int:
+        """The step that is due, from 0; the number of steps when all are over."""
+        return len(self.decisions)
+
+    @property
+    def full(self) -> bool:
+        """Whether the current step is computed in full."""
+        return self.current in self.schedule
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the run goes by another covariance than it started with."""
+        return self._matrix is not self.covariance.matrix
+
+    def step(self, output: Tensor | None, sample: Tensor) -> Tensor:
+        """End the current step; gives the sample that the next one begins with, or the result.
+
+        output: the model's, with guidance, at a full step; None at a predicted one. sample: what the step began with.
+        Where the next step is predicted, nothing reads its sample, and the given one is returned.
+        Raises `NotFiniteOutput`.
+        """
+        if self._first is None:
+            self._first = sample
+        if output is not None:
+            self._observe(output)
+        self.decisions += "P" if output is None else "F"
+        over = self.current == self.response.steps
+        if not over and not self.full:
+            return sample
+        following = self._sample(self.current)
+        if over:
+            self._products.end(following)
+        return following.to(sample.dtype)
+
+    def expected_snr(self) -> float | None:
+        """How near the finished result is expected to be to an uncached run's: signal to noise of the latents in dB.
+
+        None before the end, and for a result that is zero or is expected to be exact.
+        That later outputs were computed from samples that were slightly off is not in it, so it is on the high side.
+        """
+        known = [step for step, letter in enumerate(self.decisions) if letter == "F"]
+        if not self._products.power > 0:
+            return None
+        error = expected_error(self.response, self._matrix, known) * self._scale(known)
+        return None if error <= 0 else 10.0 * math.log10(self._products.power / error)
+
+    def _observe(self, output: Tensor) -> None:
+        step, known = self.current, sorted(self._outputs)
+        self._products.add(step, output)
+        self._outputs[step] = output
+        if known and step - known[-1] > 1:
+            self.innovations.append(self._innovation(step, known))
+        self._matrix = priors.fitting(self.covariance, self._products.matrix, [*known, step])
+        self.peak_cache_bytes = max(self.peak_cache_bytes, self.cache_bytes())
+
+    def _innovation(self, step: int, known: list[int]) -> Innovation:
+        around = known[-BEFORE:]
+        combination = np.zeros(self.response.steps)
+        combination[around] = best_weights(self._matrix, np.array([around], dtype=np.intp))[0, step]
+        combination[step] = -1.0
+        size = max(float(self._products.matrix[step, step]), _TINY)
+        expected = float(combination @ self._matrix @ combination) * self._scale(known)
+        measured = float(combination @ self._products.matrix @ combination)
+        return Innovation(step, max(expected, 0.0) / size, max(measured, 0.0) / size)
+
+    def _scale(self, known: list[int]) -> float:
+        """How large this run's outputs are beside the covariance's: a loud run is not a less predictable one."""
+        there = float(np.trace(self._products.matrix[np.ix_(known, known)]))
+        return there / max(float(np.trace(self._matrix[np.ix_(known, known)])), _TINY)
+
+    def _sample(self, index: int) -> Tensor:
+        """Sample `index`, float32: one weighted sum of the first sample and all outputs."""
+        assert self._first is not None
+        known = sorted(self._outputs)
+        result = self._first.float() * float(self.response.start[index])
+        for step, weight in zip(known, sample_weights(self.response, self._matrix, known, index), strict=True):
+            result.add_(self._outputs[step].float(), alpha=float(weight))
+        return result
+
+    def cache_bytes(self) -> int:
+        """Bytes of device memory that are held now, each storage counted once."""
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in self.tensors()}
+        return sum(storages.values())
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor that is held, for measuring."""
+        first = [] if self._first is None else [self._first]
+        return [*first, *self._outputs.values(), *self._products.tensors()]
+
+    def close(self) -> None:
+        """Drop all tensors. Safe to call more than once."""
+        self._outputs.clear()
+        self._products.clear()
+        self._first = None

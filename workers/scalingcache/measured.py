@@ -1,0 +1,108 @@
+"""Covariance files: what a model's uncached runs have shown, and which runs it holds for."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workers.files import replacing
+from workers.scalingcache.covariance import Covariance
+
+SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class RunKind:
+    """Which runs share a covariance: those of the same weights, about the same size, with and without the same inputs.
+
+    fingerprint: of the transformers' weights, fused adapters included.
+    size_class: log2 of width · height · frames, rounded.
+    guidance: whether the unconditional stream ran as well.
+    input_reference: whether the runs started from a given picture.
+
+    Steps, shift and scheduler are not in it: a covariance is told on noise levels, and answers for others.
+    """
+
+    model: str
+    fingerprint: str
+    size_class: int
+    guidance: bool
+    input_reference: bool
+
+    def shown(self) -> str:
+        """In a few words, for logs: `size class 18, with guidance, from an image`."""
+        words = [f"size class {self.size_class}", "with guidance" if self.guidance else None]
+        return ", ".join(filter(None, [*words, "from an image" if self.input_reference else None]))
+
+    def difference(self, other: "RunKind") -> str | None:
+        """The first field that differs, with both values, or None."""
+        for item in fields(self):
+            mine, theirs = getattr(self, item.name), getattr(other, item.name)
+            if mine != theirs:
+                return f"{item.name}: measured on {mine!r}, this run has {theirs!r}"
+        return None
+
+
+@dataclass(frozen=True)
+class MeasuredCovariance:
+    """One covariance file.
+
+    steps: of the runs it was measured with.
+    held_out: by number of runs, the mean expected squared error on the others of predicting with the covariance of so
+        many, relative to that with the usual guess alone; empty for a single run.
+    expected_snr: by sf, dB of the latents that `steps` steps are expected to keep.
+    """
+
+    kind: RunKind
+    covariance: Covariance
+    held_out: dict[int, float] = field(default_factory=dict)
+    expected_snr: dict[int, float] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the measured runs had."""
+        return len(self.covariance.sigmas)
+
+    def save(self, path: Path) -> None:
+        """Write the file, replacing an older one in one move."""
+        covariance = self.covariance
+        table: dict[str, Any] = {
+            "schema": SCHEMA,
+            "kind": asdict(self.kind),
+            "runs": covariance.runs,
+            "energy": covariance.energy,
+            "power": covariance.power,
+            "sigmas": [round(value, 7) for value in covariance.sigmas.tolist()],
+            "held_out": self.held_out,
+            "expected_snr": self.expected_snr,
+            "provenance": self.provenance,
+        }
+        lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in table.items()]
+        rows = ",\n".join(f"  {json.dumps([round(v, 9) for v in row])}" for row in covariance.matrix.tolist())
+        with replacing(path) as partial:
+            partial.write_text("{\n" + ",\n".join([*lines, f'"matrix": [\n{rows}\n]']) + "\n}\n")
+
+    @classmethod
+    def parsed(cls, table: dict[str, Any]) -> "MeasuredCovariance":
+        """From a file's JSON. Raises `ValueError`, `KeyError`, `TypeError` for what is none."""
+        if table.get("schema") != SCHEMA:
+            raise ValueError(f"schema {table.get('schema')!r}, a covariance file has {SCHEMA}")
+        sigmas = np.array(table["sigmas"], dtype=np.float64)
+        matrix = np.array(table["matrix"], dtype=np.float64)
+        if matrix.shape != (len(sigmas), len(sigmas)) or not np.isfinite(matrix).all():
+            raise ValueError(f"matrix must be {len(sigmas)} finite rows of as many")
+        if not np.isfinite(sigmas).all() or (np.diff(sigmas) >= 0).any():
+            raise ValueError("sigmas must fall from step to step")
+        if not np.allclose(matrix, matrix.T, atol=1e-6) or np.linalg.eigvalsh(matrix).min() < -1e-3:
+            raise ValueError("matrix must be symmetric and have no negative direction")
+        energy, power, runs = float(table["energy"]), float(table["power"]), int(table["runs"])
+        if not (energy > 0 and power > 0 and runs >= 1):
+            raise ValueError(f"energy {energy} and power {power} must be > 0, runs {runs} >= 1")
+        covariance = Covariance(sigmas, matrix, energy, power, runs)
+        held_out, expected = (
+            {int(key): float(value) for key, value in table[name].items()} for name in ("held_out", "expected_snr")
+        )
+        return cls(RunKind(**table["kind"]), covariance, held_out, expected, dict(table["provenance"]))

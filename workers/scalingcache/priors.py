@@ -1,0 +1,86 @@
+"""What a model's covariance is taken for before it was measured, and how a run chooses among such guesses.
+
+A guess is a Matérn-5/2 kernel over the log odds of the noise level, with some jitter from step to step.
+On that scale all families look much alike; how smooth they are, and how much they jitter, differs.
+A run tells by its first outputs which guess describes it best.
+It is the one under which the differences between them are most probable: their inner products are all it takes.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from workers.scalingcache.covariance import Array, Covariance, log_odds, normalised
+
+LENGTHS = (1.0, 2.0, 4.0, 8.0)
+JITTERS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
+USUAL = (2.0, 1e-3)
+"""Length and jitter of the guess that stands before a run has shown anything."""
+STRENGTH = 0.3
+"""Of the usual guess beside what was measured, in runs."""
+MARGIN = 0.3
+"""How much more probable than what was measured a guess has to make a run to be taken instead, in nats a difference."""
+WINDOW = 6
+"""How many of the latest outputs the evidence is taken from: what a run was like long ago says little."""
+
+
+def kernel(sigmas: Array, length: float, jitter: float) -> Array:
+    """Matérn-5/2 over log odds with a jitter on its diagonal, `[steps, steps]`."""
+    place = log_odds(sigmas)
+    distance = np.abs(place[:, None] - place[None, :]) * np.sqrt(5.0) / length
+    smooth = (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
+    return normalised(smooth + jitter * np.eye(len(sigmas)))
+
+
+@lru_cache(maxsize=64)
+def _kernels(sigmas: tuple[float, ...]) -> tuple[Array, ...]:
+    levels = np.array(sigmas)
+    return tuple(kernel(levels, length, jitter) for length in LENGTHS for jitter in JITTERS)
+
+
+def usual(sigmas: Array) -> Covariance:
+    """The guess that stands before a run has shown anything."""
+    return Covariance(sigmas, kernel(sigmas, *USUAL))
+
+
+def combined(measured: Covariance | None, sigmas: Array) -> Covariance:
+    """The usual guess and what was measured, if anything, as one: by their runs, on the given noise levels."""
+    guess = usual(sigmas)
+    if measured is None:
+        return guess
+    there = measured.at(sigmas)
+    matrix = (there.runs * there.matrix + STRENGTH * guess.matrix) / (there.runs + STRENGTH)
+    return Covariance(sigmas, matrix, there.energy, there.power, there.runs)
+
+
+def evidence(matrix: Array, products: Array, steps: Sequence[int]) -> float:
+    """How probable a covariance makes a run's latest outputs, in nats a difference; its scale is fitted.
+
+    products: `[steps, steps]`, inner products of the outputs seen; steps: which ones are, in order, at least three.
+    """
+    index = np.array(steps)
+    differences = np.diff(np.eye(len(index)), axis=0)
+    guess = differences @ matrix[np.ix_(index, index)] @ differences.T
+    shown = differences @ products[np.ix_(index, index)] @ differences.T
+    factor = np.linalg.cholesky(guess + 1e-12 * np.trace(guess) * np.eye(len(guess)))
+    half = np.linalg.solve(factor, shown)
+    scale = np.trace(np.linalg.solve(factor, half.T)) / len(guess)
+    if not scale > 0:
+        return -np.inf
+    return float(-0.5 * np.log(scale) - np.log(np.diag(factor)).mean())
+
+
+def fitting(start: Covariance, products: Array, steps: Sequence[int]) -> Array:
+    """The covariance a run goes on with, `[steps, steps]`: what it started with, or a guess that describes it better.
+
+    start: from `combined`; products, steps: as for `evidence`, of all outputs so far.
+    """
+    if len(steps) < 3:
+        return start.matrix
+    latest = steps[-WINDOW:]
+    guesses = _kernels(tuple(start.sigmas))
+    best = max(guesses, key=lambda guess: evidence(guess, products, latest))
+    lead = evidence(best, products, latest) - evidence(start.matrix, products, latest)
+    needed = MARGIN if start.runs else 0.0
+    return best if lead > needed else start.matrix

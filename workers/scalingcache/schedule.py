@@ -1,0 +1,73 @@
+"""Which steps are computed in full: of all choices of as many steps, the one with the least expected error."""
+
+import numpy as np
+
+from workers.scalingcache.covariance import Array
+from workers.scalingcache.weights import expected_errors
+
+MEMORY = 3
+"""From how many of the latest full steps a prediction is made."""
+LONGEST = 16
+"""Most predicted steps between two full ones, where enough full steps are left to keep to it."""
+
+_Ways = dict[tuple[int, ...], tuple[float, tuple[int, ...]]]
+"""By its latest full steps, a way's cost so far and all its full steps."""
+
+
+def plan(matrix: Array, count: int, opening: int, final: int = 1) -> tuple[int, ...]:
+    """The full steps of a run, rising.
+
+    matrix: the run's covariance `[steps, steps]`; count: how many full steps.
+    opening, final: how many of them are the run's first and last ones, opening at least 2.
+
+    Dynamic programming over the two latest full steps.
+    The cost of a way is the sum of the expected squared errors of the predictions it needs.
+
+    Raises `ValueError` where the numbers do not fit into each other.
+    """
+    steps = len(matrix)
+    if not (opening >= 2 and final >= 0 and opening + final <= count <= steps):
+        raise ValueError(f"{opening} full steps first and {final} last do not fit into {count} of {steps}")
+    if count == steps:
+        return tuple(range(steps))
+    return _Search(matrix, count - opening - final, opening, steps - final).best()
+
+
+class _Search:
+    """The search between the opening and the end. free: how many full steps lie there; end: the first final one."""
+
+    def __init__(self, matrix: Array, free: int, opening: int, end: int) -> None:
+        self._matrix, self._free, self._opening, self._end = matrix, free, opening, end
+        self._longest = max(LONGEST, -(-(end - opening) // (free + 1)))
+
+    def best(self) -> tuple[int, ...]:
+        opening = tuple(range(self._opening))
+        ways: _Ways = {opening[-MEMORY:]: (0.0, opening)}
+        for left in range(self._free - 1, -1, -1):
+            ways = self._longer(ways, left)
+        costs = self._costs(ways)
+        _, way = min((cost + costs[known][self._end], way) for known, (cost, way) in ways.items())
+        return (*way, *range(self._end, len(self._matrix)))
+
+    def _longer(self, ways: _Ways, left: int) -> _Ways:
+        """All ways with one more full step; of those that share their two latest ones, the best.
+
+        left: how many more have to fit in before the end.
+        """
+        best: dict[tuple[int, int], tuple[float, tuple[int, ...]]] = {}
+        costs = self._costs(ways)
+        for known, (cost, way) in ways.items():
+            latest = known[-1]
+            for step in range(latest + 1, min(latest + 1 + self._longest, self._end - left - 1) + 1):
+                total = cost + costs[known][step]
+                if (latest, step) not in best or total < best[latest, step][0]:
+                    best[latest, step] = (total, (*way, step))
+        return {way[-MEMORY:]: (cost, way) for cost, way in best.values()}
+
+    def _costs(self, ways: _Ways) -> dict[tuple[int, ...], list[float]]:
+        """By latest full steps and step: the expected squared error of predicting all steps between them."""
+        known = np.array(list(ways), dtype=np.intp)
+        errors = expected_errors(self._matrix, known)
+        errors[np.arange(errors.shape[1]) <= known[:, -1:]] = 0.0
+        sums = np.concatenate([np.zeros((len(known), 1)), errors.cumsum(axis=1)], axis=1)
+        return dict(zip(ways, sums.tolist(), strict=True))
