@@ -46,8 +46,8 @@ generate: $(READY) ## Write what is made from the code: pages of docs, dashboard
 bench: $(READY) ## Speed, fidelity and memory of each sf, as a table and a plot. MODEL=wan-tiny PROMPTS=... OUTPUT=...
 	$(BIN)/python -m workers evaluate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/bench.txt) $(if $(OUTPUT),-o $(OUTPUT))
 
-calibrate: $(READY) ## Measure the coefficients of a model again. MODEL=wan-tiny PROMPTS=... OUTPUT=...
-	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --seeds 5 $(if $(OUTPUT),-o $(OUTPUT))
+calibrate: $(READY) ## Measure the covariance of a model again. MODEL=wan-tiny PROMPTS=... RUNS=8 OUTPUT=...
+	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --limit $(or $(RUNS),8) $(if $(OUTPUT),-o $(OUTPUT))
 
 train-demo: $(READY) ## Train a demo checkpoint from nothing; goes on after an interruption. MODEL=wan-tiny
 	$(BIN)/python -m demo.training $(MODEL)

@@ -5,6 +5,7 @@ import signal
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import httpx
@@ -75,7 +76,7 @@ def compare(stack: Stack, request: dict[str, Any], sf: int, first_frame: Path | 
     sheet = output / "contact-sheet.png"
     save_contact_sheet(sheet, {f"{label}: {request['prompt']}": shown for label, shown in pictures.items()})
     console.print(_table({label: each.report for label, each in made.items()}, pictures))
-    console.print("\n".join(str(path) for path in [*paths.values(), sheet]))
+    console.print("\n".join(str(path) for path in [sheet, *paths.values()]))
 
 
 def _table(jobs: dict[str, dict[str, Any]], videos: dict[str, Video]) -> Table:
@@ -87,6 +88,8 @@ def _table(jobs: dict[str, dict[str, Any]], videos: dict[str, Video]) -> Table:
         "cached steps": [str(job["cached_steps"]) for job in jobs.values()],
         "denoise, s": [f"{seconds:.2f}" for seconds in denoise],
         "speedup in the job": [f"{job['speedup']['measured']:.2f}x" for job in jobs.values()],
+        "predictions rest on": [_basis(job) for job in jobs.values()],
+        "error of predictions, expected / measured": [_mispredicted(job) for job in jobs.values()],
         "speedup to uncached": [f"{denoise[0] / seconds:.2f}x" for seconds in denoise],
         "PSNR, dB": ["-", *(f"{psnr(video, reference):.2f}" for video in list(videos.values())[1:])],
         "SSIM": ["-", *(f"{ssim(video, reference):.4f}" for video in list(videos.values())[1:])],
@@ -94,6 +97,19 @@ def _table(jobs: dict[str, dict[str, Any]], videos: dict[str, Video]) -> Table:
     for name, cells in rows.items():
         table.add_row(name, *cells)
     return table
+
+
+def _basis(job: dict[str, Any]) -> str:
+    basis = job["basis"]
+    return "-" if basis is None else f"{basis['kind']}, {basis['runs']} uncached runs"
+
+
+def _mispredicted(job: dict[str, Any]) -> str:
+    """Root mean squares relative to the outputs, over the full steps that came after predicted ones."""
+    found = job["mispredictions"]
+    if not found:
+        return "-"
+    return " / ".join(f"{fmean(each[key] for each in found) ** 0.5:.2%}" for key in ("expected", "measured"))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def accelerate(model: LoadedModel, plan: RunPlan, measured: Sequence[MeasuredCov
         return Acceleration(None, Reason(code=ReasonCode.LITTLE_GAIN, detail=detail))
     known = fitting_covariance((*measured, *model.covariances), plan)
     try:
-        session = CovarianceSession(plan, known, count, budget.opening(count, known is not None))
+        session = CovarianceSession(plan, known, count, budget.opening(count, known.runs if known else 0))
     except UnsupportedPipeline as error:
         return Acceleration(None, Reason(code=ReasonCode.UNSUPPORTED_SOLVER, detail=str(error)))
     return Acceleration(session, None)

@@ -3,6 +3,9 @@
 SMALLEST_GAIN = 1.15
 """Below this speedup a run is not accelerated: it would lose fidelity for next to nothing."""
 
+ENOUGH_RUNS = 4
+"""From so many measured runs on a covariance holds for prompts that were not among them."""
+
 
 def full_steps(sf: int, steps: int) -> int:
     """How many of `steps` are computed in full for an sf.
@@ -28,10 +31,10 @@ def worthwhile(count: int, steps: int) -> bool:
     return steps >= SMALLEST_GAIN * count
 
 
-def opening(count: int, measured: bool) -> int:
+def opening(count: int, runs: int) -> int:
     """How many of a run's full steps are its first ones, at least 2.
 
-    A quarter where the covariance was measured, and so says itself which steps matter.
-    A third where it was not: early outputs of guided models change in ways that no usual guess foresees.
+    A quarter where enough runs were measured that they tell by themselves which steps matter.
+    A third where fewer were, or none: early outputs of guided models change in ways that differ from prompt to prompt.
     """
-    return max(2, count // 4 if measured else count // 3)
+    return max(2, count // 4 if runs >= ENOUGH_RUNS else count // 3)

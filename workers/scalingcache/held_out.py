@@ -12,6 +12,8 @@ from workers.scalingcache.quadrature import Response, expected_error
 def held_out_errors(runs: Sequence[Covariance], response: Response, count: int) -> dict[int, float]:
     """By number of runs measured, the mean error of the others, relative to that without any; empty for a single run.
 
+    Of the schedule and weights that a run begins with: that it adapts to what it shows is not in it.
+
     runs: one generation each, on the response's noise levels. count: full steps of the schedule that it is told for.
     """
     without = _error(None, runs, response, count)
@@ -33,5 +35,5 @@ def _leaving_out(runs: Sequence[Covariance], n: int, response: Response, count: 
 
 def _error(measured: Covariance | None, runs: Sequence[Covariance], response: Response, count: int) -> float:
     matrix = priors.combined(measured, runs[0].sigmas).matrix
-    full = schedule.plan(matrix, count, budget.opening(count, measured is not None))
+    full = schedule.plan(matrix, count, budget.opening(count, measured.runs if measured else 0))
     return float(np.mean([expected_error(response, matrix, full, truth=run.matrix) for run in runs]))

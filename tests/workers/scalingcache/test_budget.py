@@ -43,6 +43,11 @@ def test_a_run_that_gains_next_to_nothing_is_not_worth_it(count: int, steps: int
     assert worthwhile(count, steps) is gain
 
 
-def test_the_opening_is_a_quarter_of_the_full_steps_or_a_third_of_them_unmeasured() -> None:
-    assert [opening(count, measured=True) for count in (2, 4, 8, 11, 18, 40)] == [2, 2, 2, 2, 4, 10]
-    assert [opening(count, measured=False) for count in (2, 4, 8, 11, 18, 40)] == [2, 2, 2, 3, 6, 13]
+@pytest.mark.parametrize("runs", [4, 50])
+def test_the_opening_is_a_quarter_of_the_full_steps_where_several_runs_were_measured(runs: int) -> None:
+    assert [opening(count, runs) for count in (2, 4, 8, 11, 18, 40)] == [2, 2, 2, 2, 4, 10]
+
+
+@pytest.mark.parametrize("runs", [0, 3])
+def test_the_opening_is_a_third_of_the_full_steps_where_few_or_none_were(runs: int) -> None:
+    assert [opening(count, runs) for count in (2, 4, 8, 11, 18, 40)] == [2, 2, 2, 3, 6, 13]
