@@ -90,7 +90,9 @@ def _no_effect(job: Job, family: Family | None) -> dict[str, str]:
     if request.wants_acceleration and not report.engaged:
         idle["sf"] = f"nothing was predicted: {report.reason or 'no step was due'}"
     if request.allow_uncalibrated and not (report.reason and report.reason.code is ReasonCode.UNCALIBRATED):
-        idle["allow_uncalibrated"] = "coefficients were there" if report.engaged else "nothing was predicted"
+        idle["allow_uncalibrated"] = "it was accelerated without" if report.engaged else "nothing was predicted"
+    if request.basis_runs is not None and not (report.account and report.account.basis):
+        idle["basis_runs"] = "predictions rested on no measured runs" if report.engaged else "nothing was predicted"
     return idle
 
 

@@ -100,6 +100,13 @@ class Create(BaseModel):
         description="Whether a prompt with more tokens than a text encoder reads is cut there; `prompt_tokens` says "
         "how many it read. If false, such a job fails.",
     )
+    basis_runs: Integer | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="How many of the model's measured runs predictions rest on: `basis.runs` of an earlier result, to "
+        "get the same bytes again after more was measured. All there are if omitted; 0 for none.",
+    )
     guidance: Number | None = Field(
         default=None,
         ge=0,

@@ -49,6 +49,7 @@ RUN = {
     "target_speedup": Sample(2, lambda request: request.full_steps, 25),
     "allow_uncalibrated": Sample(True, lambda request: request.allow_uncalibrated),
     "truncate_prompt": Sample(False, lambda request: request.truncate_prompt),
+    "basis_runs": Sample(3, lambda request: request.basis_runs),
     "guidance": Sample(4.5, lambda request: request.guidance),
     "seed": Sample(2**31 + 5, lambda request: request.seed),
 }

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from workers.engine import paper_acceleration
 from workers.engine.covariance_session import CovarianceSession
+from workers.engine.knowledge import known_covariance
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan
 from workers.engine.session import Session
 from workers.jobs.errors import UnsupportedPipeline
 from workers.jobs.job import GenerationRequest, Reason, ReasonCode
 from workers.scalingcache import budget
-from workers.scalingcache.covariance import Covariance
 from workers.scalingcache.measured import MeasuredCovariance
 
 
@@ -27,10 +27,11 @@ class Acceleration:
     reason: Reason | None
 
 
-def accelerate(model: LoadedModel, plan: RunPlan, measured: Sequence[MeasuredCovariance] = ()) -> Acceleration:
+def accelerate(model: LoadedModel, plan: RunPlan, observed: Sequence[MeasuredCovariance] = ()) -> Acceleration:
     """The acceleration that a model can give a run.
 
-    measured: what was learnt of the model since it was loaded; it goes before what its files say.
+    observed: what uncached runs have shown of the model besides what its files say, see `known_covariance`.
+    Raises `RequestRefused` for `basis_runs` that cannot be had.
     """
     request = plan.request
     if not request.wants_acceleration:
@@ -41,7 +42,7 @@ def accelerate(model: LoadedModel, plan: RunPlan, measured: Sequence[MeasuredCov
     if not budget.worthwhile(count, request.steps):
         detail = f"{count} of {request.steps} steps in full are less than {budget.SMALLEST_GAIN:g} times faster"
         return Acceleration(None, Reason(code=ReasonCode.LITTLE_GAIN, detail=detail))
-    known = fitting_covariance((*measured, *model.covariances), plan)
+    known = known_covariance(model.covariances, observed, plan)
     try:
         session = CovarianceSession(plan, known, count, budget.opening(count, known.runs if known else 0))
     except UnsupportedPipeline as error:
@@ -52,8 +53,3 @@ def accelerate(model: LoadedModel, plan: RunPlan, measured: Sequence[MeasuredCov
 def full_steps(request: GenerationRequest) -> int:
     """How many steps of a request the covariance method computes in full."""
     return request.full_steps or budget.full_steps(request.sf, request.steps)
-
-
-def fitting_covariance(measured: Sequence[MeasuredCovariance], plan: RunPlan) -> Covariance | None:
-    """The first of what was measured that holds for such runs, or None."""
-    return next((each.covariance for each in measured if each.kind == plan.kind), None)

@@ -89,16 +89,18 @@ def generate(
     request: GenerationRequest,
     callbacks: ProgressCallbacks = SILENT,
     image: Image | None = None,
-    measured: Sequence[MeasuredCovariance] = (),
+    observed: Sequence[MeasuredCovariance] = (),
 ) -> Generation:
-    """Run a request. Raises what a callback raises, `UnsupportedPipeline`, `NotFinite`, and what torch raises.
+    """Run a request.
 
-    measured: what was learnt of the model since it was loaded; it goes before what its files say.
+    Raises what a callback raises, `UnsupportedPipeline`, `NotFinite`, `RequestRefused`, and what torch raises.
+
+    observed: what uncached runs have shown of the model besides what its files say.
     image: the picture that the result starts from, RGB and of exactly the request's width and height in pixels; there
         is one when the request has an `input_reference`, which is its SHA-256, and else None.
     """
     plan = plan_run(model, request)
-    acceleration = accelerate(model, plan, measured)
+    acceleration = accelerate(model, plan, observed)
     if acceleration.session is None:
         products = Products(request.steps)
         frames, clock = run_pipeline(model, plan, None, callbacks, image, products)

@@ -84,6 +84,7 @@ class GenerationRequest(Frozen):
     all, in place of the number that belongs to `sf`. Without `flow_shift` the noise schedule is the checkpoint's own.
     `allow_uncalibrated` accelerates also where no coefficients fit, with alpha = 1.
     Without `truncate_prompt` the job fails where a text encoder would not read the whole prompt.
+    `basis_runs`, where it is given, is how many of the measured runs predictions rest on, rather than all there are.
     `guidance_2` is the guidance of the second of two experts. `input_reference` is the SHA-256 of the picture that the
     result starts from; its file lies with the job's (`workers.jobs.artifacts`).
     """
@@ -104,6 +105,7 @@ class GenerationRequest(Frozen):
     seed: int = Field(ge=0, lt=SEEDS)
     allow_uncalibrated: bool = False
     truncate_prompt: bool = True
+    basis_runs: int | None = Field(default=None, ge=0)
     guidance_2: float | None = Field(default=None, ge=0)
     input_reference: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 

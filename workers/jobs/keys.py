@@ -94,6 +94,11 @@ def aside(model: str) -> Key:
     return Key(f"{root(model)}:aside")
 
 
+def observations(model: str, fingerprint: str) -> Key:
+    """List: what uncached runs of these weights have shown, see `observations.py`."""
+    return Key(f"{root(model)}:observations:{fingerprint}")
+
+
 def idempotency(tenant: str, key: str) -> Key:
     """String: fingerprint and job id of the first request with this key. Hashed, as clients' keys have any length."""
     return Key("idempotency:" + hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest())

@@ -175,6 +175,16 @@ class Announce(Script[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class Observe(Script[int]):
+    """Answers with 1, or with 0 where the list already has `most` texts."""
+
+    list: Key
+    most: int
+    kept_seconds: int
+    observation: str
+
+
+@dataclass(frozen=True, slots=True)
 class Serve(Script[None]):
     """Notes that models are served."""
 

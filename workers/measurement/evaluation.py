@@ -16,8 +16,9 @@ from typing import Any
 import diffusers
 import torch
 
-from workers.engine.acceleration import accelerate, fitting_covariance
+from workers.engine.acceleration import accelerate
 from workers.engine.generation import Generation, generate
+from workers.engine.knowledge import known_covariance
 from workers.engine.loaded import LoadedModel
 from workers.engine.paper_acceleration import fitting_coefficients
 from workers.engine.plan import RunPlan, plan_run
@@ -127,7 +128,7 @@ def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: M
 def _numbers(model: LoadedModel, plan: RunPlan) -> list[Any] | None:
     """All that the acceleration of a run is computed from."""
     if model.entry.method == "covariance":
-        covariance = fitting_covariance(model.covariances, plan)
+        covariance = known_covariance(model.covariances, (), plan)
         return None if covariance is None else [covariance.matrix.tolist(), covariance.sigmas.tolist(), covariance.runs]
     fitting = fitting_coefficients(model, plan)
     if isinstance(fitting, Reason):

@@ -65,8 +65,11 @@ class AttemptWatch:
         self._renewed_at = self._beat_at = self._progress_at = self._stopped_at = time.monotonic()
         self._next_beat_at = self._beat_at + settings.beat_seconds
 
-    def run(self) -> None:
-        """Returns when the job is no longer this worker's. The child may be dead then."""
+    def run(self) -> str | None:
+        """Returns when the job is no longer this worker's. The child may be dead then.
+
+        What it returns is what the run has shown of its model, if it was an uncached one.
+        """
         if self._job.attempts == 1:
             self._metrics.started(self._job.request.model, self._attempt.waited_seconds)
         self._log.info("job started", waited_seconds=round(self._attempt.waited_seconds, 3))
@@ -81,6 +84,9 @@ class AttemptWatch:
             self._end_without_child(error)
         else:
             self._end(event)
+            if isinstance(event, Done):
+                return event.observation
+        return None
 
     def _watch(self) -> Ending:
         """Look after the job until the child says how it ended. Raises `ChildDied`, `StepTimeout`."""
@@ -152,7 +158,7 @@ class AttemptWatch:
 
     def _end(self, event: Ending) -> None:
         match event:
-            case Done(_, report, artifact):
+            case Done(_, report, artifact, _):
                 ended = self._settle(lambda: self._leases.complete(self._attempt, artifact, report))
                 if ended is JobState.COMPLETED:
                     self._metrics.completed(self._job.request, report)

@@ -27,7 +27,7 @@ from workers.jobs.errors import (
     ScalingCacheError,
 )
 from workers.models.catalogue import Catalogue
-from workers.process.events import Command, Done, Ending, Event, Failed, LoadFailed, Ready, Run, Stop, Stopped
+from workers.process.events import Command, Done, Ending, Event, Failed, LoadFailed, Observed, Ready, Run, Stop, Stopped
 
 log = structlog.get_logger()
 
@@ -38,8 +38,14 @@ CLOSE_SECONDS = 5.0
 class RunsJobs(Protocol):
     """What the process needs of `workers.process.runner.Runner`."""
 
-    def load(self, names: Sequence[str]) -> None:
-        """Load models by their names in the catalogue. Raises an error of `workers.jobs.errors`."""
+    def load(self, names: Sequence[str]) -> list[str]:
+        """Load models by their names in the catalogue; returns the fingerprint of each one's weights.
+
+        Raises an error of `workers.jobs.errors`.
+        """
+
+    def observe(self, observed: Observed) -> None:
+        """Take in what uncached runs of a model have shown."""
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
         """Run one job and publish its file. Raises `JobCancelled` soon after `stopped` is true, and `AttemptFailed`."""
@@ -133,7 +139,7 @@ class _Inbox:
     """Reads the pipe in a thread of its own: a `Stop` is seen, and the supervisor's death, while a job runs."""
 
     def __init__(self, pipe: Connection) -> None:
-        self.runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self.commands: queue.SimpleQueue[Run | Observed] = queue.SimpleQueue()
         self._pipe = pipe
         self._stop_job: str | None = None
         threading.Thread(target=self._read, name="pipe", daemon=True).start()
@@ -151,9 +157,11 @@ class _Inbox:
             match command:
                 case Stop(job_id):
                     self._stop_job = job_id
+                case Observed():
+                    self.commands.put(command)
                 case Run():
                     self._stop_job = None
-                    self.runs.put(command)
+                    self.commands.put(command)
 
 
 def _main(pipe: Connection, settings: ChildSettings, make_runner: Callable[[ChildSettings], RunsJobs]) -> None:
@@ -166,25 +174,29 @@ def _main(pipe: Connection, settings: ChildSettings, make_runner: Callable[[Chil
     inbox = _Inbox(pipe)
     jobs = _load(pipe, settings, make_runner)
     while jobs is not None:
-        _send(pipe, _attempt(jobs, inbox.runs.get(), lambda event: _send(pipe, event), inbox.stopped))
+        match inbox.commands.get():
+            case Observed() as observed:
+                jobs.observe(observed)
+            case Run() as run:
+                _send(pipe, _attempt(jobs, run, lambda event: _send(pipe, event), inbox.stopped))
 
 
 def _load(
     pipe: Connection, settings: ChildSettings, make_runner: Callable[[ChildSettings], RunsJobs]
 ) -> RunsJobs | None:
-    seconds = []
+    seconds, fingerprints = [], []
     try:
         jobs = make_runner(settings)
         for model in settings.models:
             start = time.perf_counter()
-            jobs.load([model])
+            fingerprints += jobs.load([model])
             seconds.append(time.perf_counter() - start)
     except Exception as error:
         log.error("models could not be loaded", models=settings.models, frames=logs.frames_of(error))
         ours = error if isinstance(error, ScalingCacheError) else ModelLoadFailed(f"{type(error).__name__}: {error}")
         _send(pipe, LoadFailed(ours.code, str(ours)))
         return None
-    _send(pipe, Ready(settings.models, tuple(seconds)))
+    _send(pipe, Ready(settings.models, tuple(seconds), tuple(fingerprints)))
     return jobs
 
 

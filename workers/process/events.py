@@ -16,6 +16,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """What uncached runs of a model have shown since the last of these, on any worker; holds for the runs to come."""
+
+    model: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Give up the running job at the next step."""
 
@@ -27,10 +35,11 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The models are loaded, each in so many seconds."""
+    """The models are loaded, each in so many seconds; `fingerprints` are of their weights."""
 
     models: tuple[str, ...]
     seconds: tuple[float, ...]
+    fingerprints: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +70,15 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job's file is published; the queue does not know yet."""
+    """The job's file is published; the queue does not know yet.
+
+    observation: what the run has shown of its model, where it was an uncached one.
+    """
 
     job_id: str
     report: RunReport
     artifact: Artifact
+    observation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class Failed:
     poisons_process: bool
 
 
-Command = Run | Stop
+Command = Run | Observed | Stop
 LoadEvent = Ready | LoadFailed
 Progress = StageStarted | StepDone
 Ending = Done | Stopped | Failed

@@ -1,6 +1,8 @@
 """One job: model, generation, artifact. Runs in the process that holds the models."""
 
+import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,8 +10,9 @@ import structlog
 import torch
 from PIL import Image
 
-from workers.engine.generation import ProgressCallbacks, generate
+from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.in_force import prompt_tokens, without_effect
+from workers.engine.knowledge import worth_keeping
 from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
@@ -23,8 +26,9 @@ from workers.jobs.errors import (
 from workers.jobs.job import Stage, StepKind
 from workers.media.formats import FORMATS
 from workers.models.catalogue import Catalogue
-from workers.process.events import Done, Event, Run, StageStarted, StepDone
+from workers.process.events import Done, Event, Observed, Run, StageStarted, StepDone
 from workers.process.warmup import warm_up
+from workers.scalingcache.measured import MeasuredCovariance
 
 log = structlog.get_logger()
 
@@ -36,9 +40,10 @@ class Runner:
         self._catalogue = catalogue
         self._store = store
         self._models: dict[str, LoadedModel] = {}
+        self._observed: dict[str, list[MeasuredCovariance]] = defaultdict(list)
 
-    def load(self, names: Sequence[str]) -> None:
-        """Load models by their names in the catalogue and warm them up.
+    def load(self, names: Sequence[str]) -> list[str]:
+        """Load models by their names in the catalogue and warm them up; returns the fingerprints of their weights.
 
         Raises `ModelLoadFailed`, `CoefficientsMismatch`.
         """
@@ -59,6 +64,15 @@ class Runner:
                 warm_step_seconds=warm and round(warm.full_step_seconds, 4),
             )
             self._models[name] = model
+        return [self._models[name].fingerprint for name in names]
+
+    def observe(self, observed: Observed) -> None:
+        """Take in what uncached runs of a model have shown, in the order in which all workers take it in."""
+        for text in observed.texts:
+            try:
+                self._observed[observed.model].append(MeasuredCovariance.parsed(json.loads(text)))
+            except (ValueError, KeyError, TypeError) as error:
+                log.warning("observation unreadable", model=observed.model, error=str(error))
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
         """Generate and store one video, or one image.
@@ -99,9 +113,9 @@ class Runner:
 
     def _run(self, run: Run, callbacks: ProgressCallbacks) -> Done:
         request = run.request
-        model = self._models[request.model]
+        model, observed = self._models[request.model], self._observed[request.model]
         used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
-        generation = generate(model, request, callbacks, self._reference(run))
+        generation = generate(model, request, callbacks, self._reference(run), observed)
         callbacks.stage("encode_video")
         encoding = time.perf_counter()
         encoded = encoding
@@ -117,4 +131,13 @@ class Runner:
         artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type)
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
-        return Done(run.key.job_id, generation.report.model_copy(update=used | {"timings": timings}), artifact)
+        report = generation.report.model_copy(update=used | {"timings": timings})
+        return Done(run.key.job_id, report, artifact, _observation(generation, observed))
+
+
+def _observation(generation: Generation, observed: Sequence[MeasuredCovariance]) -> str | None:
+    """What a run has shown, where that is worth keeping."""
+    shown = generation.covariance
+    if shown is None or not worth_keeping(shown, observed):
+        return None
+    return shown.text()

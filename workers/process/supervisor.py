@@ -23,13 +23,14 @@ from workers.jobs.errors import (
 )
 from workers.jobs.job import JobError
 from workers.jobs.leases import Attempt, Leases
+from workers.jobs.observations import Observations
 from workers.jobs.presence import Presence
 from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
 from workers.process.announcer import ANNOUNCE_SECONDS, Announcer
 from workers.process.attempt import AttemptWatch
 from workers.process.child import Child, ChildDied, ChildSettings, RunsJobs, runner
-from workers.process.events import LoadFailed, Ready
+from workers.process.events import LoadFailed, Observed, Ready
 from workers.process.housekeeping import Housekeeping
 from workers.process.metrics import Metrics
 from workers.process.settings import Settings
@@ -82,6 +83,9 @@ class Supervisor:
             self._models,
             settings.unserved_seconds,
         )
+        self._observations = Observations(self._connection)
+        self._fingerprints: dict[str, str] = {}
+        self._told: dict[str, int] = {}
         self._child: Child | None = None
         self._ready = False
         self._load_failures = 0
@@ -128,7 +132,9 @@ class Supervisor:
             self._load_failed(WorkerCrashed.code, f"the process died: {died}")
             return False
         match event:
-            case Ready(models, seconds):
+            case Ready(models, seconds, fingerprints):
+                self._fingerprints = dict(zip(models, fingerprints, strict=True))
+                self._told = dict.fromkeys(models, 0)
                 loads = dict(zip(models, seconds, strict=True))
                 log.info("models loaded", seconds={model: round(took, 2) for model, took in loads.items()})
                 self._metrics.loaded(loads)
@@ -213,11 +219,26 @@ class Supervisor:
             return
         self._announcer.set_state("busy")
         watch = AttemptWatch(attempt, child, self._leases, self._store, self._settings, self._metrics, self._shutdown)
-        watch.run()
+        self._tell(child, attempt.job.request.model)
+        if observation := watch.run():
+            self._keep(attempt.job.request.model, observation)
         if child.alive:
             self._announcer.set_state("idle")
         else:
             self._drop_child()
+
+    def _tell(self, child: Child, model: str) -> None:
+        """Give the process what uncached runs of the model have shown since it was last told, on any worker."""
+        with suppress(QueueUnavailable, ChildDied):  # A job does not wait for it; who runs the job sees both.
+            texts = self._observations.since(model, self._fingerprints[model], self._told[model])
+            if texts:
+                child.send(Observed(model, tuple(texts)))
+                self._told[model] += len(texts)
+
+    def _keep(self, model: str, observation: str) -> None:
+        with suppress(QueueUnavailable):
+            if self._observations.add(model, self._fingerprints[model], observation):
+                log.info("uncached run kept", model=model)
 
     def _refuse(self, attempt: Attempt, refusal: RequestRefused) -> None:
         with suppress(QueueUnavailable, LeaseLost):

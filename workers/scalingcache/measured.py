@@ -68,6 +68,11 @@ class MeasuredCovariance:
 
     def save(self, path: Path) -> None:
         """Write the file, replacing an older one in one move."""
+        with replacing(path) as partial:
+            partial.write_text(self.text())
+
+    def text(self) -> str:
+        """The file's JSON, a row of the matrix a line."""
         covariance = self.covariance
         table: dict[str, Any] = {
             "schema": SCHEMA,
@@ -82,8 +87,7 @@ class MeasuredCovariance:
         }
         lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in table.items()]
         rows = ",\n".join(f"  {json.dumps([round(v, 9) for v in row])}" for row in covariance.matrix.tolist())
-        with replacing(path) as partial:
-            partial.write_text("{\n" + ",\n".join([*lines, f'"matrix": [\n{rows}\n]']) + "\n}\n")
+        return "{\n" + ",\n".join([*lines, f'"matrix": [\n{rows}\n]']) + "\n}\n"
 
     @classmethod
     def parsed(cls, table: dict[str, Any]) -> "MeasuredCovariance":

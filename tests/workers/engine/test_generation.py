@@ -43,7 +43,7 @@ def test_an_uncached_run_shows_a_covariance_on_which_later_runs_rest(micro: Load
     assert shown is not None and shown.covariance.runs == 1
     assert shown.kind == plan_run(micro, micro_request()).kind
 
-    report = generate(micro, micro_request(), measured=[shown]).report
+    report = generate(micro, micro_request(), observed=[shown]).report
     assert report.account is not None and report.account.basis == Basis(kind="measured", runs=1)
     assert generate(replace(micro, covariances=(shown,)), micro_request()).report.decisions == report.decisions
 

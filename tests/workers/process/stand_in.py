@@ -22,7 +22,7 @@ from workers.jobs.errors import (
     StorageFull,
 )
 from workers.process.child import ChildSettings, RunsJobs
-from workers.process.events import Done, Event, Run, StageStarted, StepDone, Stopped
+from workers.process.events import Done, Event, Observed, Run, StageStarted, StepDone, Stopped
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
 from workers.process.supervisor import Supervisor
@@ -51,9 +51,13 @@ class StandInRunner:
         self._store = ArtifactStore(settings.artifacts)
         self._folder = settings.artifacts
 
-    def load(self, names: Sequence[str]) -> None:
+    def load(self, names: Sequence[str]) -> list[str]:
         if (self._folder / BROKEN).exists():
             raise ModelLoadFailed("broken")
+        return ["" for _ in names]
+
+    def observe(self, observed: Observed) -> None:
+        pass
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
         emit(StageStarted(run.key.job_id, "denoise"))

@@ -14,10 +14,10 @@ from workers.engine.generation import generate
 from workers.engine.loaded import load_model
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import RequestRefused
-from workers.jobs.job import AttemptKey, GenerationRequest, new_job_id
+from workers.jobs.job import AttemptKey, Basis, GenerationRequest, new_job_id
 from workers.media.mp4 import read_mp4, write_mp4
 from workers.models.catalogue import Catalogue, families
-from workers.process.events import Done, Event, Run, StageStarted, StepDone
+from workers.process.events import Done, Event, Observed, Run, StageStarted, StepDone
 from workers.process.runner import Runner
 
 
@@ -49,6 +49,24 @@ def test_an_image_model_gives_a_png_with_exactly_the_pixels_that_were_made(
     stages = [event.stage for event in events if isinstance(event, StageStarted)]
     assert stages == ["encode_prompt", "denoise", "decode", "encode_video"]
     assert {"encode_video", "store"} <= done.report.timings.keys()
+
+
+def test_an_uncached_run_shows_what_later_runs_rest_on(catalogue: Catalogue, tmp_path: Path) -> None:
+    runner = Runner(catalogue, ArtifactStore(tmp_path / "artifacts"))
+    [fingerprint] = runner.load(["micro-flux"])
+
+    def done(**settings: Any) -> Done:
+        request = catalogue.request("micro-flux", "red circle", seed=7, steps=20, **settings)
+        key = AttemptKey("acme", new_job_id("micro-flux", "image"), "a" * 32)
+        return runner.run(Run(key, request), lambda _event: None, lambda: False)
+
+    accelerated, uncached = done(sf=4), done(sf=20)
+    assert accelerated.observation is None
+    assert uncached.observation is not None and fingerprint in uncached.observation
+    runner.observe(Observed("micro-flux", (uncached.observation, "of another version")))
+    account = done(sf=4).report.account
+    assert account is not None and account.basis == Basis(kind="measured", runs=1)
+    assert done(sf=4, basis_runs=0).artifact.sha256 == accelerated.artifact.sha256
 
 
 def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Of files and observed runs, what a run goes by; and that a number of runs names it for ever."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.workers.micro_wan import micro_request
+from workers.engine.generation import generate
+from workers.engine.knowledge import LEAST_STEPS, MOST_RUNS, known_covariance, worth_keeping
+from workers.engine.loaded import LoadedModel
+from workers.engine.plan import RunPlan, plan_run
+from workers.jobs.errors import RequestRefused
+from workers.scalingcache.covariance import Covariance, of_run
+from workers.scalingcache.measured import MeasuredCovariance
+
+
+@pytest.fixture
+def plan(micro: LoadedModel) -> RunPlan:
+    return plan_run(micro, micro_request())
+
+
+def shown(plan: RunPlan, seed: int, runs: int = 1) -> MeasuredCovariance:
+    """What a run may have shown, each seed something else."""
+    levels = plan.sigmas.double().numpy()
+    outputs = np.random.default_rng(seed).normal(size=(len(levels), 200)).cumsum(axis=0)
+    one = of_run(levels, outputs @ outputs.T / 200, 1.0)
+    return MeasuredCovariance(plan.kind, Covariance(one.sigmas, one.matrix, one.energy, one.power, runs))
+
+
+def asking(plan: RunPlan, runs: int | None) -> RunPlan:
+    return replace(plan, request=plan.request.model_copy(update={"basis_runs": runs}))
+
+
+def test_files_and_observed_runs_count_by_their_runs(plan: RunPlan) -> None:
+    known = known_covariance([shown(plan, 0, runs=4)], [shown(plan, 1), shown(plan, 2)], plan)
+    assert known is not None and known.runs == 6
+    expected = (4 * shown(plan, 0).covariance.matrix + sum(shown(plan, i).covariance.matrix for i in (1, 2))) / 6
+    assert known.matrix == pytest.approx(expected)
+
+
+def test_a_number_of_runs_names_what_was_known_then_whatever_came_later(plan: RunPlan) -> None:
+    files, then = [shown(plan, 0, runs=4)], [shown(plan, 1), shown(plan, 2)]
+    later = [*then, shown(plan, 3), shown(plan, 4)]
+    pinned = known_covariance(files, later, asking(plan, 6))
+    known = known_covariance(files, then, plan)
+    assert pinned is not None and known is not None
+    assert np.array_equal(pinned.matrix, known.matrix)
+    assert known_covariance(files, later, asking(plan, 0)) is None
+
+
+@pytest.mark.parametrize(("runs", "allowed"), [(3, "0 or 4 to 5"), (6, "0 or 4 to 5")])
+def test_a_number_that_never_was_known_is_refused(plan: RunPlan, runs: int, allowed: str) -> None:
+    with pytest.raises(RequestRefused, match=f"basis_runs {runs}.*5 runs are known; allowed: {allowed}"):
+        known_covariance([shown(plan, 0, runs=4)], [shown(plan, 1)], asking(plan, runs))
+
+
+def test_where_nothing_is_known_nothing_else_can_be_asked_for(plan: RunPlan) -> None:
+    assert known_covariance([], [], plan) is known_covariance([], [], asking(plan, 0)) is None
+    with pytest.raises(RequestRefused, match="0 runs are known; allowed: 0"):
+        known_covariance([], [], asking(plan, 1))
+
+
+def test_runs_of_another_kind_say_nothing(plan: RunPlan) -> None:
+    other = replace(shown(plan, 1), kind=replace(plan.kind, size_class=20))
+    assert known_covariance([other], [other], plan) is None
+
+
+def test_enough_runs_of_a_kind_are_enough_and_short_ones_say_too_little(plan: RunPlan) -> None:
+    levels = np.linspace(1.0, 0.02, LEAST_STEPS)
+    long = MeasuredCovariance(plan.kind, of_run(levels, np.eye(LEAST_STEPS), 1.0))
+    assert worth_keeping(long, [long] * (MOST_RUNS - 1))
+    assert not worth_keeping(long, [long] * MOST_RUNS)
+    assert worth_keeping(long, [replace(long, kind=replace(plan.kind, guidance=False))] * MOST_RUNS)
+    assert not worth_keeping(shown(plan, 0), [])
+
+
+def test_the_same_request_gives_the_same_bytes_after_more_was_learnt_when_it_says_from_how_many_runs(
+    micro: LoadedModel,
+) -> None:
+    seen = [each for seed in (1, 2) if (each := generate(micro, micro_request(sf=12, seed=seed)).covariance)]
+    first = generate(micro, micro_request(), observed=seen[:1])
+    later = generate(micro, micro_request(), observed=seen)
+    again = generate(micro, micro_request(basis_runs=1), observed=seen)
+    assert np.array_equal(again.frames, first.frames)
+    assert not np.array_equal(later.frames, first.frames)
+    assert again.report.account == first.report.account

@@ -1,0 +1,41 @@
+"""What is known of a model's outputs before a run: what its files say, and what uncached runs have shown since."""
+
+from collections.abc import Sequence
+
+from workers.engine.plan import RunPlan
+from workers.jobs.errors import RequestRefused
+from workers.scalingcache.covariance import Covariance, mean
+from workers.scalingcache.measured import MeasuredCovariance
+
+MOST_RUNS = 32
+"""Observed runs of one kind that are kept: the mean of more hardly changes."""
+LEAST_STEPS = 20
+"""Runs with fewer steps say too little of what lies between their noise levels."""
+
+
+def known_covariance(
+    files: Sequence[MeasuredCovariance], observed: Sequence[MeasuredCovariance], plan: RunPlan
+) -> Covariance | None:
+    """The mean of everything that holds for such a run, on its noise levels; None where nothing does.
+
+    observed: what came after the files, in an order that is the same for all workers, so that a number of runs says
+    what was known at some time. With the request's `basis_runs` it is that, and not what came later.
+    Raises `RequestRefused` where so many runs never were what was known.
+    """
+    levels = plan.sigmas.double().numpy()
+    first = next((each.covariance.at(levels) for each in files if each.kind == plan.kind), None)
+    others = [each.covariance.at(levels) for each in observed if each.kind == plan.kind][:MOST_RUNS]
+    least, most = (first.runs if first else 0), (first.runs if first else 0) + len(others)
+    wanted = plan.request.basis_runs
+    if wanted == 0:
+        return None
+    if wanted is not None and not max(1, least) <= wanted <= most:
+        allowed = f"0 or {max(1, least)} to {most}" if most else "0"
+        raise RequestRefused(f"basis_runs {wanted}: of {plan.request.model} {most} runs are known; allowed: {allowed}")
+    chosen = [*([first] if first else []), *others[: None if wanted is None else wanted - least]]
+    return mean(chosen) if chosen else None
+
+
+def worth_keeping(shown: MeasuredCovariance, observed: Sequence[MeasuredCovariance]) -> bool:
+    """Whether what a run has shown would add to what was observed before."""
+    return shown.steps >= LEAST_STEPS and sum(each.kind == shown.kind for each in observed) < MOST_RUNS
