@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from workers.configuration import read_catalogue
 from workers.jobs.errors import InvalidRequest
-from workers.jobs.job import GenerationRequest, RunReport
+from workers.jobs.job import GenerationRequest
 from workers.measurement.prompts import Prompt, read_prompts
 from workers.models.catalogue import Catalogue
 from workers.models.entry import Method
-from workers.models.evaluation import Estimate, Evaluation, EvaluationError
-from workers.scalingcache.budget import full_steps
+from workers.models.evaluation import EvaluationError
 
 if TYPE_CHECKING:
     from workers.scalingcache.measured import MeasuredCovariance
@@ -85,6 +83,7 @@ def generate(
     ]  # fmt: skip
     _set_threads(threads)
     from workers.engine.loaded import load_model
+    from workers.measurement import tables
     from workers.measurement.samples import generate_files
 
     with console.status(f"loading {model}"):
@@ -92,7 +91,7 @@ def generate(
     with _progress() as progress:
         task = progress.add_task("denoise", total=sum(r.steps for group in groups for r in group))
         for done in generate_files(loaded, texts, groups, output, lambda: progress.advance(task)):
-            console.print(_report_table(done.generation.report, done.request))
+            console.print(tables.of_report(done.generation.report, done.request))
             console.print(f"wrote {done.path}", soft_wrap=True)
 
 
@@ -152,26 +151,22 @@ def calibrate(
 
 
 def _saved_calibration(measured: "MeasuredCovariance", destination: Path) -> list[Path]:
+    from workers.measurement import tables
     from workers.measurement.figures import save_covariance_figures
 
     measured.save(destination)
-    table = Table("sf", "full steps", "expected SNR of the latents, dB", title=f"{measured.steps} steps")
-    for sf, decibels in measured.expected_snr.items():
-        table.add_row(str(sf), str(full_steps(sf, measured.steps)), f"{decibels:.1f}")
-    console.print(table)
-    if measured.held_out:
-        table = Table("runs measured", "error on the others, over that without any", title="what more runs bring")
-        for runs, error in measured.held_out.items():
-            table.add_row(str(runs), f"{error:.3f}")
+    for table in tables.of_covariance(measured):
         console.print(table)
     return save_covariance_figures(measured, destination.with_suffix(""))
 
 
 def _saved_paper_calibration(coefficients: "Coefficients", destination: Path) -> list[Path]:
+    from workers.measurement import tables
     from workers.measurement.figures import save_figures
 
     coefficients.save(destination)
-    _print_calibration(coefficients)
+    for table in tables.of_coefficients(coefficients):
+        console.print(table)
     console.print(f"estimator: {coefficients.estimator}")
     return save_figures(coefficients, destination.with_suffix(""))
 
@@ -206,6 +201,7 @@ def evaluate(
     destination = output or _evaluation_file(models, model, images=texts[0].image is not None)
     _set_threads(threads)
     from workers.engine.loaded import load_model
+    from workers.measurement import tables
     from workers.measurement.evaluation import EvaluationSettings, Measures, save_evaluation
     from workers.measurement.evaluation import evaluate as measure
     from workers.measurement.perceptual import ClipScore, Lpips
@@ -218,7 +214,7 @@ def evaluate(
     with _progress() as progress:
         report_progress = _reporter(progress, f"{len(texts)} prompts × {len(settings.sf) + 1} runs")
         evaluation, sheet = measure(loaded, models, settings, measures, report_progress)
-    _print_evaluation(evaluation)
+    console.print(tables.of_evaluation(evaluation))
     written = save_evaluation(evaluation, sheet, destination)
     console.print(f"wrote {', '.join(str(path) for path in written)}", soft_wrap=True)
 
@@ -244,69 +240,6 @@ def _evaluation_file(models: Catalogue, model: str, images: bool) -> Path:
         kind = "with first frames" if earlier.input_reference else "without first frames"
         raise InvalidRequest("output", f"--output: {file} was measured {kind}; say where else")
     return Path(file or f"alphas/{model}.evaluation.json")
-
-
-def _print_calibration(coefficients: "Coefficients") -> None:
-    table = Table("sf", f"full steps, κ = {coefficients.kappa:g}", "full steps, κ = 1", title="expected of the rule")
-    for sf, expected in coefficients.expected_full_steps.items():
-        table.add_row(str(sf), f"{expected:.1f}", f"{coefficients.expected_full_steps_kappa_1[sf]:.1f}")
-    console.print(table)
-    if coefficients.groups:
-        table = Table("prompts", "mean |α of these − α|", title="stability across kinds of prompts")
-        for group, distance in coefficients.groups.items():
-            table.add_row(group, f"{distance:.4f}")
-        console.print(table)
-
-
-def _print_evaluation(evaluation: Evaluation) -> None:
-    prompts = len({(pair.prompt, pair.seed) for pair in evaluation.pairs})
-    table = Table(title=f"{evaluation.model}, {evaluation.steps} steps: means over {prompts} prompts, 95 % intervals")
-    rows = evaluation.rows
-    columns: dict[str, list[str]] = {
-        "sf": [str(row.sf) for row in rows],
-        "full steps": [f"{row.full_steps:.1f}" for row in rows],
-        "speedup": [_interval(row.speedup, 2, "x") for row in rows],
-        "predicted / full step": [f"{row.predicted_step_cost:.2%}" for row in rows],
-        "PSNR, dB": [_interval(row.psnr, 2) for row in rows],
-        "SSIM": [_interval(row.ssim, 4) for row in rows],
-        "LPIPS": [_interval(row.lpips, 4) for row in rows],
-        "CLIP (uncached)": [f"{_interval(row.clip, 2)} ({_interval(row.clip_uncached, 2)})" for row in rows],
-        "cache, KiB": [f"{row.cache_bytes / 1024:.0f}" for row in rows],
-    }
-    if rows[0].lpips is None:
-        del columns["LPIPS"]
-    if rows[0].clip is None:
-        del columns["CLIP (uncached)"]
-    for name in columns:
-        table.add_column(name, justify="right")
-    for cells in zip(*columns.values(), strict=True):
-        table.add_row(*cells)
-    console.print(table)
-
-
-def _interval(estimate: Estimate | None, digits: int, unit: str = "") -> str:
-    if estimate is None:
-        return "-"
-    return f"{estimate.mean:.{digits}f}{unit} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
-
-
-def _report_table(report: RunReport, request: GenerationRequest) -> Table:
-    table = Table(show_header=False)
-    table.add_row("prompt", request.prompt)
-    table.add_row("sf, seed", f"{request.sf}, {request.seed}")
-    table.add_row("decisions", report.decisions)
-    table.add_row("full steps", str(report.full_steps))
-    table.add_row("cached steps", str(report.cached_steps))
-    table.add_row("speedup", f"{report.speedup_measured:.2f}x measured, {report.speedup_estimated:.2f}x by steps")
-    if report.account is not None and report.account.basis is not None:
-        table.add_row("basis", f"{report.account.basis.kind}, {report.account.basis.runs} uncached runs")
-    if report.account is not None and report.account.expected_snr is not None:
-        table.add_row("expected", f"{report.account.expected_snr:.1f} dB signal to noise of the latents")
-    if report.reason is not None:
-        table.add_row("coefficients" if report.engaged else "not accelerated", str(report.reason))
-    for stage, seconds in report.timings.items():
-        table.add_row(stage, f"{seconds:.2f} s")
-    return table
 
 
 def _set_threads(threads: int | None) -> None:

@@ -1,0 +1,88 @@
+"""What the offline commands print: what was measured, as tables."""
+
+from rich.table import Table
+
+from workers.jobs.job import GenerationRequest, RunReport
+from workers.models.evaluation import Estimate, Evaluation
+from workers.scalingcache.budget import full_steps
+from workers.scalingcache.measured import MeasuredCovariance
+from workers.scalingcache.paper.coefficients import Coefficients
+
+
+def of_covariance(measured: MeasuredCovariance) -> list[Table]:
+    """What each sf is expected to keep, and what more runs would bring."""
+    expected = Table("sf", "full steps", "expected SNR of the latents, dB", title=f"{measured.steps} steps")
+    for sf, decibels in measured.expected_snr.items():
+        expected.add_row(str(sf), str(full_steps(sf, measured.steps)), f"{decibels:.1f}")
+    if not measured.held_out:
+        return [expected]
+    more = Table("runs measured", "error on the others, over that without any", title="what more runs bring")
+    for runs, error in measured.held_out.items():
+        more.add_row(str(runs), f"{error:.3f}")
+    return [expected, more]
+
+
+def of_coefficients(coefficients: Coefficients) -> list[Table]:
+    """How many steps the paper's rule is expected to compute, and how stable α is across kinds of prompts."""
+    expected = Table("sf", f"full steps, κ = {coefficients.kappa:g}", "full steps, κ = 1", title="expected of the rule")
+    for sf, count in coefficients.expected_full_steps.items():
+        expected.add_row(str(sf), f"{count:.1f}", f"{coefficients.expected_full_steps_kappa_1[sf]:.1f}")
+    if not coefficients.groups:
+        return [expected]
+    groups = Table("prompts", "mean |α of these − α|", title="stability across kinds of prompts")
+    for group, distance in coefficients.groups.items():
+        groups.add_row(group, f"{distance:.4f}")
+    return [expected, groups]
+
+
+def of_evaluation(evaluation: Evaluation) -> Table:
+    """A row an sf: means over prompts, with their 95 % intervals."""
+    prompts = len({(pair.prompt, pair.seed) for pair in evaluation.pairs})
+    table = Table(title=f"{evaluation.model}, {evaluation.steps} steps: means over {prompts} prompts, 95 % intervals")
+    rows = evaluation.rows
+    columns: dict[str, list[str]] = {
+        "sf": [str(row.sf) for row in rows],
+        "full steps": [f"{row.full_steps:.1f}" for row in rows],
+        "speedup": [_interval(row.speedup, 2, "x") for row in rows],
+        "predicted / full step": [f"{row.predicted_step_cost:.2%}" for row in rows],
+        "PSNR, dB": [_interval(row.psnr, 2) for row in rows],
+        "SSIM": [_interval(row.ssim, 4) for row in rows],
+        "LPIPS": [_interval(row.lpips, 4) for row in rows],
+        "CLIP (uncached)": [f"{_interval(row.clip, 2)} ({_interval(row.clip_uncached, 2)})" for row in rows],
+        "cache, KiB": [f"{row.cache_bytes / 1024:.0f}" for row in rows],
+    }
+    if rows[0].lpips is None:
+        del columns["LPIPS"]
+    if rows[0].clip is None:
+        del columns["CLIP (uncached)"]
+    for name in columns:
+        table.add_column(name, justify="right")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _interval(estimate: Estimate | None, digits: int, unit: str = "") -> str:
+    if estimate is None:
+        return "-"
+    return f"{estimate.mean:.{digits}f}{unit} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+
+
+def of_report(report: RunReport, request: GenerationRequest) -> Table:
+    """What one generation was like."""
+    table = Table(show_header=False)
+    table.add_row("prompt", request.prompt)
+    table.add_row("sf, seed", f"{request.sf}, {request.seed}")
+    table.add_row("decisions", report.decisions)
+    table.add_row("full steps", str(report.full_steps))
+    table.add_row("cached steps", str(report.cached_steps))
+    table.add_row("speedup", f"{report.speedup_measured:.2f}x measured, {report.speedup_estimated:.2f}x by steps")
+    if report.account is not None and report.account.basis is not None:
+        table.add_row("basis", f"{report.account.basis.kind}, {report.account.basis.runs} uncached runs")
+    if report.account is not None and report.account.expected_snr is not None:
+        table.add_row("expected", f"{report.account.expected_snr:.1f} dB signal to noise of the latents")
+    if report.reason is not None:
+        table.add_row("coefficients" if report.engaged else "not accelerated", str(report.reason))
+    for stage, seconds in report.timings.items():
+        table.add_row(stage, f"{seconds:.2f} s")
+    return table
