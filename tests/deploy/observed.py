@@ -28,7 +28,7 @@ CALIBRATED, PLAIN = "micro-calibrated", "micro-plain"
 
 
 def write_catalogue(folder: Path, checkpoint: Path) -> Path:
-    """Two models of one checkpoint: the first is accelerated, the second, by the paper's method without coefficients, is not."""
+    """Two models of one checkpoint: the first is accelerated, the second is not: by the paper, without coefficients."""
     path = folder / "models.toml"
     calibrated = a_micro_model(CALIBRATED, "wan", checkpoint, coefficients="coefficients.json")
     path.write_text(catalogue_text(calibrated, a_micro_model(PLAIN, "wan", checkpoint, method="paper")))
