@@ -31,7 +31,16 @@ VALUES: dict[str, list[Any]] = {
     "seed": [7, 8],
 }
 #: What is no setting of the frames, or has tests of its own.
-ELSEWHERE = {"model", "sf", "fps", "allow_uncalibrated", "truncate_prompt", "input_reference"}
+ELSEWHERE = {
+    "model",
+    "sf",
+    "full_steps",
+    "basis_runs",
+    "fps",
+    "allow_uncalibrated",
+    "truncate_prompt",
+    "input_reference",
+}
 #: In which each of the others is looked at.
 SURROUNDINGS: list[dict[str, Any]] = [
     {"guidance": 5.0, "negative_prompt": "red red"},
