@@ -9,13 +9,13 @@ class Record:
     full = True
 
     def __init__(self) -> None:
-        self.known: dict[tuple[int, str], Tensor] = {}
+        self.outputs: dict[tuple[int, str], Tensor] = {}
         self.seen: list[tuple[str, int, Size]] = []
         self._step = 0
 
     def observe(self, stream: str, block: int, hidden: Tensor) -> None:
         self.seen.append((stream, block, hidden.shape))
-        self.known[self._step, stream] = hidden  # The last block is the last to come.
+        self.outputs[self._step, stream] = hidden  # The last block is the last to come.
 
     def predict(self, stream: str) -> Tensor:
         raise AssertionError(stream)
@@ -27,8 +27,8 @@ class Record:
 class Replay:
     """Computes every other step in full, and 'predicts' what a full run is known to give: the head alone is tested."""
 
-    def __init__(self, known: dict[tuple[int, str], Tensor], step: int = 0) -> None:
-        self._known, self._step, self.blocks_run = known, step, 0
+    def __init__(self, outputs: dict[tuple[int, str], Tensor], step: int = 0) -> None:
+        self._outputs, self._step, self.blocks_run = outputs, step, 0
 
     @property
     def full(self) -> bool:
@@ -38,7 +38,7 @@ class Replay:
         self.blocks_run += 1
 
     def predict(self, stream: str) -> Tensor:
-        return self._known[self._step, stream]
+        return self._outputs[self._step, stream]
 
     def end_step(self) -> None:
         self._step += 1

@@ -40,7 +40,7 @@ def test_a_session_that_never_predicts_is_bit_identical_to_the_plain_pipeline(mi
 def test_the_head_alone_repeats_the_stock_forward_bit_for_bit(micro: LoadedModel) -> None:
     recorded = Record()
     expected, _ = run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(recorded), ProgressCallbacks())
-    replay = Replay(recorded.known)
+    replay = Replay(recorded.outputs)
     frames, _ = run_pipeline(micro, plan_run(micro, micro_request()), BlocksAttachment(replay), ProgressCallbacks())
     assert np.array_equal(frames, expected)
     assert replay.blocks_run == STEPS / 2 * 2 * BLOCKS
@@ -53,7 +53,7 @@ def test_the_head_handles_a_time_of_its_own_for_every_token(micro: LoadedModel) 
     recorded = Record()
     with torch.no_grad(), attached(transformer, micro.family.layout(), recorded), transformer.cache_context("cond"):
         expected = transformer(latents, timestep, text, return_dict=False)[0]
-    replay = Replay({(1, "cond"): recorded.known[0, "cond"]}, step=1)
+    replay = Replay({(1, "cond"): recorded.outputs[0, "cond"]}, step=1)
     with torch.no_grad(), attached(transformer, micro.family.layout(), replay), transformer.cache_context("cond"):
         assert torch.equal(transformer(latents, timestep, text).sample, expected)
 

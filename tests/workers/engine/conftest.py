@@ -12,8 +12,8 @@ from workers.models.catalogue import families
 
 @pytest.fixture(scope="module", params=VARIANTS.values(), ids=list(VARIANTS))
 def variant(request: pytest.FixtureRequest) -> Variant:
-    found: Variant = request.param
-    return found
+    variant: Variant = request.param
+    return variant
 
 
 @pytest.fixture(scope="module")

@@ -31,14 +31,14 @@ def calibrated(model: LoadedModel, request: GenerationRequest) -> LoadedModel:
     recorder = Recorder(BLOCKS, segments=plan_run(model, request).segments)
     run_pipeline(model, plan_run(model, request), BlocksAttachment(recorder), ProgressCallbacks())
     sample = recorder.sample()
-    known = Coefficients(
+    measured = Coefficients(
         key=plan_run(model, request).key, alpha=pooled([sample]), spread=torch.zeros_like(sample.energy),
         kappa=5.0, max_skip=2,
         final_full_steps=1, estimator="pooled", prompts=1, seeds=1, convergence=[], expected_full_steps={},
         expected_full_steps_kappa_1={}, relative_change=[], prediction_error=[],
     )  # fmt: skip
     paper = model.entry.model_copy(update={"method": "paper"})
-    return replace(model, entry=paper, coefficients=(*model.coefficients, known))
+    return replace(model, entry=paper, coefficients=(*model.coefficients, measured))
 
 
 def test_two_experts_are_calibrated_and_accelerated_each_by_itself(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_two_experts_are_calibrated_and_accelerated_each_by_itself(tmp_path: Pat
     )  # fmt: skip
     model = calibrated(model, request)
     first, _ = plan_run(model, request).segments
-    [known] = model.coefficients
-    assert torch.equal(known.alpha[first : first + 2], torch.ones(2, BLOCKS, dtype=torch.float64))
+    [measured] = model.coefficients
+    assert torch.equal(measured.alpha[first : first + 2], torch.ones(2, BLOCKS, dtype=torch.float64))
     report = generate(model, request).report
     assert report.engaged and report.reason is None and len(report.decisions) == 24
     for part in (report.decisions[:first], report.decisions[first:]):

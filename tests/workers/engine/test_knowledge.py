@@ -33,19 +33,19 @@ def asking(plan: RunPlan, runs: int | None) -> RunPlan:
 
 
 def test_files_and_observed_runs_count_by_their_runs(plan: RunPlan) -> None:
-    known = known_covariance([shown(plan, 0, runs=4)], [shown(plan, 1), shown(plan, 2)], plan)
-    assert known is not None and known.runs == 6
+    covariance = known_covariance([shown(plan, 0, runs=4)], [shown(plan, 1), shown(plan, 2)], plan)
+    assert covariance is not None and covariance.runs == 6
     expected = (4 * shown(plan, 0).covariance.matrix + sum(shown(plan, i).covariance.matrix for i in (1, 2))) / 6
-    assert known.matrix == pytest.approx(expected)
+    assert covariance.matrix == pytest.approx(expected)
 
 
 def test_a_number_of_runs_names_what_was_known_then_whatever_came_later(plan: RunPlan) -> None:
     files, then = [shown(plan, 0, runs=4)], [shown(plan, 1), shown(plan, 2)]
     later = [*then, shown(plan, 3), shown(plan, 4)]
     pinned = known_covariance(files, later, asking(plan, 6))
-    known = known_covariance(files, then, plan)
-    assert pinned is not None and known is not None
-    assert np.array_equal(pinned.matrix, known.matrix)
+    covariance = known_covariance(files, then, plan)
+    assert pinned is not None and covariance is not None
+    assert np.array_equal(pinned.matrix, covariance.matrix)
     assert known_covariance(files, later, asking(plan, 0)) is None
 
 

@@ -100,8 +100,8 @@ def test_another_number_of_steps_within_reach_runs_on_resampled_coefficients_and
 
 
 def test_resampling_follows_the_noise_levels_of_the_models_own_scheduler(calibrated: LoadedModel) -> None:
-    [known] = calibrated.coefficients
-    half = resampled(calibrated, known, plan_run(calibrated, micro_request(steps=6)))
+    [measured] = calibrated.coefficients
+    half = resampled(calibrated, measured, plan_run(calibrated, micro_request(steps=6)))
     # Without a shift all steps are equally wide: half as many, twice as wide, so the decay of 0.9 is squared.
     assert torch.allclose(half[2:], torch.tensor(0.81, dtype=torch.float64), atol=0.01)
 
@@ -124,8 +124,8 @@ def test_of_several_coefficient_files_a_request_gets_the_one_measured_on_its_set
     usual, shifted, short = micro_request(), micro_request(flow_shift=3.0), micro_request(steps=8)
     several = tuple(micro_wan.calibrated(micro, each).coefficients[0] for each in (usual, shifted, short))
     model = replace(micro, coefficients=several)
-    for wanted, known in zip((usual, shifted, short), several, strict=True):
-        assert fitting_coefficients(model, plan_run(model, wanted)) is known
+    for wanted, measured in zip((usual, shifted, short), several, strict=True):
+        assert fitting_coefficients(model, plan_run(model, wanted)) is measured
     fitting = [fitting_coefficients(model, plan_run(model, micro_request(steps=steps))) for steps in (7, 11)]
     assert fitting[0] is several[2] and fitting[1] is several[0], "the nearest number of steps"
     unguided = fitting_coefficients(model, plan_run(model, micro_request(guidance=1.0)))
@@ -168,12 +168,12 @@ def test_coefficients_of_other_weights_are_refused_when_the_model_is_loaded(
     calibrated: LoadedModel, tmp_path: Any
 ) -> None:
     path = tmp_path / "micro.json"
-    [known] = calibrated.coefficients
-    known.save(path)
+    [measured] = calibrated.coefficients
+    measured.save(path)
     entry = calibrated.entry.model_copy(update={"coefficients": (str(path),)})
-    assert [each.key for each in load_model(entry, Wan()).coefficients] == [known.key]
+    assert [each.key for each in load_model(entry, Wan()).coefficients] == [measured.key]
 
-    foreign = replace(known, key=replace(known.key, fingerprint="f" * 32))
+    foreign = replace(measured, key=replace(measured.key, fingerprint="f" * 32))
     foreign.save(path)
     with pytest.raises(CoefficientsMismatch, match=r"measured on weights ffff.*calibrate --model micro-wan"):
         load_model(entry, Wan())

@@ -51,7 +51,7 @@ def test_a_flux_pipeline_without_a_cache_context_is_refused_at_its_first_call(fl
         pytest.raises(UnsupportedPipeline, match=r"does not enter cache_context .*\(sf = steps\)"),
     ):
         other(prompt="red", image=Image.new("RGB", (32, 32)), num_inference_steps=4, max_sequence_length=8)
-    assert recorded.known == {}
+    assert recorded.outputs == {}
 
 
 @pytest.mark.parametrize("name", ["controlnet_block_samples", "controlnet_single_block_samples"])

@@ -84,7 +84,7 @@ def test_the_head_alone_repeats_the_stock_forward_bit_for_bit(
 ) -> None:
     recorded = Record()
     expected = run(asked, recorded)
-    replay = Replay(recorded.known)
+    replay = Replay(recorded.outputs)
     assert np.array_equal(run(asked, replay), expected)
     assert replay.blocks_run == STEPS / 2 * variant.blocks * len(variant.streams)
 
@@ -123,7 +123,7 @@ def test_the_head_answers_in_both_forms_of_the_forward(
     layout, recorded = model.family.layout(), Record()
     with torch.no_grad(), attached(transformer, layout, recorded), transformer.cache_context("cond"):
         expected = transformer(**arguments | {"return_dict": True}).sample
-    replay = Replay({(1, "cond"): recorded.known[0, "cond"]}, step=1)
+    replay = Replay({(1, "cond"): recorded.outputs[0, "cond"]}, step=1)
     with torch.no_grad(), attached(transformer, layout, replay), transformer.cache_context("cond"):
         assert torch.equal(transformer(**arguments | {"return_dict": True}).sample, expected)
         assert torch.equal(transformer(**arguments | {"return_dict": False})[0], expected)
@@ -222,9 +222,9 @@ def test_the_signatures_that_a_family_relies_on_are_those_of_diffusers(
     model: LoadedModel, variant: Variant, asked: GenerationRequest
 ) -> None:
     call = inspect.signature(variant.stock.__call__).parameters
-    given = model.family.encode(model.pipeline, asked, model.entry).keys()
-    given |= model.family.arguments(asked, model.entry).keys()
-    assert given <= call.keys()
+    arguments = model.family.encode(model.pipeline, asked, model.entry).keys()
+    arguments |= model.family.arguments(asked, model.entry).keys()
+    assert arguments <= call.keys()
     assert {"callback_on_step_end", "callback_on_step_end_tensor_inputs", "generator", "output_type"} <= call.keys()
     assert ("image" in call) == variant.animates
     forward = inspect.signature(type(model.pipeline.transformer).forward).parameters

@@ -104,9 +104,9 @@ def test_a_covariance_of_other_weights_is_refused_with_the_command_that_measures
     measured, _ = calibrate(catalogue, prompts, "--limit", "1")
     path = prompts.parent / "measured" / "micro-wan.json"
     path.write_text(path.read_text().replace(measured.kind.fingerprint, "f" * 32))
-    known = Catalogue.read(catalogue)
+    models = Catalogue.read(catalogue)
     with pytest.raises(CoefficientsMismatch, match=r"measured on weights ffff.*calibrate --model micro-wan"):
-        load_model(known.entry("micro-wan"), known.family("micro-wan"))
+        load_model(models.entry("micro-wan"), models.family("micro-wan"))
 
 
 def test_measuring_for_the_other_method_never_replaces_what_the_model_is_served_with(
@@ -131,13 +131,13 @@ def evaluate(catalogue: Path, prompts: Path, *more: str) -> Evaluation:
 def test_evaluate_pairs_each_sf_with_an_uncached_run_also_of_a_model_without_any_file(
     unmeasured: Path, prompts: Path
 ) -> None:
-    found = evaluate(unmeasured, prompts)
-    assert [(pair.prompt, pair.seed, pair.sf) for pair in found.pairs] == [
+    evaluation = evaluate(unmeasured, prompts)
+    assert [(pair.prompt, pair.seed, pair.sf) for pair in evaluation.pairs] == [
         ("red circle", 0, 3), ("red circle", 0, 4), ("circle", 1, 3), ("circle", 1, 4),
     ]  # fmt: skip
-    assert [row.full_steps for row in found.rows] == [5, 7]
-    assert all("P" in pair.decisions and 10 < pair.psnr < 100 and pair.ssim < 1 for pair in found.pairs)
-    assert Catalogue.read(unmeasured).evaluation("micro-wan") == found
+    assert [row.full_steps for row in evaluation.rows] == [5, 7]
+    assert all("P" in pair.decisions and 10 < pair.psnr < 100 and pair.ssim < 1 for pair in evaluation.pairs)
+    assert Catalogue.read(unmeasured).evaluation("micro-wan") == evaluation
 
 
 def test_an_interrupted_evaluation_goes_on_and_another_covariance_or_method_starts_it_anew(

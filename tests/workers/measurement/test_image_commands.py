@@ -117,8 +117,8 @@ def test_a_model_of_text_and_of_images_has_a_file_for_each_and_neither_replaces_
     with pytest.raises(InvalidRequest, match="was measured without first frames; say where else"):
         evaluate("images")
     evaluate("images", "-o", str(tmp_path / "images.evaluation.json"))
-    found = {path.name: Evaluation.load(path) for path in tmp_path.glob("*.evaluation.json")}
-    assert {name: each.input_reference for name, each in found.items()} == {
+    evaluations = {path.name: Evaluation.load(path) for path in tmp_path.glob("*.evaluation.json")}
+    assert {name: each.input_reference for name, each in evaluations.items()} == {
         "micro.evaluation.json": False, "images.evaluation.json": True,
     }  # fmt: skip
-    assert all(pair.reason is None for each in found.values() for pair in each.pairs)
+    assert all(pair.reason is None for each in evaluations.values() for pair in each.pairs)

@@ -60,8 +60,8 @@ def test_calibrate_measures_what_the_model_is_then_accelerated_with(catalogue: P
     for figure in ("convergence", "heatmap", "profile"):
         assert (tmp_path / "coefficients" / f"micro-wan.{figure}.png").read_bytes().startswith(b"\x89PNG")
 
-    known = Catalogue.read(catalogue)
-    loaded = load_model(known.entry("micro-wan"), known.family("micro-wan"))
+    models = Catalogue.read(catalogue)
+    loaded = load_model(models.entry("micro-wan"), models.family("micro-wan"))
     assert [each.kappa for each in loaded.coefficients] == [measured.kappa]
 
     video = tmp_path / "out.mp4"
@@ -110,8 +110,8 @@ def test_generate_takes_many_prompts_and_lays_several_sf_side_by_side(uncalibrat
 
 
 def test_generate_wants_one_prompt_or_a_file_of_them(catalogue: Path, tmp_path: Path) -> None:
-    for given in ([], ["--prompt", "circle", "--prompts", str(catalogue)]):
-        arguments = ["generate", "--model", "micro-wan", "-o", "x.mp4", "--catalogue", str(catalogue), *given]
+    for options in ([], ["--prompt", "circle", "--prompts", str(catalogue)]):
+        arguments = ["generate", "--model", "micro-wan", "-o", "x.mp4", "--catalogue", str(catalogue), *options]
         with pytest.raises(InvalidRequest, match="either --prompt or --prompts"):
             CliRunner().invoke(app, arguments, catch_exceptions=False)
 
@@ -132,16 +132,16 @@ def test_evaluate_pairs_each_sf_with_an_uncached_run_and_the_catalogue_tells_the
 ) -> None:
     assert Catalogue.read(catalogue).evaluation("micro-wan") is None
     calibrate(catalogue, tmp_path)
-    found = evaluate(catalogue, tmp_path)
-    assert [(pair.prompt, pair.group, pair.seed, pair.sf) for pair in found.pairs] == [
+    evaluation = evaluate(catalogue, tmp_path)
+    assert [(pair.prompt, pair.group, pair.seed, pair.sf) for pair in evaluation.pairs] == [
         ("red circle", "Colors", 0, 3), ("red circle", "Colors", 0, 4),
         ("circle", "Shapes", 1, 3), ("circle", "Shapes", 1, 4),
     ]  # fmt: skip
-    assert [row.sf for row in found.rows] == [3, 4]
-    assert all("P" in pair.decisions and 10 < pair.psnr < 100 and pair.ssim < 1 for pair in found.pairs)
+    assert [row.sf for row in evaluation.rows] == [3, 4]
+    assert all("P" in pair.decisions and 10 < pair.psnr < 100 and pair.ssim < 1 for pair in evaluation.pairs)
     for figure in ("curve", "sheet"):
         assert (tmp_path / "results" / f"micro-wan.evaluation.{figure}.png").read_bytes().startswith(b"\x89PNG")
-    assert Catalogue.read(catalogue).evaluation("micro-wan") == found
+    assert Catalogue.read(catalogue).evaluation("micro-wan") == evaluation
 
 
 def test_an_interrupted_evaluation_goes_on_and_other_coefficients_or_switches_start_it_anew(
@@ -177,17 +177,17 @@ def test_an_evaluation_that_could_accelerate_nothing_ends_before_it_begins(uncal
 
 
 def test_a_request_is_filled_with_the_models_defaults(catalogue: Path) -> None:
-    known = Catalogue.read(catalogue)
-    request = known.request("micro-wan", "red circle")
+    models = Catalogue.read(catalogue)
+    request = models.request("micro-wan", "red circle")
     assert (request.steps, request.sf, request.frames, request.guidance) == (12, 4, 5, 3.0)
-    assert known.request("micro-wan", "x", steps=3).sf == 3
-    assert known.request("micro-wan", "x", steps=1).sf == 2
-    assert len({known.request("micro-wan", "x").seed for _ in range(4)}) > 1
+    assert models.request("micro-wan", "x", steps=3).sf == 3
+    assert models.request("micro-wan", "x", steps=1).sf == 2
+    assert len({models.request("micro-wan", "x").seed for _ in range(4)}) > 1
 
 
 def test_a_request_that_the_model_cannot_serve_is_refused_by_field(catalogue: Path) -> None:
-    known = Catalogue.read(catalogue)
-    for given, param, words in (
+    models = Catalogue.read(catalogue)
+    for settings, param, words in (
         ({"width": 40}, "size", "width 40 must be a multiple of 16"),
         ({"height": 128}, "size", "between 16 and 64"),
         ({"frames": 6}, "frames", "frames 6 must be 4k.1"),
@@ -196,7 +196,7 @@ def test_a_request_that_the_model_cannot_serve_is_refused_by_field(catalogue: Pa
         ({"sf": 1}, "sf", "sf 1: .*greater than or equal to 2"),
     ):
         with pytest.raises(InvalidRequest, match=words) as error:
-            known.request("micro-wan", "x", **given)
+            models.request("micro-wan", "x", **settings)
         assert error.value.param == param
     with pytest.raises(ModelNotFound, match="'wan' is not served here; allowed: micro-wan"):
-        known.request("wan", "x")
+        models.request("wan", "x")
