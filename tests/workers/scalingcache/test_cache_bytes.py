@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 
 from tests.workers.memory import living_bytes
+from workers.scalingcache.forecast import Forecast
 from workers.scalingcache.paper.controller import IntervalSettings
 from workers.scalingcache.paper.session import Session
+from workers.scalingcache.priors import usual
+from workers.scalingcache.products import ELEMENTS
+from workers.scalingcache.quadrature import Response
+from workers.scalingcache.schedule import plan
 
 GIB = 2**30
 FULL_STEPS = 2
@@ -50,4 +56,42 @@ def test_a_session_holds_two_tensors_of_the_last_block_and_little_else(size: Siz
     assert session.peak_cache_bytes == pytest.approx(held, rel=1e-3)
     session.close()
     del session
+    assert living_bytes() == before
+
+
+@dataclass(frozen=True)
+class Latents:
+    """values: of the latents; most: MiB that a run of 50 steps, 18 of them in full, may hold."""
+
+    values: int
+    most: float
+
+
+LATENTS = {
+    "Wan2.1-14B, 81 x 832 x 480": Latents(16 * 21 * 60 * 104, 90),
+    "HunyuanVideo, 129 x 960 x 544": Latents(16 * 33 * 68 * 120, 175),
+    "FLUX, 1360 x 768": Latents(48 * 85 * 64, 16),
+}
+
+
+@pytest.mark.parametrize("latents", LATENTS.values(), ids=list(LATENTS))
+def test_a_forecast_holds_the_first_latents_an_output_for_each_full_step_and_a_sample_of_it(latents: Latents) -> None:
+    levels = np.linspace(1.0, 0.02, 50)
+    solver = Response(np.ones(51), np.tril(np.ones((51, 50)), -1) / 50)
+    full = plan(usual(levels).matrix, 18, 6)
+    before = living_bytes()
+    forecast = Forecast(usual(levels), solver, full)
+    sample = torch.randn(latents.values)
+    for _ in range(49):  # The last step's own sum is the pipeline's by then.
+        output = torch.randn(latents.values).bfloat16() if forecast.full else None
+        sample = forecast.step(output, sample)
+        del output
+    del sample
+    held = living_bytes() - before
+    sampled = min(latents.values, ELEMENTS)
+    assert held == latents.values * (4 + 17 * 2) + sampled * (17 * 4 + 8)
+    assert held + latents.values * 2 + sampled * 4 <= latents.most * 2**20
+    assert forecast.peak_cache_bytes == held
+    forecast.close()
+    del forecast
     assert living_bytes() == before
