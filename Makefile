@@ -11,7 +11,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check generate bench calibrate train-demo clean
+.PHONY: help demo up test check generate bench bench-rivals calibrate train-demo clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,7 @@ help: ## Show this list.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[worker,demo]' --group dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[worker,demo,rivals]' --group dev
 	@touch $@
 
 demo: $(READY) ## One prompt, uncached and accelerated, through Redis, service and worker. PROMPT="..." SF=10 SEED=7 MODEL=wan-tiny IMAGE=first-frame.png
@@ -45,6 +45,9 @@ generate: $(READY) ## Write what is made from the code: pages of docs, dashboard
 
 bench: $(READY) ## Speed, fidelity and memory of each sf, as a table and a plot. MODEL=wan-tiny PROMPTS=... OUTPUT=...
 	$(BIN)/python -m workers evaluate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/bench.txt) $(if $(OUTPUT),-o $(OUTPUT))
+
+bench-rivals: $(READY) ## All other cache methods beside ours on one model, hours; goes on after an interruption. MODEL=wan-tiny
+	$(BIN)/python -m bench.rivals --model $(MODEL)
 
 calibrate: $(READY) ## Measure the covariance of a model again. MODEL=wan-tiny PROMPTS=... RUNS=8 OUTPUT=...
 	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --limit $(or $(RUNS),8) $(if $(OUTPUT),-o $(OUTPUT))

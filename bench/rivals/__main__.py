@@ -1,0 +1,153 @@
+"""Compares all rivals on one model, one process after the other, and writes the model's page, rows and plot.
+
+python -m bench.rivals --model wan-tiny
+
+Finished measurements are kept in the work folder: an interrupted run goes on where it was, and a rival whose file was
+changed is measured again.
+"""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from bench.rivals.ablation import parts
+from bench.rivals.comparison import at, curve, mean
+from bench.rivals.launch import Failed, Options, launch
+from bench.rivals.plot import save_plot
+from bench.rivals.provenance import machine
+from bench.rivals.records import Outcomes, Results
+from bench.rivals.registry import rivals
+from bench.rivals.report import BASELINE, HEADLINE, consistent, page
+from bench.rivals.rival import Knob
+from bench.rivals.scouting import bracket
+from bench.rivals.sweep import mean_costs
+
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process: the sweep of a rival, or its headline at given settings."""
+
+    rival: str
+    settings: tuple[Knob, ...] = ()
+
+
+def main(
+    model: Annotated[str, typer.Option(help="A model of the catalogue.")] = "wan-tiny",
+    only: Annotated[list[str] | None, typer.Option(help="Only this rival; may be given several times.")] = None,
+    prompts: Annotated[int, typer.Option(help="Of the sweep.")] = 8,
+    held_out: Annotated[int, typer.Option(help="Prompts of the headline.")] = 24,
+    seeds: Annotated[int, typer.Option(help="For each prompt of the headline.")] = 2,
+    best: Annotated[int, typer.Option(help="How many rivals beside ours and the paper have a headline.")] = 5,
+    pairs: Annotated[int, typer.Option(help="Pairs of timed runs at a setting; 0 times nothing.")] = 5,
+    steps: Annotated[int | None, typer.Option(help="Of every run; the model's default without.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
+    patience: Annotated[float, typer.Option(help="Minutes without a measurement after which a rival is ended.")] = 60,
+    work: Annotated[Path, typer.Option(help="Folder of finished measurements.")] = Path("out/rivals"),
+    docs: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("docs/rivals"),
+    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+) -> None:
+    """Sweep all rivals, run the best ones' headline, write the page. Exits with 1 when a rival's process failed."""
+    torch.set_num_threads(threads)
+    known = rivals()
+    if unknown := set(only or ()) - known.keys():
+        raise typer.BadParameter(f"no rival {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    options = Options(model, catalogue, work / model, prompts, held_out, seeds, pairs, steps, threads, patience * 60)
+    jobs = [Job(name) for name in known if not only or name in only]
+    swept, failed = _run(jobs, options)
+    finals = _headlines(consistent(swept), best) if held_out else []
+    ran, also_failed = _run(finals, options)
+    results = Results(
+        model=model,
+        provenance={
+            "command": " ".join(["python -m bench.rivals", *sys.argv[1:]]),
+            "date": datetime.now(UTC).date().isoformat(),
+            **machine(),
+        },
+        outcomes=tuple(_merged(swept, ran)),
+    )
+    _write(results, docs)
+    for each in (*failed, *also_failed):
+        console.print(f"[red]{each}[/red]")
+    if failed or also_failed:
+        raise typer.Exit(1)
+
+
+def _run(jobs: list[Job], options: Options) -> tuple[list[Outcomes], list[Failed]]:
+    """Each job in a process of its own, one after the other; those that fail do not stop the others."""
+    found: list[Outcomes] = []
+    failed: list[Failed] = []
+    columns = TextColumn("{task.description:<26}"), BarColumn(), TextColumn("{task.fields[left]}")
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=max(1, len(jobs)), left="")
+        for number, job in enumerate(jobs):
+            progress.update(task, description=job.rival)
+
+            def told(part: float, seconds_left: float | None, number: int = number) -> None:
+                left = "" if seconds_left is None else _left(seconds_left, len(jobs) - number - 1)
+                progress.update(task, completed=number + part, left=left)
+
+            try:
+                found.append(asyncio.run(launch(job.rival, list(job.settings), options, told)))
+                console.print(f"{number + 1}/{len(jobs)} {_summary(found[-1])}")
+            except Failed as error:
+                failed.append(error)
+                console.print(f"{number + 1}/{len(jobs)} [red]{error}[/red]")
+        progress.update(task, completed=len(jobs), left="")
+    return found, failed
+
+
+def _left(seconds: float, rivals_left: int) -> str:
+    return f"{seconds / 60:.0f} min left of this rival, {rivals_left} to come"
+
+
+def _summary(found: Outcomes) -> str:
+    if found.refused is not None:
+        return f"{found.title}: refuses: {found.refused}"
+    rows = found.rows or found.headline
+    return f"{found.title}: {len(rows)} runs at {len({row.setting for row in rows})} settings"
+
+
+def _headlines(swept: list[Outcomes], best: int) -> list[Job]:
+    """The headline's rivals, with the settings around its speedup: ours, the paper, and the best of the others."""
+    scores: dict[str, float] = {}
+    jobs: dict[str, Job] = {}
+    for each in swept:
+        settings = bracket(mean_costs(each.rows), 1 / HEADLINE) if each.rows else []
+        values = at(curve(each.rows, lambda row: row.fidelity.psnr), 1 / HEADLINE)
+        if settings and values is not None and each.rival not in parts():
+            jobs[each.rival] = Job(each.rival, tuple(settings))
+            scores[each.rival] = mean(values)
+    always = [name for name in jobs if name == BASELINE or name.startswith("ours-")]
+    others = sorted(scores.keys() - always, key=lambda name: -scores[name])
+    return [jobs[name] for name in (*always, *others[:best])]
+
+
+def _merged(swept: list[Outcomes], ran: list[Outcomes]) -> list[Outcomes]:
+    headlines = {each.rival: each.headline for each in ran}
+    return [each.model_copy(update={"headline": headlines.get(each.rival, ())}) for each in swept]
+
+
+def _write(results: Results, docs: Path) -> None:
+    docs.mkdir(parents=True, exist_ok=True)
+    results.save(docs / f"{results.model}.json")
+    plot = docs / f"{results.model}.png"
+    outcomes = consistent(results.outcomes)
+    save_plot(results.model, outcomes, plot)
+    text = page(results.model, results.outcomes, results.provenance)
+    picture = f"![{results.model}: fidelity over speedup]({plot.name})\n"
+    (docs / f"{results.model}.md").write_text(f"{text}\n{picture}")
+    console.print(f"wrote {docs / results.model}.md, .json and .png")
+
+
+if __name__ == "__main__":
+    typer.run(main)

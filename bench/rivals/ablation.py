@@ -1,0 +1,22 @@
+"""What each part is worth, like the paper's Table 3: forecasts in rows, when to compute in columns."""
+
+FORECASTS = {
+    "reuse": "reuse of the last output",
+    "first-order": "first order",
+    "alpha": "α",
+    "weights-2": "weights of 2 before",
+    "weights-5": "weights of 3 before and 2 after",
+}
+RULES = {"fixed": "fixed interval", "rule": "paper's rule", "schedule": "schedule"}
+WHOLE = {("alpha", "rule"): "paper", ("weights-5", "schedule"): "ours-measured"}
+"""Combinations that are methods of their own."""
+
+
+def rival_of(forecast: str, rule: str) -> str:
+    """The name of the rival that combines the two."""
+    return WHOLE.get((forecast, rule), f"{forecast}-{rule}")
+
+
+def parts() -> set[str]:
+    """Those combinations that are there for the ablation alone."""
+    return {rival_of(forecast, rule) for forecast in FORECASTS for rule in RULES} - set(WHOLE.values())

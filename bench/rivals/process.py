@@ -1,0 +1,68 @@
+"""One rival in one process: what a library patches does not always come off again.
+
+Told on standard output as lines of JSON how far it is; what it found goes to a file.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from bench.rivals.prompts import check_disjoint, fitting_cases, fitting_texts, held_out_cases, sweep_cases
+from bench.rivals.records import Records
+from bench.rivals.registry import rivals
+from bench.rivals.sweep import Bench, headline, sweep
+from workers.engine.loaded import load_model
+from workers.models.catalogue import Catalogue
+from workers.models.entry import ModelEntry
+
+
+def main(
+    model: Annotated[str, typer.Option(help="A model of the catalogue.")],
+    rival: Annotated[str, typer.Option(help="One of `bench.rivals.registry`.")],
+    output: Annotated[Path, typer.Option(help="Where the result goes.")],
+    work: Annotated[Path, typer.Option(help="The folder of finished measurements.")],
+    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+    prompts: Annotated[int, typer.Option(help="Of the sweep.")] = 8,
+    steps: Annotated[int | None, typer.Option(help="Of every run; the model's default without.")] = None,
+    pairs: Annotated[int, typer.Option(help="Pairs of timed runs at a setting.")] = 5,
+    held_out: Annotated[int, typer.Option(help="Prompts of the headline, in place of the sweep.")] = 0,
+    seeds: Annotated[int, typer.Option(help="For each prompt of the headline.")] = 2,
+    settings: Annotated[str, typer.Option(help="Of the headline, as JSON.")] = "[]",
+    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
+) -> None:
+    """Sweep one rival, or run its headline."""
+    torch.set_num_threads(threads)
+    known = Catalogue.read(catalogue)
+    cases = (
+        held_out_cases(known, model, held_out, seeds, steps) if held_out else sweep_cases(known, model, prompts, steps)
+    )
+    check_disjoint(cases, fitting_texts())
+    bench = Bench(
+        load_model(of_both_methods(known.entry(model)), known.family(model)),
+        rivals()[rival],
+        fitting_cases(known, model, steps),
+        Records(work),
+    )
+    began = time.monotonic()
+
+    def told(done: int, total: int) -> None:
+        seconds = time.monotonic() - began
+        print(json.dumps({"done": done, "total": total, "made": bench.records.made, "seconds": seconds}), flush=True)
+
+    found = headline(bench, cases, json.loads(settings), told) if held_out else sweep(bench, cases, pairs, told)
+    found.save(output)
+
+
+def of_both_methods(entry: ModelEntry) -> ModelEntry:
+    """The entry with the paper's coefficients, too, which lie beside its covariances where there are any."""
+    beside = [Path(path).with_suffix(".paper.json") for path in entry.coefficients]
+    both = (*entry.coefficients, *(str(path) for path in beside if path.exists()))
+    return entry.model_copy(update={"method": "covariance", "coefficients": both})
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,201 @@
+"""All that is measured of one rival in its own process: its settings on prompts, paired times, the headline."""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+from bench.rivals.fidelity import fidelity
+from bench.rivals.prompts import check_disjoint
+from bench.rivals.provenance import machine, source
+from bench.rivals.records import Outcomes, Records, Row, Timing
+from bench.rivals.rival import Case, Knob, Refused, Rival
+from bench.rivals.runs import Outcome, accelerated, seconds, uncached
+from bench.rivals.scouting import chosen, nearest, scouted
+from workers.engine.loaded import LoadedModel
+from workers.engine.plan import plan_run
+
+TIMED = (2.0, 2.5, 3.0)
+"""Speedups at whose nearest settings times are measured."""
+ENGAGED = 0.999
+"""A cost from which on a rival has left nothing out."""
+
+Told = Callable[[int, int], None]
+"""(measurements done, measurements in all as far as is known)."""
+
+
+@dataclass
+class Bench:
+    """Measures single runs of one rival, each once."""
+
+    model: LoadedModel
+    rival: Rival
+    fitting: Sequence[Case]
+    records: Records
+    _fitted: bool = False
+    _reference: tuple[Case, Outcome, str] | None = None
+
+    def row(self, case: Case, setting: Knob) -> Row:
+        """Raises `Refused`, also with the error of a library."""
+        return self.records.get(Row, self._what(case, setting, "row"), lambda: self._measured(case, setting))
+
+    def timing(self, case: Case, setting: Knob, pair: int) -> Timing:
+        return self.records.get(Timing, self._what(case, setting, pair), lambda: self._timed(case, setting, pair))
+
+    def _measured(self, case: Case, setting: Knob) -> Row:
+        reference, digest = self._uncached(case)
+        with self._refusing(), _heard() as warned:
+            self._fit()
+            run = accelerated(self.model, self.rival, case, setting)
+        return Row(
+            rival=self.rival.name,
+            setting=setting,
+            prompt=case.request.prompt,
+            seed=case.request.seed,
+            cost=run.multiply_adds / reference.multiply_adds,
+            fidelity=fidelity(run, reference),
+            reference=digest,
+            warned=tuple(dict.fromkeys(warned)),
+        )
+
+    def _timed(self, case: Case, setting: Knob, pair: int) -> Timing:
+        with self._refusing():
+            self._fit()
+        return Timing(
+            rival=self.rival.name,
+            setting=setting,
+            prompt=case.request.prompt,
+            seed=case.request.seed,
+            pair=pair,
+            uncached=seconds(self.model, None, case),
+            accelerated=seconds(self.model, self.rival, case, setting),
+        )
+
+    def _uncached(self, case: Case) -> tuple[Outcome, str]:
+        """The uncached run of a case and a digest of its bits; of the latest case it is kept."""
+        if self._reference is None or self._reference[0] is not case:
+            run = uncached(self.model, case)
+            bits = run.frames.tobytes() + run.latents.float().cpu().numpy().tobytes()
+            self._reference = case, run, hashlib.sha256(bits).hexdigest()[:16]
+        return self._reference[1:]
+
+    def _fit(self) -> None:
+        if not self._fitted:
+            self.rival.fit(self.model, self.fitting)
+            self._fitted = True
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """What a library raises on a model is how it refuses it; what the bench's own code raises is a fault."""
+        try:
+            yield
+        except Refused:
+            raise
+        except Exception as error:
+            if not self.rival.library:
+                raise
+            raise Refused(f"{type(error).__name__}: {error}") from error
+
+    def _what(self, case: Case, setting: Knob, kind: str | int) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "rival": self.rival.name,
+            "setting": setting,
+            "source": source(self.rival),
+            "identity": self.rival.identity(self.model),
+            "fitting": [each.request.model_dump() for each in self.fitting],
+            "key": asdict(plan_run(self.model, case.request).key),
+            "request": case.request.model_dump(),
+            "machine": machine(),
+        }
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Inside, what diffusers warns of is also kept."""
+    messages: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    logger, keep = logging.getLogger("diffusers"), Keep(logging.WARNING)
+    logger.addHandler(keep)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(keep)
+
+
+def sweep(bench: Bench, cases: Sequence[Case], pairs: int, told: Told) -> Outcomes:
+    """The rival's settings on all cases; times of `pairs` pairs at some of them."""
+    check_disjoint(cases, [case.request.prompt for case in bench.fitting])
+    rival = bench.rival
+    found = Outcomes(rival=rival.name, title=rival.title, knob=rival.knob)
+    try:
+        settings = _settings(bench, cases[0], told)
+        rows, timings = _swept(bench, cases, settings, pairs, told)
+    except Refused as refused:
+        return found.model_copy(update={"refused": str(refused)})
+    return found.model_copy(update={"rows": rows, "timings": timings})
+
+
+def _swept(
+    bench: Bench, cases: Sequence[Case], settings: Sequence[Knob], pairs: int, told: Told
+) -> tuple[tuple[Row, ...], tuple[Timing, ...]]:
+    total = len(settings) * len(cases) + pairs * len(TIMED)
+    rows: list[Row] = []
+    for case in cases:
+        for setting in settings:
+            rows.append(bench.row(case, setting))
+            told(len(rows), total)
+    timings: list[Timing] = []
+    for setting in nearest(mean_costs(rows), TIMED) if pairs else []:
+        for pair in range(pairs):
+            timings.append(bench.timing(cases[pair % len(cases)], setting, pair))
+            told(len(rows) + len(timings), total)
+    return tuple(rows), tuple(timings)
+
+
+def headline(bench: Bench, cases: Sequence[Case], settings: Sequence[Knob], told: Told) -> Outcomes:
+    """A few settings on held-out cases."""
+    check_disjoint(cases, [case.request.prompt for case in bench.fitting])
+    rows = []
+    for case in cases:
+        for setting in settings:
+            rows.append(bench.row(case, setting))
+            told(len(rows), len(cases) * len(settings))
+    rival = bench.rival
+    return Outcomes(rival=rival.name, title=rival.title, knob=rival.knob, headline=tuple(rows))
+
+
+def mean_costs(rows: Sequence[Row]) -> dict[Knob, float]:
+    """Of each setting over its rows."""
+    costs: dict[Knob, list[float]] = defaultdict(list)
+    for row in rows:
+        costs[row.setting].append(row.cost)
+    return {setting: fmean(values) for setting, values in costs.items()}
+
+
+def _settings(bench: Bench, case: Case, told: Told) -> list[Knob]:
+    """What to sweep. Raises `Refused` when the rival does not take the model, or takes it and leaves nothing out."""
+    settings = bench.rival.settings(case.request)
+    rows: list[Row] = []
+
+    def cost(setting: Knob) -> float:
+        rows.append(bench.row(case, setting))
+        told(len(rows), 2 * max(len(settings), len(rows)))
+        return rows[-1].cost
+
+    costs = scouted(cost, settings) if bench.rival.scouted else {setting: cost(setting) for setting in settings}
+    if min(costs.values()) > ENGAGED:
+        said = "; ".join(dict.fromkeys(message for row in rows for message in row.warned)) or "without a word"
+        raise Refused(f"it is accepted, but every block still runs: {said}")
+    if not bench.rival.scouted:
+        return list(costs)
+    # Of one that reaches no speedup to compare at, how far it gets.
+    return chosen(costs) or [min(costs, key=lambda setting: costs[setting])]
