@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from statistics import fmean
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
@@ -23,10 +24,15 @@ from torch import Tensor
 from bench.architectures import ARCHITECTURES, HEAD, Architecture, Size
 from workers.caching.transformer import BlockLayout, CacheMethod, attached
 from workers.models.catalogue import families
+from workers.scalingcache.budget import opening
+from workers.scalingcache.forecast import Forecast
 from workers.scalingcache.paper.controller import IntervalSettings
 from workers.scalingcache.paper.estimation import Recorder
 from workers.scalingcache.paper.predictor import predict
 from workers.scalingcache.paper.session import Session
+from workers.scalingcache.priors import usual
+from workers.scalingcache.quadrature import Response
+from workers.scalingcache.schedule import plan
 
 console = Console(width=120)
 MIB = 2**20
@@ -49,15 +55,31 @@ class Loop:
         with attached(self.transformer, self.layout, method) if method is not None else nullcontext():
             for _ in range(steps):
                 began, full = self._now(), method is None or method.full
-                for stream in self.streams:
-                    with self.transformer.cache_context(stream):
-                        arguments = self.inputs | {"hidden_states": latents}
-                        velocity = self.transformer(**arguments, return_dict=False)[0]
-                latents = latents - velocity / steps
+                latents = latents - self._velocity(latents) / steps
                 if method is not None:
                     method.end_step()
                 taken.append((full, self._now() - began))
         return taken
+
+    @torch.no_grad()
+    def run_forecast(self, forecast: Forecast) -> list[tuple[bool, float]]:
+        """As `run`, with a forecast in the place of the Euler step."""
+        taken = []
+        latents = self.inputs["hidden_states"]
+        for _ in range(forecast.response.steps):
+            began, full = self._now(), forecast.full
+            latents = forecast.step(self._velocity(latents) if full else None, latents)
+            taken.append((full, self._now() - began))
+        return taken
+
+    def _velocity(self, latents: Tensor) -> Tensor:
+        """What the streams give, as guidance puts it together."""
+        outputs: list[Tensor] = []
+        for stream in self.streams:
+            with self.transformer.cache_context(stream):
+                arguments = self.inputs | {"hidden_states": latents}
+                outputs.append(self.transformer(**arguments, return_dict=False)[0])
+        return outputs[-1] + 5.0 * (outputs[0] - outputs[-1])
 
     def _now(self) -> float:
         if (device := self.inputs["hidden_states"].device).type == "cuda":
@@ -79,8 +101,11 @@ class TimedRecorder(Recorder):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Seconds are means over steps; memory in bytes, None where the device does not tell."""
+class Run:
+    """A loop with one method. Seconds are means over steps, of all steps for `loop`; memory in bytes.
+
+    peak: of the device, None where it does not tell.
+    """
 
     decisions: str
     full_step: float
@@ -88,22 +113,41 @@ class Measured:
     loop: float
     cache_bytes: int
     peak: int | None
-    peak_with_cache: int | None
-    recording: float
+
+    @classmethod
+    def of(cls, taken: list[tuple[bool, float]], cache_bytes: int, peak: int | None) -> Self:
+        """From (whether it was full, seconds) of each step; the first full one is not counted."""
+        return cls(
+            decisions="".join("F" if full else "P" for full, _ in taken),
+            full_step=fmean([seconds for full, seconds in taken if full][1:]),
+            predicted_step=fmean(seconds for full, seconds in taken if not full),
+            loop=sum(seconds for _, seconds in taken),
+            cache_bytes=cache_bytes,
+            peak=peak,
+        )
 
     @property
     def by_steps(self) -> float:
         """Steps over full steps: the speedup if predicted steps cost nothing."""
         return len(self.decisions) / self.decisions.count("F")
 
-    @property
-    def speedup(self) -> float:
-        """The loop without over with the cache."""
-        return self.full_step * len(self.decisions) / self.loop
+
+@dataclass(frozen=True)
+class Measured:
+    """full_step: seconds without any method; peak: bytes meanwhile; runs: by method; recording: of a step."""
+
+    full_step: float
+    peak: int | None
+    runs: dict[str, Run]
+    recording: float
+
+    def speedup(self, run: Run) -> float:
+        """The loop without over the one with the method."""
+        return self.full_step * len(run.decisions) / run.loop
 
 
 def measure(architecture: Architecture, size: Size, *, steps: int, sf: int, max_skip: int) -> Measured:
-    """Run the loop as it is, with the cache and with a recorder, on torch's default device and dtype."""
+    """Run the loop as it is, with each method and with a recorder, on torch's default device and dtype."""
     transformer = architecture.transformer(size)
     layout = families()[architecture.family].layout()
     loop = Loop(transformer, layout, architecture.streams, architecture.inputs(size))
@@ -111,26 +155,36 @@ def measure(architecture: Architecture, size: Size, *, steps: int, sf: int, max_
     loop.run(1, None)  # the first step of a process is slow
     full = fmean(seconds for _, seconds in loop.run(2, None))
     peak = _peak(lambda: loop.run(1, None))
+    paper = _paper(loop, blocks, steps, sf, max_skip)
+    runs = {"paper": paper, "covariance": _covariance(loop, steps, paper.decisions.count("F"))}
+    return Measured(full, peak, runs, _recording(loop, blocks))
 
+
+def _paper(loop: Loop, blocks: int, steps: int, sf: int, max_skip: int) -> Run:
     # A threshold that no error reaches: what is predicted is then up to `max_skip` alone.
     session = Session(IntervalSettings(sf, 1e9, max_skip), torch.full((steps, blocks), 0.9))
     taken: list[tuple[bool, float]] = []
-    peak_with_cache = _peak(lambda: taken.extend(loop.run(steps, session)))
+    peak = _peak(lambda: taken.extend(loop.run(steps, session)))
+    return Run.of(taken, session.peak_cache_bytes, peak)
 
+
+def _covariance(loop: Loop, steps: int, count: int) -> Run:
+    """As many full steps, on the prior, of an Euler solver."""
+    levels = np.linspace(1.0, 1.0 / steps, steps)
+    euler = Response(np.ones(steps + 1), np.tril(np.ones((steps + 1, steps)), -1) / -steps)
+    forecast = Forecast(usual(levels), euler, plan(usual(levels).matrix, count, opening(count, 0)))
+    taken: list[tuple[bool, float]] = []
+    peak = _peak(lambda: taken.extend(loop.run_forecast(forecast)))
+    return Run.of(taken, forecast.peak_cache_bytes, peak)
+
+
+def _recording(loop: Loop, blocks: int) -> float:
+    """What recording for the paper's calibration takes, in parts of a step."""
     recorder = TimedRecorder(blocks)
     loop.run(2, recorder)
     recorder.seconds = 0.0  # The first two steps have less to compare with.
     recorded = loop.run(1, recorder)[0][1]
-    return Measured(
-        decisions=session.controller.decisions,
-        full_step=full,
-        predicted_step=fmean(seconds for whether, seconds in taken if not whether),
-        loop=sum(seconds for _, seconds in taken),
-        cache_bytes=session.peak_cache_bytes,
-        peak=peak,
-        peak_with_cache=peak_with_cache,
-        recording=recorder.seconds / (recorded - recorder.seconds),
-    )
+    return recorder.seconds / (recorded - recorder.seconds)
 
 
 def arithmetic(tokens: int, channels: int, repeats: int = 7) -> float:
@@ -169,7 +223,7 @@ def main(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     steps: Annotated[int, typer.Option(help="Of the loop with the cache.")] = 20,
-    sf: Annotated[int, typer.Option(help="Full steps at its start.")] = 4,
+    sf: Annotated[int, typer.Option(help="Full steps at the start of the paper's method.")] = 4,
     max_skip: Annotated[int, typer.Option(help="Predicted steps between two full ones after that.")] = 2,
     blocks: Annotated[int | None, typer.Option(help="Build fewer blocks.")] = None,
     heads: Annotated[int | None, typer.Option(help=f"Build narrower blocks, of so many heads of {HEAD}.")] = None,
@@ -206,18 +260,24 @@ def rows(measured: Measured, tokens: int, channels: int, ratio: float) -> list[t
     def memory(value: int | None) -> str:
         return "not told by this device" if value is None else f"{value / MIB:.0f} MiB"
 
-    cost = measured.predicted_step / measured.full_step
-    reached = measured.speedup / measured.by_steps
-    return [
+    lines = [
         ("tokens × channels", f"{tokens:,} × {channels:,}"),
-        ("decisions", measured.decisions),
-        ("full step", f"{measured.full_step * 1000:.1f} ms"),
-        ("predicted step", f"{measured.predicted_step * 1000:.2f} ms, {cost:.2%} of a full one"),
-        ("loop", f"{measured.speedup:.2f}x, {reached:.1%} of steps / full steps = {measured.by_steps:.2f}"),
-        ("cache", f"{measured.cache_bytes / MIB:.1f} MiB"),
-        ("peak memory without, with cache", f"{memory(measured.peak)}, {memory(measured.peak_with_cache)}"),
-        ("recording for calibration", f"{measured.recording:.2%} of a step"),
-        ("a prediction's arithmetic", f"{ratio:.2f} × y + c·d over the same tensors"),
+        ("full step, peak memory", f"{measured.full_step * 1000:.1f} ms, {memory(measured.peak)}"),
+    ]
+    for name, run in measured.runs.items():
+        cost, more = run.predicted_step / measured.full_step, run.full_step / measured.full_step - 1.0
+        speedup = measured.speedup(run)
+        lines += [
+            (f"{name}: decisions", run.decisions),
+            (f"{name}: full step", f"{run.full_step * 1000:.1f} ms, {more:+.1%}"),
+            (f"{name}: predicted step", f"{run.predicted_step * 1000:.2f} ms, {cost:.2%} of a full one"),
+            (f"{name}: loop", f"{speedup:.2f}x, {speedup / run.by_steps:.1%} of steps / full steps"),
+            (f"{name}: cache, peak memory", f"{run.cache_bytes / MIB:.1f} MiB, {memory(run.peak)}"),
+        ]
+    return [
+        *lines,
+        ("paper: recording for calibration", f"{measured.recording:.2%} of a step"),
+        ("paper: a prediction's arithmetic", f"{ratio:.2f} × y + c·d over the same tensors"),
     ]
 
 

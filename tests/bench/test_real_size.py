@@ -17,13 +17,18 @@ def test_every_architecture_is_measured_with_the_given_decisions(model: str) -> 
     architecture = ARCHITECTURES[model]
     size = replace(architecture.size, width=64, height=32, frames=1, blocks=3, heads=1)
     measured = measure(architecture, size, steps=9, sf=3, max_skip=2)
-    assert measured.decisions == "FFFPPFPPF"
-    assert measured.by_steps == 9 / 5
-    assert 0 < measured.predicted_step < measured.full_step
+    paper, covariance = measured.runs["paper"], measured.runs["covariance"]
+    assert paper.decisions == "FFFPPFPPF"
+    assert covariance.decisions.count("F") == 5 and len(covariance.decisions) == 9
+    assert paper.by_steps == covariance.by_steps == 9 / 5
+    for run in measured.runs.values():
+        assert 0 < run.predicted_step < measured.full_step and run.full_step > 0
     assert measured.recording > 0
     last_block = (2 * size.tokens + TEXT.get(model, 0)) * HEAD * 4
     watched = 3 * (size.tokens * HEAD + 1) * 4
-    assert size.tokens == 8 and measured.cache_bytes == len(architecture.streams) * (last_block + watched)
+    assert size.tokens == 8 and paper.cache_bytes == len(architecture.streams) * (last_block + watched)
+    values = architecture.inputs(size)["hidden_states"].numel()
+    assert covariance.cache_bytes == values * 4 * (1 + 5 + 5) + values * 8, "first, outputs, their samples, indices"
     assert ("tokens × channels", "8 × 128") in rows(measured, 8, HEAD, 1.0)
 
 
