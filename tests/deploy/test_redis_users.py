@@ -16,6 +16,7 @@ from workers.jobs.append_only import AppendOnlyFile
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
 from workers.jobs.job import JobError, JobKey, JobState, new_job_id
+from workers.jobs.observations import Observations
 from workers.jobs.store_binding import StoreBinding
 
 pytestmark = every_redis
@@ -114,6 +115,8 @@ def test_they_can_do_their_work(
     assert worker.leases.is_done(MODEL)
     worker.presence.forget(MODEL)
     worker.presence.leave("w")
+    assert Observations(worker.connection).add(MODEL, "weights", "shown")
+    assert Observations(worker.connection).since(MODEL, "weights", 0) == ["shown"]
     assert AppendOnlyFile(worker.connection).rewrite_daily()
 
 

@@ -229,16 +229,22 @@ class Supervisor:
 
     def _tell(self, child: Child, model: str) -> None:
         """Give the process what uncached runs of the model have shown since it was last told, on any worker."""
-        with suppress(QueueUnavailable, ChildDied):  # A job does not wait for it; who runs the job sees both.
+        try:
             texts = self._observations.since(model, self._fingerprints[model], self._told[model])
-            if texts:
+        except QueueUnavailable as error:  # A job does not wait for it.
+            log.warning("observed runs not read", model=model, error=str(error))
+            return
+        if texts:
+            with suppress(ChildDied):  # Who gives it the job sees that, too.
                 child.send(Observed(model, tuple(texts)))
-                self._told[model] += len(texts)
+            self._told[model] += len(texts)
 
     def _keep(self, model: str, observation: str) -> None:
-        with suppress(QueueUnavailable):
+        try:
             if self._observations.add(model, self._fingerprints[model], observation):
                 log.info("uncached run kept", model=model)
+        except QueueUnavailable as error:
+            log.warning("uncached run not kept", model=model, error=str(error))
 
     def _refuse(self, attempt: Attempt, refusal: RequestRefused) -> None:
         with suppress(QueueUnavailable, LeaseLost):

@@ -1,7 +1,7 @@
 """A worker whose model takes no time and does what the prompt says; run as `python -m tests.workers.process.stand_in`.
 
-Everything but the model is the real thing. Prompts: `steps <n> of <seconds>`, `speak of another job`, and those in
-`_MISBEHAVE`.
+Everything but the model is the real thing. Prompts: `steps <n> of <seconds>`, `speak of another job`, `show <what>`,
+`what was observed`, and those in `_MISBEHAVE`.
 """
 
 import os
@@ -50,6 +50,7 @@ class StandInRunner:
     def __init__(self, settings: ChildSettings) -> None:
         self._store = ArtifactStore(settings.artifacts)
         self._folder = settings.artifacts
+        self._observed: list[str] = []
 
     def load(self, names: Sequence[str]) -> list[str]:
         if (self._folder / BROKEN).exists():
@@ -57,7 +58,7 @@ class StandInRunner:
         return ["" for _ in names]
 
     def observe(self, observed: Observed) -> None:
-        pass
+        self._observed += observed.texts
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
         emit(StageStarted(run.key.job_id, "denoise"))
@@ -73,9 +74,11 @@ class StandInRunner:
             emit(StepDone(run.key.job_id, index, "full", seconds))
             if stopped():
                 raise JobCancelled("stopped")
-        content = f"{os.getpid()}".encode()
+        told = run.request.prompt == "what was observed"
+        content = (" ".join(self._observed) if told else f"{os.getpid()}").encode()
+        shown = run.request.prompt.removeprefix("show ") if run.request.prompt.startswith("show ") else None
         artifact = self._store.publish(run.key, "video.mp4", lambda path: _write(path, content), "video/mp4")
-        return Done(run.key.job_id, a_report(), artifact)
+        return Done(run.key.job_id, a_report(), artifact, shown)
 
 
 def _write(path: Path, content: bytes) -> None:
