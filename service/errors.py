@@ -120,6 +120,10 @@ class JobFailed(ScalingCacheError):
         self.code = error.code  # type: ignore[misc]  # of the class everywhere else
 
 
+class JobRefused(JobFailed):
+    """The worker found that the request asks for what cannot be had."""
+
+
 class ErrorDetail(BaseModel):
     """All four keys are always present."""
 
@@ -161,6 +165,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     UnsupportedMediaType: Answer(415),
     ArtifactGone: Answer(410),
     RangeNotSatisfiable: Answer(416),
+    JobRefused: Answer(400, "invalid_request_error", {"x-should-retry": "false"}),
     JobFailed: Answer(500, "server_error", {"x-should-retry": "false"}),  # The worker retried it where that helps.
     WaitedTooLong: Answer(504, "server_error", {"x-should-retry": "false"}),
     QueueFull: Answer(429, "rate_limit_error"),

@@ -10,12 +10,12 @@ from starlette.types import Message
 
 from service.client import unless_client_leaves
 from service.dependencies import Resources
-from service.errors import JobFailed, Overloaded, WaitedTooLong
+from service.errors import JobFailed, JobRefused, Overloaded, WaitedTooLong
 from service.resolution import resolve_images
 from service.schemas import CreateImage
 from service.submission import cancel_job, record_submission
 from service.video import error_of
-from workers.jobs.errors import JobNotFound, QueueUnavailable
+from workers.jobs.errors import InvalidRequest, JobNotFound, QueueUnavailable
 from workers.jobs.events import START
 from workers.jobs.job import GenerationRequest, Job, JobKey, Priority, new_job_id
 
@@ -91,7 +91,7 @@ def _read(resources: Resources, keys: list[JobKey]) -> list[Job]:
         return []
     for job in jobs:
         if error := error_of(job):
-            raise JobFailed(job.id, error)
+            raise (JobRefused if error.code == InvalidRequest.code else JobFailed)(job.id, error)
     return jobs
 
 

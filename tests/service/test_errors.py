@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
 from service.dependencies import Resources
-from service.errors import ANSWERS, INTERNAL, BodyTooSlow, HeadTooSlow, JobFailed, answer_of, response_of
+from service.errors import ANSWERS, INTERNAL, BodyTooSlow, HeadTooSlow, JobFailed, JobRefused, answer_of, response_of
 from service.settings import Settings
 from tests.redis_servers import kill
 from workers.jobs import errors as job_errors
@@ -113,9 +113,9 @@ def test_errors_of_jobs_that_escape_are_internal_and_keep_their_text_to_themselv
 
 
 def test_each_error_that_a_client_can_meet_has_its_status_and_any_other_is_internal() -> None:
-    answers = [(cls.code, answer_of(cls.__new__(cls))) for cls in all_errors() if cls is not JobFailed]
+    answers = [(cls.code, answer_of(cls.__new__(cls))) for cls in all_errors() if not issubclass(cls, JobFailed)]
     assert {code: answer.status for code, answer in answers if answer is not INTERNAL} == STATUS
-    assert INTERNAL.status == ANSWERS[JobFailed].status == 500
+    assert INTERNAL.status == ANSWERS[JobFailed].status == 500 and ANSWERS[JobRefused].status == 400
 
 
 @pytest.mark.parametrize(

@@ -97,18 +97,22 @@ def waiting(client: TestClient, pool: ThreadPoolExecutor, queue: Queue, **fields
     return answer
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [("out_of_memory", 500, "server_error"), ("invalid_request", 400, "invalid_request_error")],
+)
 def test_when_one_image_fails_the_call_fails_with_its_error_and_the_others_are_cancelled(
-    client: TestClient, worker: FakeWorker
+    client: TestClient, worker: FakeWorker, code: str, status: int, kind: str
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         answer = waiting(client, pool, worker.queue, n=3)
         worker.run_one()
         running = worker.claim()
         worker.queue.leases.beat(running)
-        worker.fail(running, "out_of_memory", "too little memory")
+        worker.fail(running, code, "too little memory")
         response = answer.result(timeout=30)
     error = response.json()["error"]
-    assert (response.status_code, error["code"], error["type"]) == (500, "out_of_memory", "server_error")
+    assert (response.status_code, error["code"], error["type"]) == (status, code, kind)
     assert "too little memory" in error["message"]
     assert response.headers["x-should-retry"] == "false"
     assert worker.queue.inspection.depth(IMAGE_MODEL).queued == 0
