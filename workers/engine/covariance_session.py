@@ -26,7 +26,8 @@ class CovarianceSession:
         Raises `UnsupportedPipeline` for a solver whose samples are no weighted sums of the model's outputs.
         """
         start = priors.combined(measured, plan.sigmas.double().numpy())
-        steps = schedule.plan(start.matrix, full_steps, opening)
+        # The last step is one of them, unless they are no more than the first two.
+        steps = schedule.plan(start.matrix, full_steps, opening, final=min(1, full_steps - opening))
         self._forecast = Forecast(start, measured_response(plan.scheduler), steps)
 
     @property

@@ -52,6 +52,11 @@ def test_a_forecast_calls_the_transformers_at_full_steps_alone_and_leaves_no_tra
     assert not any(each._diffusers_hook.hooks for each in transformers)
 
 
+def test_two_full_steps_are_the_first_two(model: LoadedModel, variant: Variant, asked: GenerationRequest) -> None:
+    report = generate(model, asked.model_copy(update={"full_steps": 2}), image=variant.picture).report
+    assert report.decisions == "FF" + "P" * (STEPS - 2)
+
+
 def test_a_warm_model_gives_the_forecast_of_a_cold_one_also_after_an_exception(
     model: LoadedModel, variant: Variant, asked: GenerationRequest
 ) -> None:
