@@ -13,7 +13,8 @@ from bench.rivals.records import Outcomes
 from bench.rivals.report import BASELINE
 from bench.rivals.rival import SPEEDUPS
 
-_OURS = ("tab:red", "black")
+_OURS = "tab:red"
+_STYLES = {"ours-prior": ":", "ours-one-run": "--"}
 
 
 def save_plot(model: str, outcomes: Sequence[Outcomes], path: Path) -> None:
@@ -41,7 +42,8 @@ def _draw(axes: Axes, outcomes: Sequence[Outcomes], measure: Measure, label: str
             [mean(point.values) for point in points],
             marker="o" if ours or paper else ".",
             linewidth=2.5 if ours or paper else 1.0,
-            color=_OURS[0] if ours else _OURS[1] if paper else colours(number),
+            linestyle=_STYLES.get(each.rival, "-"),
+            color=_OURS if ours else "black" if paper else colours(number),
             label=each.title,
         )
     axes.set(xlabel="speedup", ylabel=label, xscale="log")
