@@ -50,4 +50,6 @@ def _start(rank: int, stage: Callable[[int], None], meeting: str) -> None:
 def run(stage: Callable[[int], None]) -> None:
     """Runs `stage(rank)` in WORKERS processes and returns when all have finished."""
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_start, args=(stage, f"{folder}/meeting"), nprocs=WORKERS)
+        mp.spawn(  # type: ignore[attr-defined,no-untyped-call]  # torch exports it by a star import
+            _start, args=(stage, f"{folder}/meeting"), nprocs=WORKERS
+        )

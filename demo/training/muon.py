@@ -26,7 +26,8 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     for _ in range(_ROUNDS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.mT if matrices.shape[1] > matrices.shape[2] else x).to(matrices.dtype)
+    upright: Tensor = x.mT if matrices.shape[1] > matrices.shape[2] else x
+    return upright.to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):

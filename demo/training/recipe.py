@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ class Phase:
 class Networks(nn.Module, ABC):
     """The networks that learn together, under the pipeline's names for them."""
 
-    transformer: nn.Module
+    transformer: Any  # of diffusers, which is untyped
 
     @abstractmethod
     def forward(self, noisy: Tensor, levels: Tensor, guidance: Tensor, *texts: Tensor) -> Tensor:
@@ -138,5 +138,5 @@ class Recipe(ABC):
         """What the networks get of captions, each tensor [batch, ...]."""
 
     @abstractmethod
-    def pipeline(self, networks: Networks, vae: nn.Module, latents: Latents) -> DiffusionPipeline:
+    def pipeline(self, networks: Networks, vae: Any, latents: Latents) -> DiffusionPipeline:
         """All parts as the pipeline that a user loads."""

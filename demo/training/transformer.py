@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,13 @@ class Batch:
 
 def optimizers(networks: Networks, phase: Phase) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the networks, AdamW for embeddings, first and last layers, biases and norms."""
-    outside = ("shared", "embed_tokens", "token_embedding", "position_embedding", "relative_attention_bias")
+    outside: tuple[str, ...] = (
+        "shared",
+        "embed_tokens",
+        "token_embedding",
+        "position_embedding",
+        "relative_attention_bias",
+    )
     outside += ("patch_embedding", "x_embedder", "transformer.proj_out")
     named = dict(networks.named_parameters())
     matrices = [p for name, p in named.items() if p.ndim == 2 and not any(part in name for part in outside)]
@@ -91,7 +96,7 @@ def state_path(recipe: Recipe, phase: Phase) -> Path:
 def train(recipe: Recipe, rank: int) -> None:
     """Trains, or goes on training, until every phase is finished; one process of `data_parallel.WORKERS`."""
     latents = read(recipe).values
-    for before, phase in pairwise((None, *recipe.phases)):
+    for before, phase in zip((None, *recipe.phases), recipe.phases, strict=False):
         _train_phase(recipe, phase, before, rank, latents)
         data_parallel.meet()  # The next phase begins with the file that the first process has written.
 
@@ -152,7 +157,8 @@ def guided(teacher: Networks, batch: Batch, recipe: Recipe) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         plain = teacher(batch.noisy, batch.levels, ones, *without).float()
         prompted = teacher(batch.noisy, batch.levels, ones, *batch.texts).float()
-    return plain + batch.guidance.view(-1, 1, 1, 1, 1) * (prompted - plain)
+    away: Tensor = plain + batch.guidance.view(-1, 1, 1, 1, 1) * (prompted - plain)
+    return away
 
 
 def _update(networks: Networks, makers: list[torch.optim.Optimizer], batch: Batch) -> float:
@@ -167,7 +173,7 @@ def _update(networks: Networks, makers: list[torch.optim.Optimizer], batch: Batc
     torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
     for optimizer in makers:
         optimizer.step()
-    return loss.item()
+    return float(loss.item())
 
 
 def _keep(path: Path, state: dict[str, Any], networks: nn.Module, makers: list[torch.optim.Optimizer]) -> None:

@@ -122,7 +122,7 @@ def train(recipe: Recipe, rank: int) -> None:
         with torch.autocast("cpu", recipe.vae_dtype, enabled=recipe.vae_dtype != torch.float32):
             loss, error = loss_of(recipe, vae, batch_of(recipe, step, rank))
         vae.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         data_parallel.average_gradients(vae.parameters())
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         for optimizer in makers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from torch import Tensor, nn
@@ -59,6 +61,8 @@ class FluxNetworks(Networks):
 
 
 class FluxTiny(Recipe):
+    """flux-tiny: text to image in the classes of FLUX.1."""
+
     name = "flux-tiny"
     clips = 16384
     still = True
@@ -94,7 +98,7 @@ class FluxTiny(Recipe):
         ).input_ids
         return tokens, tokens
 
-    def pipeline(self, networks: Networks, vae: nn.Module, latents: Latents) -> FluxPipeline:
+    def pipeline(self, networks: Networks, vae: Any, latents: Latents) -> FluxPipeline:
         vae.register_to_config(scaling_factor=1.0 / latents.std[0], shift_factor=latents.mean[0])
         return FluxPipeline(
             tokenizer=build_tokenizer(WORDS, MAX_LENGTH),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import (
     AutoencoderKLHunyuanVideo,
@@ -36,7 +38,7 @@ def llama_tokenizer() -> PreTrainedTokenizerFast:
 
 def _spoken() -> str:
     """The instruction without headers and the place of the prompt."""
-    text = TEMPLATE.replace("{}", "")
+    text: str = TEMPLATE.replace("{}", "")
     for header in HEADERS:
         text = text.replace(header, " ")
     return text
@@ -86,6 +88,8 @@ class HunyuanNetworks(Networks):
 
 
 class HunyuanTiny(Recipe):
+    """hunyuan-tiny: text to video in the classes of HunyuanVideo."""
+
     name = "hunyuan-tiny"
     stride = 2
     normalised = "scale"
@@ -123,7 +127,7 @@ class HunyuanTiny(Recipe):
         )
         return llama.input_ids, llama.attention_mask, clip.input_ids
 
-    def pipeline(self, networks: Networks, vae: nn.Module, latents: Latents) -> HunyuanVideoPipeline:
+    def pipeline(self, networks: Networks, vae: Any, latents: Latents) -> HunyuanVideoPipeline:
         vae.register_to_config(scaling_factor=1.0 / latents.std[0])
         return HunyuanVideoPipeline(
             tokenizer=llama_tokenizer(),

@@ -30,6 +30,8 @@ class WanTextImageNetworks(WanNetworks):
 
 
 class WanTi2vTiny(WanTiny):
+    """wan-ti2v-tiny: wan-tiny that also goes on from a given first frame."""
+
     name = "wan-ti2v-tiny"
     given_first = 0.7
     vae_phases = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from torch import Tensor, nn
@@ -58,10 +60,15 @@ class WanNetworks(Networks):
 
 
 class WanTiny(Recipe):
+    """wan-tiny: text to video in the classes of Wan 2.1."""
+
     name = "wan-tiny"
     vae_dtype = torch.float32
     #: Single frames first; without long clips after them, quality decays along a video.
-    vae_phases = (VaePhase(800, 8, ((1, 96),)), VaePhase(1600, 1, ((13, 64), (25, 48), (33, 40))))
+    vae_phases: ClassVar[tuple[VaePhase, ...]] = (
+        VaePhase(800, 8, ((1, 96),)),
+        VaePhase(1600, 1, ((13, 64), (25, 48), (33, 40))),
+    )
     phases = (Phase("transformer", steps=2700, batch=8, prefix=(800, 5)),)
     expand_timesteps = False
 
@@ -106,7 +113,7 @@ class WanTiny(Recipe):
             solver_order=2,
         )
 
-    def pipeline(self, networks: Networks, vae: nn.Module, latents: Latents) -> WanPipeline:
+    def pipeline(self, networks: Networks, vae: Any, latents: Latents) -> WanPipeline:
         vae.register_to_config(latents_mean=latents.mean, latents_std=latents.std)
         return WanPipeline(
             tokenizer=build_tokenizer(),
