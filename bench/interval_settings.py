@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Vary one setting at a time from the calibrated ones; fidelity is against uncached runs of the same seeds."""
     torch.set_num_threads(threads)
-    models = Catalogue.read(catalogue)
+    models = Catalogue.read(catalogue).changed(model, method="paper", coefficients=(f"alphas/{model}.paper.json",))
     loaded = load_model(models.entry(model), models.family(model))
     coefficients = fitting_coefficients(loaded, plan_run(loaded, models.request(model, "any")))
     if isinstance(coefficients, Reason):

@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Run the same generations with samples of several sizes and compare decisions and errors with the whole."""
     torch.set_num_threads(threads)
-    models = Catalogue.read(catalogue)
+    models = Catalogue.read(catalogue).changed(model, method="paper", coefficients=(f"alphas/{model}.paper.json",))
     loaded = load_model(models.entry(model), models.family(model))
     coefficients = fitting_coefficients(loaded, plan_run(loaded, models.request(model, "any")))
     if isinstance(coefficients, Reason):
