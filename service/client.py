@@ -10,6 +10,9 @@ from starlette.types import Message
 
 Result = TypeVar("Result")
 
+#: How soon to cancel again what has not ended.
+CANCEL_SECONDS = 0.1
+
 
 async def unless_client_leaves(receive: Callable[[], Awaitable[Message]], work: Coroutine[Any, Any, Result]) -> Result:
     """What `work` returns or raises. Raises `ClientDisconnect` once the client has left, and cancels it.
@@ -23,10 +26,18 @@ async def unless_client_leaves(receive: Callable[[], Awaitable[Message]], work: 
             raise ClientDisconnect
         return working.result()
     finally:
-        working.cancel()
-        leaving.cancel()
         with anyio.CancelScope(shield=True):
-            await asyncio.gather(working, leaving, return_exceptions=True)
+            await _end(working, leaving)
+
+
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancels tasks until they have ended. Once is not enough: libraries swallow it, as redis-py in a read does."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _left(receive: Callable[[], Awaitable[Message]]) -> None:
