@@ -25,7 +25,7 @@ def test_what_a_run_has_shown_is_told_to_later_runs_here_and_on_other_workers(
         result("show one")
         assert result("what was observed") == "one"
         result("show two")
-        assert len(worker.logged("uncached run kept")) == 2
+        wait_until(lambda: len(worker.logged("uncached run kept")) == 2)
     with start():
         assert result("what was observed") == "one two"
         assert result("what was observed") == "one two", "each is told once"
