@@ -20,9 +20,10 @@ from rich.table import Table
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.job import GenerationRequest
-from workers.measurement.calibration import CalibrationSettings, calibrate
+from workers.measurement.calibration import calibrate
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.prompts import read_prompts
+from workers.measurement.uncached_runs import UncachedRuns
 from workers.models.catalogue import Catalogue
 from workers.scalingcache.measured import MeasuredCovariance
 
@@ -57,9 +58,9 @@ def main(
         raise SystemExit(f"{model} has no covariance file")
     table = Table("steps", "covariance", "full steps", "PSNR, dB", "SSIM", title=model)
     for number in steps:
-        settings = CalibrationSettings(model, read_prompts(calibration, runs), 1, number, Path("build/calibration"))
+        uncached = UncachedRuns(model, read_prompts(calibration, runs), 1, number, Path("build/calibration"))
         ways = {
-            "measured": replace(loaded, covariances=(measured(models, settings),)),
+            "measured": replace(loaded, covariances=(measured(models, uncached),)),
             "interpolated": loaded,
             "none": replace(loaded, covariances=()),
         }
@@ -73,11 +74,11 @@ def main(
     console.print(table)
 
 
-def measured(catalogue: Catalogue, settings: CalibrationSettings) -> MeasuredCovariance:
+def measured(catalogue: Catalogue, runs: UncachedRuns) -> MeasuredCovariance:
     """The covariance at a number of steps, with progress."""
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"measuring with {settings.steps} steps", total=None)
-        return calibrate(catalogue, settings, lambda done, total: progress.update(task, completed=done, total=total))
+        task = progress.add_task(f"measuring with {runs.steps} steps", total=None)
+        return calibrate(catalogue, runs, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def compare(ways: dict[str, LoadedModel], requests: list[GenerationRequest]) -> dict[str, Row]:

@@ -31,7 +31,7 @@ ModelOption = Annotated[str, typer.Option(help="A model of models.toml.")]
 @app.command()
 def run(
     prompt: Annotated[str, typer.Option(help="What the video shows.")] = PROMPT,
-    sf: Annotated[int, typer.Option(help="Full steps at the start of the accelerated job.")] = 10,
+    sf: Annotated[int, typer.Option(help="The speed knob of the accelerated job.")] = 10,
     seed: Annotated[int, typer.Option(help="The same for both jobs.")] = 7,
     model: ModelOption = "wan-tiny",
     image: Annotated[

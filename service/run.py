@@ -33,8 +33,8 @@ class Run(BaseModel):
     decisions: str | None = Field(description="One letter a step: F computed in full, P predicted.")
     engaged: bool | None = Field(description="Whether ScalingCache was in force.")
     reason: str | None = Field(
-        description="Why ScalingCache was not in force, or that its coefficients were not measured for this request: "
-        "`resampled`, `uncalibrated`."
+        description="Why ScalingCache was not in force, as `little_gain`; with the method `paper` also that its "
+        "coefficients were not measured for this request: `resampled`, `uncalibrated`."
     )
     method: Method | None = Field(description="How steps were predicted; null for an uncached run.")
     basis: Basis | None = Field(

@@ -81,19 +81,20 @@ class Create(BaseModel):
         default=None,
         ge=2,
         le=10_000,
-        description="ScalingCache's S_f, from 2 to steps: how many of the first steps are computed in full. "
-        "Smaller is faster, larger is closer to the uncached result; sf = steps disables caching.",
+        description="The speed knob, from 2 to steps: smaller is faster, larger is closer to the uncached result; "
+        "sf = steps disables caching. GET /v1/models says how many steps each sf computes in full.",
     )
     target_speedup: Number | None = Field(
         default=None,
         ge=1,
         le=100,
-        description="Instead of sf: picks the most faithful of the evaluated sf that are expected to be at least this "
-        "many times faster.",
+        description="Instead of sf: computes steps / target_speedup of the steps in full, rounded down. With the "
+        "method `paper`: the most faithful of the evaluated sf that are expected to be this many times faster.",
     )
     allow_uncalibrated: bool = Field(
         default=False,
-        description="Accelerate even if no measured coefficients fit the request. Quality may be poor.",
+        description="Of the method `paper`, which others do not need it for: accelerate even if no measured "
+        "coefficients fit the request. Quality may be poor.",
     )
     truncate_prompt: bool = Field(
         default=True,

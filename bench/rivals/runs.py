@@ -1,7 +1,7 @@
 """One run of a rival or without one: its frames before rounding, its final latents, its multiply-adds or its time."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -33,46 +33,33 @@ class Outcome:
 
 
 @dataclass
-class _Kept:
-    """What a run made on its way. Without an attachment the engine tells of it as of an uncached run."""
+class _Keeping:
+    """Keeps what a run made on its way, of an attachment or of the stock pipeline."""
 
+    inner: Attachment | None
+    decisions: str = ""
     latents: list[Tensor] = field(default_factory=list)
     frames: list[Frames] = field(default_factory=list)
 
-    def add(self, step: int, output: Tensor) -> None:
-        """Outputs are not kept."""
-
-    def end(self, result: Tensor) -> None:
-        """The last latents."""
-        self.latents[:] = [result]
-
-
-@dataclass(frozen=True)
-class _Keeping:
-    """An attachment whose steps are kept."""
-
-    inner: Attachment
-    kept: _Kept
-
-    @property
-    def decisions(self) -> str:
-        return self.inner.decisions
-
     @contextmanager
     def attached(self, family: Family, transformers: Sequence[nn.Module], scheduler: Any) -> Iterator[None]:
-        with self.inner.attached(family, transformers, scheduler):
+        with self.inner.attached(family, transformers, scheduler) if self.inner else nullcontext():
             stepped = scheduler.step
 
             def step(*args: Any, **kwargs: Any) -> Any:
                 output = stepped(*args, **kwargs)
-                self.kept.end(output[0])
+                self.latents[:] = [output[0]]
                 return output
 
             with patch.object(scheduler, "step", step):
                 yield
 
     def end_step(self) -> None:
-        self.inner.end_step()
+        if self.inner is None:
+            self.decisions += "F"
+        else:
+            self.inner.end_step()
+            self.decisions = self.inner.decisions
 
 
 def uncached(model: LoadedModel, case: Case) -> Outcome:
@@ -103,16 +90,15 @@ def _counted(model: LoadedModel, run: Run, case: Case) -> Outcome:
     # As the family sees them; a rival may have put other transformers into the pipeline.
     transformers = model.family.transformers(run.model.pipeline)
     blocks = [block for transformer in transformers for block in model.family.layout().blocks(transformer)]
-    kept = _Kept()
-    attachment = None if run.attachment is None else _Keeping(run.attachment, kept)
+    kept = _Keeping(run.attachment)
     # Frames that are not finite are a run that went astray, not a fault: how far says its fidelity.
     with _decoded(model, kept), counted(blocks) as counter, suppress(NotFinite):
-        run_pipeline(run.model, run.plan, attachment, image=case.image, observer=kept)
+        run_pipeline(run.model, run.plan, kept, image=case.image)
     return Outcome(kept.frames[-1], kept.latents[-1], counter.total)
 
 
 @contextmanager
-def _decoded(model: LoadedModel, kept: _Kept) -> Iterator[None]:
+def _decoded(model: LoadedModel, kept: _Keeping) -> Iterator[None]:
     """Inside, what the VAE makes is kept: the engine gives frames in 8 bits."""
     vae = model.pipeline.vae
     decode = vae.decode

@@ -10,9 +10,8 @@ from diffusers.hooks import HookRegistry, ModelHook
 from diffusers.hooks.hooks import StateManager
 from torch import Tensor, nn
 
+from workers.caching.hook import hooked
 from workers.jobs.errors import UnsupportedPipeline
-
-_NAME = "scalingcache"
 
 
 class CacheMethod(Protocol):
@@ -98,14 +97,9 @@ def attached(transformer: nn.Module, layout: BlockLayout, method: CacheMethod) -
     gives no cache context.
     """
     registry = HookRegistry.check_if_exists_or_initialize(transformer)
-    if registry.get_hook(_NAME) is not None:
-        raise UnsupportedPipeline("another generation is running on this transformer")
     hook = _ForwardHook(layout, method, inspect.signature(type(transformer).forward), registry)
     with ExitStack() as undo:
-        undo.callback(_detach, transformer, registry)
-        registry.register_hook(hook, _NAME)
-        # An earlier cache_context cached the list of hooked modules without this hook (diffusers#14037).
-        registry.invalidate_child_registries_cache()
+        undo.enter_context(hooked(transformer, hook))
         for index, block in enumerate(layout.blocks(transformer)):
             undo.callback(_watch(block, _observer(hook, layout, method, index)))
         yield
@@ -135,14 +129,3 @@ def _observer(hook: _ForwardHook, layout: BlockLayout, method: CacheMethod, inde
         method.observe(hook.stream, index, layout.hidden(output))
 
     return observe
-
-
-def _detach(transformer: nn.Module, registry: HookRegistry) -> None:
-    registry.remove_hook(_NAME, recurse=False)
-    registry.invalidate_child_registries_cache()
-    # The registry restores the forward it found as an instance attribute; without other hooks that is the class's own.
-    if (
-        not registry.hooks
-        and getattr(transformer.__dict__.get("forward"), "__func__", None) is type(transformer).forward
-    ):
-        del transformer.__dict__["forward"]

@@ -11,16 +11,15 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from workers.caching.solver import Observer, observed_by
 from workers.engine.acceleration import Acceleration, accelerate
 from workers.engine.loaded import LoadedModel
+from workers.engine.observation import Observation
 from workers.engine.plan import RunPlan, plan_run
 from workers.engine.session import Attachment
 from workers.jobs.errors import NotFinite
 from workers.jobs.job import GenerationRequest, Reason, ReasonCode, RunReport, Stage, StepKind
-from workers.scalingcache.covariance import of_run
 from workers.scalingcache.measured import MeasuredCovariance
-from workers.scalingcache.products import NotFiniteOutput, Products
+from workers.scalingcache.products import NotFiniteOutput
 
 Frames = NDArray[np.uint8]  # [frames, height, width, 3]
 
@@ -47,7 +46,7 @@ class Generation:
     frames: as the pipeline made them, before anything is encoded: `[frames, height, width, 3]`, RGB from 0 to 255; an
         image is one frame.
     report: what happened, with the times of the stages so far.
-    covariance: what an uncached run has shown of the model; None of an accelerated one.
+    covariance: what an uncached run has shown of the model; None of an accelerated one, and where that is nothing.
     """
 
     frames: Frames
@@ -102,10 +101,9 @@ def generate(
     plan = plan_run(model, request)
     acceleration = accelerate(model, plan, observed)
     if acceleration.session is None:
-        products = Products(request.steps)
-        frames, clock = run_pipeline(model, plan, None, callbacks, image, products)
-        shown = MeasuredCovariance(plan.kind, of_run(plan.sigmas.double().numpy(), products.matrix, products.power))
-        return Generation(frames, _report(request, acceleration, clock), shown)
+        observation = Observation(plan)
+        frames, clock = run_pipeline(model, plan, observation, callbacks, image)
+        return Generation(frames, _report(request, acceleration, clock), observation.shown())
     try:
         frames, clock = run_pipeline(model, plan, acceleration.session, callbacks, image)
         return Generation(frames, _report(request, acceleration, clock))
@@ -118,15 +116,13 @@ def generate(
 def run_pipeline(
     model: LoadedModel,
     plan: RunPlan,
-    session: Attachment | None,
+    attachment: Attachment | None,
     callbacks: ProgressCallbacks = SILENT,
     image: Image | None = None,
-    observer: Observer | None = None,
 ) -> tuple[Frames, _Clock]:
-    """Run the stock pipeline as planned, accelerated by a session or, without one, exactly as it is.
+    """Run the stock pipeline as planned, with an attachment on it or exactly as it is.
 
     callbacks, image: as for `generate`, and so is what it raises: no result holds a value that is not finite.
-    observer: sees the model's outputs of a run without a session.
     """
     family, request = model.family, plan.request
     pipeline = family.pipeline(model.pipeline, request)
@@ -138,9 +134,9 @@ def run_pipeline(
 
     def end_step(_pipeline: Any, index: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
         kind: StepKind = "full"
-        if session is not None:
-            session.end_step()
-            kind = "full" if session.decisions[index] == "F" else "predicted"
+        if attachment is not None:
+            attachment.end_step()
+            kind = "full" if attachment.decisions[index] == "F" else "predicted"
         clock.steps[kind].append(seconds := clock.lap())
         callbacks.step(index, kind, seconds)
         if index == request.steps - 1:
@@ -148,20 +144,7 @@ def run_pipeline(
         return {}
 
     callbacks.stage("denoise")
-    with ExitStack() as attachments:
-        attachments.enter_context(_not_finite())
-        attachments.callback(setattr, pipeline, "scheduler", pipeline.scheduler)
-        pipeline.scheduler = plan.scheduler
-        # A pipeline sends offloaded weights back at its end alone, which a cancelled run does not reach; and only the
-        # loaded one knows what of it is offloaded.
-        attachments.callback(model.pipeline.maybe_free_model_hooks)
-        transformers = family.transformers(pipeline)
-        for transformer in transformers:
-            attachments.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
-        if session is not None:
-            attachments.enter_context(session.attached(family, transformers, plan.scheduler))
-        elif observer is not None:
-            attachments.enter_context(observed_by(observer, plan.scheduler))
+    with _not_finite(), _prepared(model, pipeline, plan, attachment, clock):
         output = pipeline(
             **embeddings,
             **family.arguments(request, model.entry),
@@ -178,6 +161,25 @@ def run_pipeline(
     if not np.isfinite(pictures).all():
         raise NotFinite("the decoded frames are not finite")
     return (pictures * 255).round().astype(np.uint8), clock
+
+
+@contextmanager
+def _prepared(
+    model: LoadedModel, pipeline: Any, plan: RunPlan, attachment: Attachment | None, clock: _Clock
+) -> Iterator[None]:
+    """Inside, the pipeline has the run's scheduler and what is attached to it; outside, it is as it was."""
+    with ExitStack() as undo:
+        undo.callback(setattr, pipeline, "scheduler", pipeline.scheduler)
+        pipeline.scheduler = plan.scheduler
+        # A pipeline sends offloaded weights back at its end alone, which a cancelled run does not reach; and only the
+        # loaded one knows what of it is offloaded.
+        undo.callback(model.pipeline.maybe_free_model_hooks)
+        transformers = model.family.transformers(pipeline)
+        for transformer in transformers:
+            undo.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
+        if attachment is not None:
+            undo.enter_context(attachment.attached(model.family, transformers, plan.scheduler))
+        yield
 
 
 @contextmanager

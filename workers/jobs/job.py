@@ -79,10 +79,11 @@ def uncached_sf(steps: int) -> int:
 class GenerationRequest(Frozen):
     """One generation, with every default filled in, so that the same request gives the same video later.
 
-    Sizes are in pixels, `fps` in frames a second. `sf` is the paper's S_f, the number of initial full steps;
-    `sf >= steps` runs the plain pipeline. `full_steps`, where it is given, is how many steps are computed in full in
-    all, in place of the number that belongs to `sf`. Without `flow_shift` the noise schedule is the checkpoint's own.
-    `allow_uncalibrated` accelerates also where no coefficients fit, with alpha = 1.
+    Sizes are in pixels, `fps` in frames a second. `sf` is the speed knob, with the paper's method the number of initial
+    full steps; `sf >= steps` runs the plain pipeline. `full_steps`, where it is given, is how many steps are computed
+    in full in all, in place of the number that belongs to `sf`. Without `flow_shift` the noise schedule is the
+    checkpoint's own.
+    `allow_uncalibrated` has the paper's method accelerate also where no coefficients fit, with alpha = 1.
     Without `truncate_prompt` the job fails where a text encoder would not read the whole prompt.
     `basis_runs`, where it is given, is how many of the measured runs predictions rest on, rather than all there are.
     `guidance_2` is the guidance of the second of two experts. `input_reference` is the SHA-256 of the picture that the

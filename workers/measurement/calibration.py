@@ -2,23 +2,20 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 
-import diffusers
 import numpy as np
-import torch
 
 from workers.caching.solver import measured_response
 from workers.engine.generation import ProgressCallbacks, generate
-from workers.engine.loaded import LoadedModel, load_model
-from workers.engine.plan import RunPlan, plan_run
+from workers.engine.loaded import LoadedModel
+from workers.engine.plan import RunPlan
 from workers.files import replacing
-from workers.jobs.job import GenerationRequest
-from workers.measurement.prompts import Prompt, same_kind
+from workers.measurement.prompts import Prompt
+from workers.measurement.provenance import provenance
+from workers.measurement.uncached_runs import UncachedRuns, show_all
 from workers.models.catalogue import Catalogue
 from workers.scalingcache import budget, priors, schedule
 from workers.scalingcache.covariance import Covariance, mean, signal_to_noise
@@ -30,49 +27,10 @@ TABLE_OF_SF = (2, 3, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30)
 REFERENCE_SF = 10  # of 50 steps: what the held-out errors are told for
 
 
-@dataclass(frozen=True)
-class CalibrationSettings:
-    """What to measure. `work` keeps what finished generations have shown, so that an interrupted run goes on.
-
-    steps: of every generation; the model's default when None.
-    """
-
-    model: str
-    prompts: Sequence[Prompt]
-    seeds: int
-    steps: int | None
-    work: Path
-
-
-def calibrate(
-    catalogue: Catalogue, settings: CalibrationSettings, progress: Callable[[int, int], None]
-) -> MeasuredCovariance:
-    """Run every prompt with every seed and reduce what they show. progress: told (steps done, steps in all).
-
-    Raises `InvalidRequest` when some prompts have an image and others none: no covariance holds for both.
-    """
-    same_kind(settings.prompts)
-    model = load_model(catalogue.entry(settings.model), catalogue.family(settings.model), coefficients=False)
-    steps = settings.steps or model.entry.defaults.steps
-    runs = [
-        (prompt, _request(catalogue, settings.model, prompt, seed, steps))
-        for seed in range(settings.seeds)
-        for prompt in settings.prompts
-    ]
-    shown: list[Covariance] = []
-
-    def step_done(step: int) -> None:
-        progress(len(shown) * steps + step, len(runs) * steps)
-
-    for prompt, request in runs:
-        shown.append(_shown(model, prompt, plan_run(model, request), settings.work, step_done))
-        step_done(0)
-    plan = plan_run(model, runs[0][1])
+def calibrate(catalogue: Catalogue, runs: UncachedRuns, progress: Callable[[int, int], None]) -> MeasuredCovariance:
+    """Reduce what the runs show. progress, and what it raises: as for `show_all`."""
+    plan, shown = show_all(catalogue, runs, _shown, progress)
     return _reduced(plan, shown, measured_response(plan.scheduler))
-
-
-def _request(catalogue: Catalogue, model: str, prompt: Prompt, seed: int, steps: int) -> GenerationRequest:
-    return catalogue.request(model, prompt.text, seed=seed, steps=steps, input_reference=prompt.reference).uncached
 
 
 def _shown(
@@ -107,12 +65,7 @@ def _reduced(plan: RunPlan, runs: Sequence[Covariance], response: Response) -> M
             for sf in TABLE_OF_SF
             if budget.worthwhile(budget.full_steps(sf, steps), steps)
         },
-        provenance={
-            "command": " ".join(["python -m workers", *sys.argv[1:]]),
-            "date": datetime.now(UTC).date().isoformat(),
-            "torch": torch.__version__,
-            "diffusers": diffusers.__version__,
-        },
+        provenance=provenance(),
     )
 
 

@@ -36,7 +36,10 @@ PromptsFile = Annotated[
     Path, typer.Option(help="One prompt a line, VBench's .json or DrawBench's .csv.", exists=True, dir_okay=False)
 ]
 UncalibratedOption = Annotated[
-    bool, typer.Option("--allow-uncalibrated", help="Accelerate also where no coefficients fit, with alpha = 1.")
+    bool,
+    typer.Option(
+        "--allow-uncalibrated", help="With the method paper: accelerate also where no coefficients fit, with alpha = 1."
+    ),
 ]
 
 
@@ -52,7 +55,7 @@ def generate(
     ] = None,
     sf: Annotated[
         list[int] | None,
-        typer.Option(help="Full steps at the start; as many as steps runs uncached. Several: side by side."),
+        typer.Option(help="The speed knob; as many as steps runs uncached. Several: side by side."),
     ] = None,
     steps: StepsOption = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same video; random by default.")] = None,
@@ -125,27 +128,28 @@ def calibrate(
 ) -> None:
     """Measure what a model's acceleration rests on, and write it with its figures.
 
-    A covariance needs one uncached generation, and is a little better from a few of different prompts.
+    A covariance takes one uncached generation, better some four of different prompts: the table at the end says what
+    more bring.
     The paper's coefficients take about 20 prompts of many kinds with 5 seeds each.
     """
     models = read_catalogue(catalogue).changed(model, source=source)
     chosen = method or models.entry(model).method
     destination = output or _coefficients_file(models, model, chosen)
     _set_threads(threads)
-    texts = read_prompts(prompts, limit)
-    with _progress() as progress:
-        report_progress = _reporter(progress, f"{len(texts)} prompts × {seeds} seeds")
-        if chosen == "paper":
-            from workers.measurement.paper_calibration import PaperCalibrationSettings, calibrate_paper
+    from workers.measurement.uncached_runs import UncachedRuns
 
-            of_paper = PaperCalibrationSettings(model, texts, seeds, steps, max_skip, final_full_steps, work)
-            coefficients = calibrate_paper(models, of_paper, report_progress)
+    runs = UncachedRuns(model, read_prompts(prompts, limit), seeds, steps, work)
+    with _progress() as progress:
+        report_progress = _reporter(progress, f"{len(runs.prompts)} prompts × {seeds} seeds")
+        if chosen == "paper":
+            from workers.measurement.paper_calibration import Interval, calibrate_paper
+
+            coefficients = calibrate_paper(models, runs, Interval(max_skip, final_full_steps), report_progress)
             figures = _saved_paper_calibration(coefficients, destination)
         else:
-            from workers.measurement.calibration import CalibrationSettings
             from workers.measurement.calibration import calibrate as measure
 
-            measured = measure(models, CalibrationSettings(model, texts, seeds, steps, work), report_progress)
+            measured = measure(models, runs, report_progress)
             figures = _saved_calibration(measured, destination)
     console.print(f"wrote {destination}, {', '.join(str(figure) for figure in figures)}", soft_wrap=True)
 

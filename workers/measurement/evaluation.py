@@ -4,16 +4,13 @@ import hashlib
 import json
 import platform
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
 
 from workers.engine.acceleration import accelerate
@@ -30,6 +27,7 @@ from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.figures import save_curve
 from workers.measurement.perceptual import ClipScore, Lpips
 from workers.measurement.prompts import Prompt, same_kind
+from workers.measurement.provenance import provenance
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation, EvaluationError, Pair, summarise
 
@@ -198,11 +196,7 @@ def _evaluation(model: LoadedModel, request: GenerationRequest, pairs: list[Pair
         input_reference=request.input_reference is not None,
         rows=summarise(pairs),
         pairs=pairs,
-        provenance={
-            "command": " ".join(["python -m workers", *sys.argv[1:]]),
-            "date": datetime.now(UTC).date().isoformat(),
-            **_machine(model),
-        },
+        provenance=provenance() | _machine(model),
     )
 
 
@@ -212,8 +206,6 @@ def _machine(model: LoadedModel) -> dict[str, str]:
     return {
         "device": platform.machine() if device == "cpu" else torch.cuda.get_device_name(device),
         "threads": str(torch.get_num_threads()),
-        "torch": torch.__version__,
-        "diffusers": diffusers.__version__,
     }
 
 

@@ -2,23 +2,22 @@
 
 import hashlib
 import json
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
-import diffusers
 import numpy as np
 import torch
 
 from workers.engine.generation import ProgressCallbacks, run_pipeline
-from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.loaded import LoadedModel
 from workers.engine.paper_session import BlocksAttachment
-from workers.engine.plan import RunPlan, plan_run
+from workers.engine.plan import RunPlan
 from workers.files import replacing
-from workers.jobs.job import GenerationRequest
-from workers.measurement.prompts import Prompt, same_kind
+from workers.measurement.prompts import Prompt
+from workers.measurement.provenance import provenance
+from workers.measurement.uncached_runs import UncachedRuns, show_all
 from workers.models.catalogue import Catalogue
 from workers.scalingcache.paper.coefficients import Coefficients
 from workers.scalingcache.paper.controller import IntervalSettings, mean_full_steps
@@ -38,50 +37,19 @@ REFERENCE_SF = 10  # where sf has to mean the same on every model
 TABLE_OF_SF = (2, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30, 40)
 
 
-@dataclass(frozen=True)
-class PaperCalibrationSettings:
-    """What to measure. `work` keeps finished generations' statistics, so that an interrupted run goes on.
+class Interval(NamedTuple):
+    """Of `IntervalSettings`, what calibration does not choose."""
 
-    steps: of every generation; the model's default when None.
-    """
-
-    model: str
-    prompts: Sequence[Prompt]
-    seeds: int
-    steps: int | None
     max_skip: int
     final_full_steps: int
-    work: Path
 
 
 def calibrate_paper(
-    catalogue: Catalogue, settings: PaperCalibrationSettings, progress: Callable[[int, int], None]
+    catalogue: Catalogue, runs: UncachedRuns, interval: Interval, progress: Callable[[int, int], None]
 ) -> Coefficients:
-    """Run every prompt with every seed and reduce the recordings. progress: told (steps done, steps in all).
-
-    Raises `InvalidRequest` when some prompts have an image and others none: no coefficients hold for both.
-    """
-    same_kind(settings.prompts)
-    model = load_model(catalogue.entry(settings.model), catalogue.family(settings.model), coefficients=False)
-    steps = settings.steps or model.entry.defaults.steps
-    runs = [
-        (prompt, _request(catalogue, settings.model, prompt, seed, steps))
-        for seed in range(settings.seeds)
-        for prompt in settings.prompts
-    ]
-    samples: list[Sample] = []
-
-    def step_done(step: int) -> None:
-        progress(len(samples) * steps + step, len(runs) * steps)
-
-    for prompt, request in runs:
-        samples.append(_sample(model, prompt, plan_run(model, request), settings.work, step_done))
-        step_done(0)
-    return _reduce(plan_run(model, runs[0][1]), samples, settings)
-
-
-def _request(catalogue: Catalogue, model: str, prompt: Prompt, seed: int, steps: int) -> GenerationRequest:
-    return catalogue.request(model, prompt.text, seed=seed, steps=steps, input_reference=prompt.reference).uncached
+    """Reduce the recordings of the runs. progress, and what it raises: as for `show_all`."""
+    plan, samples = show_all(catalogue, runs, _sample, progress)
+    return _reduce(plan, samples, runs, interval)
 
 
 def _sample(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_done: Callable[[int], None]) -> Sample:
@@ -101,19 +69,16 @@ def _sample(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_
     return sample
 
 
-def _reduce(plan: RunPlan, samples: list[Sample], settings: PaperCalibrationSettings) -> Coefficients:
+def _reduce(plan: RunPlan, samples: list[Sample], runs: UncachedRuns, interval: Interval) -> Coefficients:
     estimator = better_estimator(samples)
     alpha = ESTIMATORS[estimator](samples)
     rhos = [s.rho for s in samples]
-    interval = IntervalSettings(REFERENCE_SF, 1.0, settings.max_skip, settings.final_full_steps)
-    kappa = fit_kappa(samples, alpha, interval)
+    kappa = fit_kappa(samples, alpha, IntervalSettings(REFERENCE_SF, 1.0, *interval))
 
     def expected(scale: float) -> dict[int, float]:
         requests = [plan.request.model_copy(update={"sf": sf}) for sf in TABLE_OF_SF]
         intervals = [
-            IntervalSettings(request.sf, scale, settings.max_skip, settings.final_full_steps)
-            for request in requests
-            if request.has_room_for_predictions
+            IntervalSettings(request.sf, scale, *interval) for request in requests if request.has_room_for_predictions
         ]
         return {each.sf: mean_full_steps(rhos, alpha, each, plan.segments) for each in intervals}
 
@@ -122,21 +87,16 @@ def _reduce(plan: RunPlan, samples: list[Sample], settings: PaperCalibrationSett
         alpha=alpha,
         spread=spread(samples),
         kappa=kappa,
-        max_skip=settings.max_skip,
-        final_full_steps=settings.final_full_steps,
+        max_skip=interval.max_skip,
+        final_full_steps=interval.final_full_steps,
         estimator=estimator,
-        prompts=len(settings.prompts),
-        seeds=settings.seeds,
+        prompts=len(runs.prompts),
+        seeds=runs.seeds,
         convergence=convergence(samples, estimator),
-        groups=group_distances(samples, [prompt.group for prompt in settings.prompts] * settings.seeds, estimator),
+        groups=group_distances(samples, [prompt.group for prompt in runs.prompts] * runs.seeds, estimator),
         expected_full_steps=expected(kappa),
         expected_full_steps_kappa_1=expected(1.0),
         relative_change=torch.stack(rhos).mean(dim=(0, 2, 3)).tolist(),
         prediction_error=prediction_error(alpha, samples).tolist(),
-        provenance={
-            "command": " ".join(["python -m workers", *sys.argv[1:]]),
-            "date": datetime.now(UTC).date().isoformat(),
-            "torch": torch.__version__,
-            "diffusers": diffusers.__version__,
-        },
+        provenance=provenance(),
     )

@@ -32,7 +32,7 @@ class Defaults(Table):
     steps: int = Field(gt=0, description="Denoising steps.")
     sf: int = Field(
         ge=2,
-        description="First steps computed in full: smaller is faster, larger is closer to the uncached result.",
+        description="The speed knob: smaller is faster, larger is closer to the uncached result.",
     )
     guidance: float = Field(ge=0, description="Guidance scale, classifier-free or as an input of the transformer.")
     guidance_2: float | None = Field(
@@ -120,7 +120,7 @@ class ModelEntry(Table):
     coefficients: tuple[str, ...] = Field(
         default=(),
         description="The files that `calibrate` wrote, relative to the catalogue. A request runs with the one that was "
-        "measured on its settings, without one uncached.",
+        "measured on its settings; without one on a prior, with `paper` uncached.",
     )
     evaluation: str | None = Field(
         default=None, description="The file that `evaluate` wrote: what the service says to expect of each sf."

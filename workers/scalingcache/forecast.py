@@ -112,7 +112,7 @@ class Forecast:
         step, known = self.current, sorted(self._outputs)
         self._products.add(step, output)
         self._outputs[step] = output
-        if known and step - known[-1] > 1:
+        if known and step - known[-1] > 1 and self._products.matrix[step, step] > 0:
             self.innovations.append(self._innovation(step, known))
         self._matrix = priors.fitting(self.covariance, self._products.matrix, [*known, step])
         self.peak_cache_bytes = max(self.peak_cache_bytes, self.cache_bytes())
@@ -122,7 +122,7 @@ class Forecast:
         combination = np.zeros(self.response.steps)
         combination[around] = best_weights(self._matrix, np.array([around], dtype=np.intp))[0, step]
         combination[step] = -1.0
-        size = max(float(self._products.matrix[step, step]), _TINY)
+        size = float(self._products.matrix[step, step])
         expected = float(combination @ self._matrix @ combination) * self._scale(known)
         measured = float(combination @ self._products.matrix @ combination)
         return Innovation(step, max(expected, 0.0) / size, max(measured, 0.0) / size)

@@ -1,7 +1,7 @@
 """Covariance files: what a model's uncached runs have shown, and which runs it holds for."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,6 @@ class RunKind:
         """In a few words, for logs: `size class 18, with guidance, from an image`."""
         words = [f"size class {self.size_class}", "with guidance" if self.guidance else None]
         return ", ".join(filter(None, [*words, "from an image" if self.input_reference else None]))
-
-    def difference(self, other: "RunKind") -> str | None:
-        """The first field that differs, with both values, or None."""
-        for item in fields(self):
-            mine, theirs = getattr(self, item.name), getattr(other, item.name)
-            if mine != theirs:
-                return f"{item.name}: measured on {mine!r}, this run has {theirs!r}"
-        return None
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,10 @@ def kernel(sigmas: Array, length: float, jitter: float) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _kernels(sigmas: tuple[float, ...]) -> tuple[Array, ...]:
+def _kernels(sigmas: tuple[float, ...]) -> Array:
+    """All guesses, `[guesses, steps, steps]`."""
     levels = np.array(sigmas)
-    return tuple(kernel(levels, length, jitter) for length in LENGTHS for jitter in JITTERS)
+    return np.stack([kernel(levels, length, jitter) for length in LENGTHS for jitter in JITTERS])
 
 
 def usual(sigmas: Array) -> Covariance:
@@ -54,21 +55,25 @@ def combined(measured: Covariance | None, sigmas: Array) -> Covariance:
     return Covariance(sigmas, matrix, there.energy, there.power, there.runs)
 
 
-def evidence(matrix: Array, products: Array, steps: Sequence[int]) -> float:
-    """How probable a covariance makes a run's latest outputs, in nats a difference; its scale is fitted.
+def evidence(matrices: Array, products: Array, steps: Sequence[int]) -> Array:
+    """How probable each covariance makes a run's latest outputs, `[covariances]`, in nats a difference.
 
-    products: `[steps, steps]`, inner products of the outputs seen; steps: which ones are, in order, at least three.
+    The scale of each is fitted. All are told at once: it is asked at every full step.
+
+    matrices: `[covariances, steps, steps]`; products: `[steps, steps]`, inner products of the outputs seen; steps:
+    which ones are, in order, at least three.
     """
     index = np.array(steps)
     differences = np.diff(np.eye(len(index)), axis=0)
-    guess = differences @ matrix[np.ix_(index, index)] @ differences.T
+    guesses = differences @ matrices[:, index[:, None], index] @ differences.T
     shown = differences @ products[np.ix_(index, index)] @ differences.T
-    factor = np.linalg.cholesky(guess + 1e-12 * np.trace(guess) * np.eye(len(guess)))
-    half = np.linalg.solve(factor, shown)
-    scale = np.trace(np.linalg.solve(factor, half.T)) / len(guess)
-    if not scale > 0:
-        return -np.inf
-    return float(-0.5 * np.log(scale) - np.log(np.diag(factor)).mean())
+    traces = np.trace(guesses, axis1=1, axis2=2)
+    factors = np.linalg.cholesky(guesses + 1e-12 * traces[:, None, None] * np.eye(len(shown)))
+    halves = np.linalg.solve(factors, shown[None])
+    scales = np.trace(np.linalg.solve(factors, halves.transpose(0, 2, 1)), axis1=1, axis2=2) / len(shown)
+    sizes = np.log(np.diagonal(factors, axis1=1, axis2=2)).mean(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(scales > 0, -0.5 * np.log(scales) - sizes, -np.inf)
 
 
 def fitting(start: Covariance, products: Array, steps: Sequence[int]) -> Array:
@@ -80,7 +85,8 @@ def fitting(start: Covariance, products: Array, steps: Sequence[int]) -> Array:
         return start.matrix
     latest = steps[-WINDOW:]
     guesses = _kernels(tuple(start.sigmas))
-    best = max(guesses, key=lambda guess: evidence(guess, products, latest))
-    lead = evidence(best, products, latest) - evidence(start.matrix, products, latest)
+    *scores, own = evidence(np.concatenate([guesses, start.matrix[None]]), products, latest)
+    best = int(np.argmax(scores))
     needed = MARGIN if start.runs else 0.0
-    return best if lead > needed else start.matrix
+    # Outputs that do not change at all say nothing for or against any.
+    return guesses[best] if np.isfinite(own) and scores[best] - own > needed else start.matrix

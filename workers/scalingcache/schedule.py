@@ -1,5 +1,7 @@
 """Which steps are computed in full: of all choices of as many steps, the one with the least expected error."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from workers.scalingcache.covariance import Array
@@ -30,7 +32,14 @@ def plan(matrix: Array, count: int, opening: int, final: int = 1) -> tuple[int, 
         raise ValueError(f"{opening} full steps first and {final} last do not fit into {count} of {steps}")
     if count == steps:
         return tuple(range(steps))
-    return _Search(matrix, count - opening - final, opening, steps - final).best()
+    return _best(matrix.tobytes(), steps, count - opening - final, opening, steps - final)
+
+
+@lru_cache(maxsize=64)
+def _best(matrix: bytes, steps: int, free: int, opening: int, end: int) -> tuple[int, ...]:
+    """Requests of one kind have one matrix, until something new is measured: the search is as long as some steps of a
+    small model."""
+    return _Search(np.frombuffer(matrix).reshape(steps, steps), free, opening, end).best()
 
 
 class _Search:

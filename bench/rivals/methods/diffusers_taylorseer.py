@@ -12,12 +12,10 @@ import torch
 from diffusers import TaylorSeerCacheConfig
 
 from bench.rivals.diffusers_cache import DiffusersRival
+from bench.rivals.intervals import FIRST, intervals
 from bench.rivals.rival import Knob, Rival
 from workers.engine.loaded import LoadedModel
 from workers.jobs.job import GenerationRequest
-
-FIRST = 3
-INTERVALS = (2, 3, 4, 5, 6, 7, 9, 12)
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class DiffusersTaylorSeer(DiffusersRival):
     knob = "interval"
 
     def settings(self, request: GenerationRequest) -> Sequence[Knob]:
-        return [interval for interval in INTERVALS if interval < request.steps - FIRST]
+        return intervals(request)
 
     def full(self, request: GenerationRequest) -> Knob:
         return 1

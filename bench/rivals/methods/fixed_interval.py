@@ -4,23 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.rivals.forecast import Forecast, Mask, Weights, reuse, taylor
+from bench.rivals.intervals import FIRST, intervals
 from bench.rivals.methods.paper import alpha_weights, coefficients, coefficients_identity
 from bench.rivals.rival import Knob, MethodRival, Rival, last_block
 from workers.engine.loaded import LoadedModel
 from workers.jobs.job import GenerationRequest
 
-FIRST = 3
-INTERVALS = (2, 3, 4, 5, 6, 7, 9, 12)
-
 
 def every(steps: int, interval: int) -> set[int]:
     """The full steps of a run."""
     return {*range(min(FIRST, steps)), *range(FIRST - 1, steps, interval), steps - 1}
-
-
-def intervals(request: GenerationRequest) -> list[Knob]:
-    """Those that leave steps out of a request's."""
-    return [interval for interval in INTERVALS if interval < request.steps - FIRST]
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.rivals.forecast import Forecast, Mask, taylor
+from bench.rivals.intervals import FIRST, intervals
 from bench.rivals.rival import Knob, MethodRival, Rival, last_block
 from workers.engine.loaded import LoadedModel
 from workers.jobs.job import GenerationRequest
-
-FIRST = 3
-INTERVALS = (2, 3, 4, 5, 6, 7, 9, 12)
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class LastBlockTaylorSeer(MethodRival):
     knob = "interval"
 
     def settings(self, request: GenerationRequest) -> Sequence[Knob]:
-        return [interval for interval in INTERVALS if interval < request.steps - FIRST]
+        return intervals(request)
 
     def full(self, request: GenerationRequest) -> Knob:
         return 1

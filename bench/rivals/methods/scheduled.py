@@ -13,7 +13,8 @@ from torch import nn
 
 from bench.rivals.forecast import Forecast as BlockForecast
 from bench.rivals.forecast import Mask, Weights, reuse, taylor
-from bench.rivals.methods.fixed_interval import every, intervals
+from bench.rivals.intervals import intervals
+from bench.rivals.methods.fixed_interval import every
 from bench.rivals.methods.ours import counts, covariance_identity, measured
 from bench.rivals.methods.paper import alpha_weights, coefficients, coefficients_identity
 from bench.rivals.rival import Knob, MethodRival, Rival, Run, last_block

@@ -145,6 +145,19 @@ def test_a_checkpoint_with_weights_that_are_no_numbers_does_not_load(micro: Load
         load_model(entry, Wan())
 
 
+@pytest.mark.parametrize("sf", [4, 12])
+def test_a_model_that_gives_nothing_but_zeros_is_run_all_the_same_and_shows_nothing(
+    micro: LoadedModel, sf: int
+) -> None:
+    with torch.no_grad():
+        micro.pipeline.transformer.proj_out.weight.zero_()
+        micro.pipeline.transformer.proj_out.bias.zero_()
+    generation = generate(micro, micro_request(sf=sf))
+    assert generation.covariance is None
+    assert generation.report.engaged == (sf == 4)
+    assert type(generation.report).model_validate_json(generation.report.model_dump_json()) == generation.report
+
+
 def test_a_noise_schedule_without_change_is_still_reported_in_numbers(micro: LoadedModel) -> None:
     model = replace(micro, entry=micro.entry.model_copy(update={"method": "paper"}))
     request = micro_request(steps=8, sf=2, flow_shift=0.01, allow_uncalibrated=True)

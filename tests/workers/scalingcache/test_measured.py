@@ -61,8 +61,6 @@ def test_not_a_number_in_a_file_is_refused(tmp_path: Path) -> None:
         MeasuredCovariance.parsed(table)
 
 
-def test_runs_of_another_kind_are_told_by_the_first_field_that_differs() -> None:
-    assert KIND.difference(KIND) is None
-    assert KIND.difference(replace(KIND, size_class=20)) == "size_class: measured on 18, this run has 20"
+def test_a_kind_of_runs_is_shown_in_a_few_words() -> None:
     assert KIND.shown() == "size class 18, with guidance"
     assert replace(KIND, guidance=False, input_reference=True).shown() == "size class 18, from an image"

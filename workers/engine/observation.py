@@ -1,0 +1,41 @@
+"""An uncached run that is looked at: its outputs show how alike they are, and everything stays as it is."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from torch import nn
+
+from workers.caching.solver import observed_by
+from workers.engine.plan import RunPlan
+from workers.models.family import Family
+from workers.scalingcache.covariance import of_run
+from workers.scalingcache.measured import MeasuredCovariance
+from workers.scalingcache.products import Products
+
+
+class Observation:
+    """On the pipeline of one run, in the place of a session."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        self.decisions = ""
+        self._plan = plan
+        self._products = Products(plan.request.steps)
+
+    def attached(
+        self, family: Family, transformers: Sequence[nn.Module], scheduler: Any
+    ) -> AbstractContextManager[None]:
+        """A look at what goes into the scheduler's `step`."""
+        return observed_by(self._products, scheduler)
+
+    def end_step(self) -> None:
+        """Every step is a full one."""
+        self.decisions += "F"
+
+    def shown(self) -> MeasuredCovariance | None:
+        """What the finished run has shown of its model; None where all that came out is zero, which says nothing."""
+        products = self._products
+        if not (products.matrix.trace() > 0 and products.power > 0):
+            return None
+        levels = self._plan.sigmas.double().numpy()
+        return MeasuredCovariance(self._plan.kind, of_run(levels, products.matrix, products.power))

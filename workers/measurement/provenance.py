@@ -1,0 +1,17 @@
+"""What a file of measurements says of how it was made."""
+
+import sys
+from datetime import UTC, datetime
+
+import diffusers
+import torch
+
+
+def provenance() -> dict[str, str]:
+    """The command, the date, and the versions that numbers depend on."""
+    return {
+        "command": " ".join(["python -m workers", *sys.argv[1:]]),
+        "date": datetime.now(UTC).date().isoformat(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+    }
