@@ -1,4 +1,4 @@
-"""Measures a model's covariance: uncached generations, reduced to one file and its figures. One is enough to begin."""
+"""Measures a model's covariance: uncached generations, reduced to one file and its figures."""
 
 import hashlib
 import json
