@@ -16,10 +16,14 @@ from rich.table import Table
 from demo import generations
 from demo.embedded_redis import RedisServerMissing
 from demo.stack import Stack, StackFailed, running_stack
-from workers.measurement.contact_sheet import save_contact_sheet
+from demo.vocabulary import warnings
+from workers.configuration import read_catalogue
+from workers.jobs.errors import ScalingCacheError
+from workers.measurement.contact_sheet import Row, compared, save_contact_sheet
 from workers.measurement.fidelity import Video, psnr, ssim
 from workers.media.mp4 import read_mp4
 from workers.media.png import read_png
+from workers.process.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -40,6 +44,7 @@ def run(
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("out/demo"),
 ) -> None:
     """Generate one video or image uncached and once with ScalingCache, and compare them."""
+    warn_of_unknown_words(model, prompt)
     with ExitStack() as undo:
         with console.status("starting Redis, the service and a worker"):
             stack = undo.enter_context(running_stack(model))
@@ -59,6 +64,14 @@ def up(model: ModelOption = "wan-tiny", port: Annotated[int, typer.Option(help="
     console.print("stopped")
 
 
+def warn_of_unknown_words(model: str, prompt: str) -> None:
+    """Print which words of the prompt mean nothing to the model. Raises `CatalogueError`, `ModelNotFound`."""
+    settings = Settings()
+    entry = read_catalogue(settings.catalogue, settings.catalogue_overrides).entry(model)
+    for line in warnings(model, Path(entry.source), prompt):
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
+
+
 def compare(stack: Stack, request: dict[str, Any], sf: int, first_frame: Path | None, output: Path) -> None:
     """Run the two jobs over HTTP, save both results and a contact sheet, and print what was measured."""
     with httpx.Client(base_url=stack.url, timeout=30) as client:
@@ -73,10 +86,25 @@ def compare(stack: Stack, request: dict[str, Any], sf: int, first_frame: Path | 
     for label, path in paths.items():
         path.write_bytes(made[label].content)
     pictures = {label: read_png(p)[None] if p.suffix == ".png" else read_mp4(p) for label, p in paths.items()}
+    reports = {label: each.report for label, each in made.items()}
     sheet = output / "contact-sheet.png"
-    save_contact_sheet(sheet, {f"{label}: {request['prompt']}": shown for label, shown in pictures.items()})
-    console.print(_table({label: each.report for label, each in made.items()}, pictures))
-    console.print("\n".join(str(path) for path in [sheet, *paths.values()]))
+    save_contact_sheet(sheet, request["prompt"], compared(_rows(reports, pictures)))
+    console.print(f"{sheet}  shows both, and where they differ", soft_wrap=True)
+    console.print(_table(reports, pictures))
+    console.print("\n".join(str(path) for path in paths.values()), soft_wrap=True)
+
+
+def _rows(jobs: dict[str, dict[str, Any]], videos: dict[str, Video]) -> list[Row]:
+    """What the contact sheet shows: the uncached job first."""
+    uncached, *others = jobs
+    seconds = jobs[uncached]["timings"]["denoise"]
+    rows = [Row(f"{uncached}: {jobs[uncached]['full_steps']} steps in {seconds:.2f} s", videos[uncached])]
+    for label in others:
+        job, fidelity = jobs[label], psnr(videos[label], videos[uncached])
+        steps = f"{job['full_steps']} of {job['full_steps'] + job['cached_steps']} steps in full"
+        speedup = seconds / job["timings"]["denoise"]
+        rows.append(Row(f"{label}: {steps}, {speedup:.2f} times faster, {fidelity:.1f} dB", videos[label]))
+    return rows
 
 
 def _table(jobs: dict[str, dict[str, Any]], videos: dict[str, Video]) -> Table:
@@ -116,6 +144,6 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both signals stop the processes in order
     try:
         app()
-    except (StackFailed, RedisServerMissing) as error:
+    except (StackFailed, RedisServerMissing, ScalingCacheError) as error:
         console.print(f"[red]error:[/red] {error}", highlight=False)
         raise SystemExit(1) from error

@@ -58,6 +58,7 @@ def assert_shown(printed: str, folder: Path, model: str, colour: str) -> None:
     for row in ("full steps", "cached steps", "denoise, s", "speedup in the job", "PSNR, dB", "SSIM"):
         assert row in printed
     assert_accelerated(printed)
+    assert printed.index("contact-sheet.png") < printed.index("full steps")
     defaults = Catalogue.read(ROOT / "models.toml").entry(model).defaults
     assert (folder / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
     for name in ("uncached", "sf-10"):

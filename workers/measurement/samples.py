@@ -7,8 +7,8 @@ from pathlib import Path
 from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.loaded import LoadedModel
 from workers.jobs.job import GenerationRequest
-from workers.measurement.contact_sheet import save_contact_sheet
-from workers.measurement.fidelity import Video
+from workers.measurement.contact_sheet import Row, compared, save_contact_sheet
+from workers.measurement.fidelity import psnr
 from workers.measurement.prompts import Prompt
 from workers.media.formats import FORMATS
 
@@ -32,19 +32,26 @@ def generate_files(
     """Run groups of requests, one for each prompt, that differ in sf alone, and say what was written as it is.
 
     output: the file, when there is one request; else a folder, which gets a file for each request and, for a group of
-        several, a contact sheet with a row for each.
+        several, a contact sheet with a row for each, the largest sf first, and how the others differ from it.
     """
     format = FORMATS[model.family.media]
     several = len(groups) > 1 or len(groups[0]) > 1
     callbacks = ProgressCallbacks(step=lambda *_: step_done())
     for number, (prompt, group) in enumerate(zip(prompts, groups, strict=True)):
-        shown: dict[str, Video] = {}
-        for request in group:
+        rows: list[Row] = []
+        for request in sorted(group, key=lambda each: -each.sf):
             generation = generate(model, request, callbacks, prompt.picture(request))
             path = output / f"{number:03d}-sf{request.sf}{format.suffix}" if several else output
             path.parent.mkdir(parents=True, exist_ok=True)
             format.write(path, generation.frames, request.fps)
-            shown[f"sf={request.sf}: {request.prompt}"] = generation.frames
+            rows.append(Row(_title(request, generation, rows), generation.frames))
             yield Written(request, generation, path)
         if len(group) > 1:
-            save_contact_sheet(output / f"{number:03d}-side-by-side.png", shown)
+            save_contact_sheet(output / f"{number:03d}-side-by-side.png", prompt.text, compared(rows))
+
+
+def _title(request: GenerationRequest, generation: Generation, before: Sequence[Row]) -> str:
+    report = generation.report
+    steps = f"{report.full_steps} of {request.steps} steps in full, {report.timings['denoise']:.2f} s"
+    fidelity = f", {psnr(generation.frames, before[0].video):.1f} dB" if before else ""
+    return f"sf={request.sf}: {steps}{fidelity}"

@@ -106,7 +106,8 @@ def test_generate_takes_many_prompts_and_lays_several_sf_side_by_side(uncalibrat
     seeds = {line for line in output.splitlines() if "sf, seed" in line}
     assert len(seeds) == 4
     with Image.open(tmp_path / "out" / "000-side-by-side.png") as sheet:
-        assert sheet.height == 2 * (144 + 16 + 4)
+        height = read_mp4(tmp_path / "out" / "000-sf12.mp4").shape[1]
+        assert sheet.height == 3 * 2 * height + 4 * 26 + 5 * 8, "two videos and how they differ, at twice their size"
 
 
 def test_generate_wants_one_prompt_or_a_file_of_them(catalogue: Path, tmp_path: Path) -> None:
