@@ -50,6 +50,7 @@ def serve(
     context.obj = settings = Settings()
     if print_config:
         typer.echo(settings.shown())
+        typer.echo(settings.read_catalogue().shown())
     elif context.invoked_subcommand is None:
         _listen(settings)
 
@@ -74,7 +75,7 @@ def show_status(
         elif watch:
             _watch(read)
         else:
-            Console().print(status.render(read()))
+            Console(markup=False, emoji=False).print(status.render(read()))
     finally:
         connection.close()
 

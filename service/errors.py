@@ -1,7 +1,6 @@
 """From an error class to what a client sees: one table, one shape, for every way a request can fail."""
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +23,7 @@ from workers.jobs.errors import (
     ScalingCacheError,
     StorageFailed,
     StorageFull,
+    plain_reason,
 )
 from workers.jobs.job import JobError
 
@@ -232,12 +232,7 @@ def invalid_value(details: dict[str, Any]) -> InvalidRequest:
     param = ".".join(str(part) for part in details["loc"]) or "body"
     if details["type"] == "missing":
         return InvalidRequest(param, f"{param} is required")
-    reason = re.sub(r"^(Value error, |(Input|String|Value|Dictionary) should )", _must, str(details["msg"]))
-    return InvalidRequest(param, f"{param} {shorten(details['input'])}: {reason}")
-
-
-def _must(start: re.Match[str]) -> str:
-    return "must " if start[2] else ""
+    return InvalidRequest(param, f"{param} {shorten(details['input'])}: {plain_reason(str(details['msg']))}")
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from workers.jobs.job import Basis, Job, Misprediction, PromptTokens, ReasonCode
+from workers.jobs.job import Basis, Job, Misprediction, PromptTokens
+from workers.jobs.no_effect import idle_settings
 from workers.models.entry import Method
 from workers.models.family import Family
 
@@ -86,14 +87,7 @@ def _no_effect(job: Job, family: Family | None) -> dict[str, str]:
     report, request = job.report, job.request
     if report is None:
         return {} if family is None else family.without_effect(request)
-    idle = dict(report.no_effect)
-    if request.wants_acceleration and not report.engaged:
-        idle["sf"] = f"nothing was predicted: {report.reason or 'no step was due'}"
-    if request.allow_uncalibrated and not (report.reason and report.reason.code is ReasonCode.UNCALIBRATED):
-        idle["allow_uncalibrated"] = "it was accelerated without" if report.engaged else "nothing was predicted"
-    if request.basis_runs is not None and not (report.account and report.account.basis):
-        idle["basis_runs"] = "predictions rested on no measured runs" if report.engaged else "nothing was predicted"
-    return idle
+    return idle_settings(request, report)
 
 
 def _timings(job: Job) -> Timings:

@@ -19,7 +19,7 @@ from pydantic import (
 from service.errors import invalid_value, shorten
 from service.reference import Upload, uploaded
 from workers.jobs.errors import InvalidRequest
-from workers.jobs.job import LEAST_SHIFT, MOST_SHIFT, SEEDS
+from workers.jobs.job import LEAST_SHIFT, MOST_FPS, MOST_FRAMES, MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, SEEDS
 
 METADATA_PAIRS = 16
 MOST_IMAGES = 10
@@ -73,14 +73,14 @@ class Create(BaseModel):
     steps: Integer | None = Field(
         default=None,
         ge=1,
-        le=10_000,
+        le=MOST_STEPS,
         validation_alias=AliasChoices("steps", "num_inference_steps"),
         description="Number of denoising steps.",
     )
     sf: Integer | None = Field(
         default=None,
         ge=2,
-        le=10_000,
+        le=MOST_STEPS,
         description="The speed knob, from 2 to steps: smaller is faster, larger is closer to the uncached result; "
         "sf = steps disables caching. GET /v1/models says how many steps each sf computes in full.",
     )
@@ -111,14 +111,14 @@ class Create(BaseModel):
     guidance: Number | None = Field(
         default=None,
         ge=0,
-        le=100,
+        le=MOST_GUIDANCE,
         validation_alias=AliasChoices("guidance", "guidance_scale"),
         description="Guidance scale, classifier-free or embedded, depending on the model.",
     )
     true_cfg_scale: Number | None = Field(
         default=None,
         ge=1,
-        le=100,
+        le=MOST_GUIDANCE,
         description="Above 1, adds classifier-free guidance to models with embedded guidance, and doubles the time.",
     )
     flow_shift: Number | None = Field(
@@ -162,15 +162,15 @@ class CreateVideo(Create):
     frames: Integer | None = Field(
         default=None,
         ge=1,
-        le=100_000,
+        le=MOST_FRAMES,
         validation_alias=AliasChoices("frames", "num_frames"),
         description="Number of frames: a multiple of the model's frame_multiple, plus one.",
     )
-    fps: Integer | None = Field(default=None, ge=1, le=120, description="Frames per second.")
+    fps: Integer | None = Field(default=None, ge=1, le=MOST_FPS, description="Frames per second.")
     guidance_2: Number | None = Field(
         default=None,
         ge=0,
-        le=100,
+        le=MOST_GUIDANCE,
         validation_alias=AliasChoices("guidance_2", "guidance_scale_2"),
         description="Guidance scale of the second expert, for models that have two.",
     )

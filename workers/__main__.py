@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
+from workers.commands.calibrate import calibrate
+from workers.commands.evaluate import evaluate
+from workers.commands.generate import generate
 from workers.configuration import run_program
-from workers.measurement.commands import calibrate, evaluate, generate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -28,6 +30,7 @@ def run(
     settings = Settings()
     if print_config:
         typer.echo(settings.shown())
+        typer.echo(settings.read_catalogue().shown())
         return
     logs.configure(settings.log_format)
     shutdown = Shutdown()

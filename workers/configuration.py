@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -15,9 +16,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from redis.connection import parse_url
 
 from workers.jobs.errors import InvalidRequest, ScalingCacheError
-from workers.models import overrides
+from workers.models import layers
 from workers.models.catalogue import Catalogue
-from workers.models.overrides import CatalogueError
+from workers.models.layers import CatalogueError
 
 PREFIX = "SCALINGCACHE_"
 FROM_FILE = "_FILE"
@@ -40,6 +41,7 @@ class Configuration(BaseSettings):
     """Read once at the start and never changed. All times are in seconds.
 
     Later sources give way to earlier ones: arguments, the environment, files named by `<VARIABLE>_FILE`, `.env`.
+    An empty variable is none, and one of the environment takes away what `.env` says.
     """
 
     model_config = SettingsConfigDict(
@@ -78,7 +80,7 @@ class Configuration(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigurationError(_complaints(error)) from None
+            raise ConfigurationError(_complaints(error, values)) from None
 
     @field_validator("redis_url")
     @classmethod
@@ -101,7 +103,11 @@ class Configuration(BaseSettings):
 
     def read_catalogue(self) -> Catalogue:
         """The models that are served. Raises `CatalogueError`, `ModelNotFound`."""
-        return read_catalogue(self.catalogue, self.catalogue_overrides).serving(self.models)
+        return self.whole_catalogue().serving(self.models)
+
+    def whole_catalogue(self) -> Catalogue:
+        """All models: with the file and the environment's variables over the catalogue. Raises `CatalogueError`."""
+        return Catalogue.read(self.catalogue, self.catalogue_overrides, environment())
 
     @property
     def redis_address(self) -> str:
@@ -122,11 +128,26 @@ class Configuration(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _Files(settings_cls, cls.elsewhere), dotenv_settings
+        files = _Files(settings_cls, cls.elsewhere)
+        return init_settings, env_settings, files, _Dotenv(settings_cls, dotenv_settings)
 
     def shown(self) -> str:
         """Every setting as a line of a `.env` file, secrets masked."""
         return "\n".join(f"{variable(name)}={_shown(getattr(self, name))}" for name in type(self).model_fields)
+
+
+class _Dotenv(PydanticBaseSettingsSource):
+    """`.env`, without what an empty variable of the environment takes away."""
+
+    def __init__(self, settings_cls: type[BaseSettings], dotenv: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._dotenv = dotenv
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in self._dotenv().items() if os.environ.get(variable(name)) != ""}
 
 
 class _Files(PydanticBaseSettingsSource):
@@ -141,15 +162,18 @@ class _Files(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Raises `ConfigurationError`."""
-        variables = _environment()
+        variables = environment()
         fields = self.settings_cls.model_fields
         settings = {variable(name) for name in fields} | {variable(name) for name in self._elsewhere}
         secrets = {variable(name) + FROM_FILE: name for name in fields if is_secret(fields[name])}
         for name in variables:
-            if name.startswith(overrides.PREFIX):  # The catalogue looks at these.
+            if name.startswith(layers.PREFIX):  # The catalogue looks at these.
                 continue
             if name.startswith(PREFIX) and name not in settings | secrets.keys():
-                raise ConfigurationError(f"{name} is not a setting; docs/configuration.md lists them")
+                near = get_close_matches(name, settings | secrets.keys(), 1)
+                meant = f"; did you mean {near[0]}?" if near else "; docs/configuration.md lists them"
+                where = "" if name in os.environ else f", in {DOTENV}"
+                raise ConfigurationError(f"{name} is not a setting{where}{meant}")
         return {name: _read(key, variables) for key, name in secrets.items() if variables.get(key)}
 
 
@@ -164,26 +188,27 @@ def run_program(name: str, commands: Callable[[], object]) -> None:
         raise SystemExit(2 if wrong_input else 1) from error
 
 
-def read_catalogue(path: Path, over: Path | None = None) -> Catalogue:
-    """The whole catalogue, with a file and the environment's variables over it. Raises `CatalogueError`.
-
-    over: by default the setting `catalogue_overrides`, for commands that need no other settings.
-    """
-    environment = _environment()
-    if over is None and (named := environment.get(variable("catalogue_overrides"))):
-        over = Path(named)
-    return Catalogue.read(path, over, environment)
-
-
-def _complaints(error: ValidationError) -> str:
+def _complaints(error: ValidationError, arguments: Iterable[str]) -> str:
     """What is wrong with which variable, never its value: that may be a secret."""
     return "; ".join(
-        ": ".join([*(variable(str(name)) for name in details["loc"][:1]), details["msg"].removeprefix("Value error, ")])
+        ": ".join(
+            [
+                *(_place(str(name), arguments) for name in details["loc"][:1]),
+                details["msg"].removeprefix("Value error, "),
+            ]
+        )
         for details in error.errors(include_url=False, include_input=False)
     )
 
 
-def _environment() -> dict[str, str | None]:
+def _place(field: str, arguments: Iterable[str]) -> str:
+    """The variable, and the file that has it where that is `.env`."""
+    name = variable(field)
+    return name if name in os.environ or field in arguments or name not in environment() else f"{name} in {DOTENV}"
+
+
+def environment() -> dict[str, str | None]:
+    """The variables of `.env`, and over them the environment's."""
     return {**dotenv_values(DOTENV), **os.environ}
 
 

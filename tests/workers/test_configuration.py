@@ -11,9 +11,11 @@ from typer.testing import CliRunner
 from service.settings import Settings as ServiceSettings
 from workers.__main__ import app
 from workers.configuration import Configuration, ConfigurationError
+from workers.models.layers import CatalogueError
 from workers.process.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+PROMPTS = ROOT / "demo/prompts/calibration.txt"
 
 
 @pytest.fixture(autouse=True)
@@ -144,19 +146,29 @@ def test_an_invalid_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_worker_prints_the_settings_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALINGCACHE_REDIS_PASSWORD", "hunter2")
     monkeypatch.setenv("SCALINGCACHE_LEASE_SECONDS", "90")
+    monkeypatch.setenv("SCALINGCACHE_CATALOGUE", str(ROOT / "models.toml"))
+    monkeypatch.setenv("SCALINGCACHE_MODELS__WAN_TINY__DEFAULTS__SF", "8")
     result = CliRunner().invoke(app, ["run", "--print-config"], catch_exceptions=False)
     assert result.exit_code == 0
-    assert "SCALINGCACHE_LEASE_SECONDS=90.0" in result.output.splitlines()
+    lines = result.output.splitlines()
+    assert "SCALINGCACHE_LEASE_SECONDS=90.0" in lines
+    sf = "SCALINGCACHE_MODELS__WAN_TINY__DEFAULTS__SF"
+    assert f"{sf}=8  # {sf}" in lines
+    assert f"SCALINGCACHE_MODELS__WAN_TINY__DEFAULTS__STEPS=50  # {ROOT / 'models.toml'}" in lines
     assert "hunter2" not in result.output
 
 
-@pytest.mark.parametrize("command", [("service",), ("workers", "run")])
+@pytest.mark.parametrize(
+    "command",
+    [("service",), ("service", "--print-config"), ("workers", "run"), ("workers", "run", "--print-config")],
+    ids=" ".join,
+)
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
         ("RETENTION_SECONDS", "soon", "SCALINGCACHE_RETENTION_SECONDS: "),
         ("REDIS_URL", "http://me:hunter2@redis", "SCALINGCACHE_REDIS_URL: must be redis://"),
-        ("RETENTION", "1", "SCALINGCACHE_RETENTION is not a setting"),
+        ("RETENTION", "1", "SCALINGCACHE_RETENTION is not a setting; did you mean SCALINGCACHE_RETENTION_SECONDS?"),
         ("CATALOGUE", "nowhere.toml", "nowhere.toml"),
         ("MODELS", "sora", "model 'sora' is not served here"),
     ],
@@ -175,5 +187,33 @@ def test_a_wrong_variable_is_one_line_and_exit_code_2_in_every_program(
     )
     assert ended.returncode == 2
     [line] = ended.stderr.splitlines()
+    assert "https://" not in line
     assert line.startswith(f"{command[0]}: ") and words in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("command", ["generate", "calibrate", "evaluate"])
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("SCALINGCACHE_CATALOGUE=other.toml", "other.toml: No such file or directory"),
+        ("SCALINGCACHE_CATALOG=x", "_CATALOG is not a setting, in .env; did you mean SCALINGCACHE_CATALOGUE?"),
+        ("SCALINGCACHE_TORCH_THREADS=0", "SCALINGCACHE_TORCH_THREADS in .env: Input should be greater than"),
+    ],
+)  # fmt: skip
+def test_an_offline_command_reads_the_same_settings(empty_folder: Path, command: str, line: str, words: str) -> None:
+    (empty_folder / ".env").write_text(line + "\n")
+    given = ["--prompt", "x", "-o", "x.mp4"] if command == "generate" else ["--prompts", str(PROMPTS)]
+    with pytest.raises((ConfigurationError, CatalogueError)) as refused:
+        CliRunner().invoke(app, [command, "--model", "wan-tiny", *given], catch_exceptions=False)
+    assert words in str(refused.value)
+
+
+def test_an_empty_variable_takes_away_what_the_file_says(monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:
+    lines = ["CATALOGUE_OVERRIDES=site.toml", "REDIS_PASSWORD=x", "TORCH_THREADS=3", "LEASE_SECONDS=90"]
+    (empty_folder / ".env").write_text("\n".join(f"SCALINGCACHE_{line}" for line in lines))
+    for name in ("CATALOGUE_OVERRIDES", "REDIS_PASSWORD", "TORCH_THREADS"):
+        monkeypatch.setenv(f"SCALINGCACHE_{name}", "")
+    settings = Settings()
+    assert (settings.catalogue_overrides, settings.redis_password, settings.torch_threads) == (None, None, None)
+    assert settings.lease_seconds == 90

@@ -3,6 +3,7 @@
 `AttemptFailed` and what is below it can end an attempt at a job; the others are for who called.
 """
 
+import re
 from typing import ClassVar
 
 
@@ -20,6 +21,15 @@ class InvalidRequest(ScalingCacheError):
     def __init__(self, param: str, message: str) -> None:
         super().__init__(message)
         self.param = param
+
+
+def plain_reason(message: str) -> str:
+    """A complaint of pydantic as the end of a sentence that begins with the field."""
+    return re.sub(r"^(Value error, |(Input|String|Value|Dictionary) should )", _must, message)
+
+
+def _must(start: re.Match[str]) -> str:
+    return "must " if start[2] else ""
 
 
 class ModelNotFound(InvalidRequest):

@@ -69,6 +69,7 @@ LEAST_SF = 2  # a difference needs two full steps
 
 
 LEAST_SHIFT, MOST_SHIFT = 0.01, 100.0  # beyond these nearly all steps fall on one end of the noise schedule
+MOST_GUIDANCE, MOST_FPS, MOST_STEPS, MOST_FRAMES = 100, 120, 10_000, 100_000
 
 
 def uncached_sf(steps: int) -> int:
@@ -95,19 +96,19 @@ class GenerationRequest(Frozen):
     negative_prompt: str = Field(default="", max_length=32_000)
     width: int = Field(gt=0)
     height: int = Field(gt=0)
-    frames: int = Field(gt=0)
-    fps: int = Field(gt=0)
-    steps: int = Field(gt=0)
+    frames: int = Field(gt=0, le=MOST_FRAMES)
+    fps: int = Field(gt=0, le=MOST_FPS)
+    steps: int = Field(gt=0, le=MOST_STEPS)
     sf: int = Field(ge=LEAST_SF)
     full_steps: int | None = Field(default=None, ge=LEAST_SF)
-    guidance: float = Field(ge=0)
-    true_cfg_scale: float = Field(default=1.0, ge=1)
+    guidance: float = Field(ge=0, le=MOST_GUIDANCE)
+    true_cfg_scale: float = Field(default=1.0, ge=1, le=MOST_GUIDANCE)
     flow_shift: float | None = Field(default=None, ge=LEAST_SHIFT, le=MOST_SHIFT)
     seed: int = Field(ge=0, lt=SEEDS)
     allow_uncalibrated: bool = False
     truncate_prompt: bool = True
     basis_runs: int | None = Field(default=None, ge=0)
-    guidance_2: float | None = Field(default=None, ge=0)
+    guidance_2: float | None = Field(default=None, ge=0, le=MOST_GUIDANCE)
     input_reference: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @property

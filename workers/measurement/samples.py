@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.engine.generation import Generation, ProgressCallbacks, generate
+from workers.engine.in_force import prompt_tokens, without_effect
 from workers.engine.loaded import LoadedModel
-from workers.jobs.job import GenerationRequest
+from workers.files import replacing
+from workers.jobs.job import GenerationRequest, RunReport
 from workers.measurement.contact_sheet import Row, compared, save_contact_sheet
 from workers.measurement.fidelity import psnr
 from workers.measurement.prompts import Prompt
@@ -18,7 +20,7 @@ class Written:
     """One generation that lies in a file."""
 
     request: GenerationRequest
-    generation: Generation
+    report: RunReport
     path: Path
 
 
@@ -40,12 +42,13 @@ def generate_files(
     for number, (prompt, group) in enumerate(zip(prompts, groups, strict=True)):
         rows: list[Row] = []
         for request in sorted(group, key=lambda each: -each.sf):
+            used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
             generation = generate(model, request, callbacks, prompt.picture(request))
             path = output / f"{number:03d}-sf{request.sf}{format.suffix}" if several else output
-            path.parent.mkdir(parents=True, exist_ok=True)
-            format.write(path, generation.frames, request.fps)
+            with replacing(path) as partial:
+                format.write(partial, generation.frames, request.fps)
             rows.append(Row(_title(request, generation, rows), generation.frames))
-            yield Written(request, generation, path)
+            yield Written(request, generation.report.model_copy(update=used), path)
         if len(group) > 1:
             save_contact_sheet(output / f"{number:03d}-side-by-side.png", prompt.text, compared(rows))
 

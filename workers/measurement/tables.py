@@ -3,6 +3,7 @@
 from rich.table import Table
 
 from workers.jobs.job import GenerationRequest, RunReport
+from workers.jobs.no_effect import idle_settings
 from workers.models.evaluation import Estimate, Evaluation
 from workers.scalingcache.budget import full_steps
 from workers.scalingcache.measured import MeasuredCovariance
@@ -69,9 +70,11 @@ def _interval(estimate: Estimate | None, digits: int, unit: str = "") -> str:
 
 
 def of_report(report: RunReport, request: GenerationRequest) -> Table:
-    """What one generation was like."""
+    """What one generation was like: what the service's answer would say."""
     table = Table(show_header=False)
     table.add_row("prompt", request.prompt)
+    for tokens in report.prompt_tokens:
+        table.add_row(f"tokens of {tokens.prompt}", f"{tokens.encoder} read {tokens.read} of {tokens.total}")
     table.add_row("sf, seed", f"{request.sf}, {request.seed}")
     table.add_row("decisions", report.decisions)
     table.add_row("full steps", str(report.full_steps))
@@ -83,6 +86,8 @@ def of_report(report: RunReport, request: GenerationRequest) -> Table:
         table.add_row("expected", f"{report.account.expected_snr:.1f} dB signal to noise of the latents")
     if report.reason is not None:
         table.add_row("coefficients" if report.engaged else "not accelerated", str(report.reason))
+    for setting, reason in idle_settings(request, report).items():
+        table.add_row("no effect", f"{setting}: {reason}")
     for stage, seconds in report.timings.items():
         table.add_row(stage, f"{seconds:.2f} s")
     return table

@@ -2,9 +2,8 @@
 
 import json
 import secrets
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
@@ -15,12 +14,14 @@ from typing import Any
 from pydantic import ValidationError
 
 import workers.models.families
-from workers.jobs.errors import InvalidRequest, ModelNotFound
+from workers.jobs.errors import InvalidRequest, ModelNotFound, plain_reason
 from workers.jobs.job import SEEDS, GenerationRequest, uncached_sf
+from workers.models import complaints
 from workers.models.entry import ModelEntry
 from workers.models.evaluation import Evaluation
 from workers.models.family import Family
-from workers.models.overrides import CatalogueError, from_environment, merged
+from workers.models.layers import CatalogueError, Layer, from_environment, from_file, merged, origin
+from workers.models.shown import shown
 from workers.scalingcache.paper.step_range import step_range
 
 
@@ -39,10 +40,11 @@ def families() -> dict[str, Family]:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The validated entries, each with its family."""
+    """The validated entries, each with its family. layers: where their values came from, the lowest first."""
 
     entries: Mapping[str, ModelEntry]
     families: Mapping[str, Family]
+    layers: Sequence[Layer] = ()
 
     @classmethod
     def read(
@@ -50,20 +52,20 @@ class Catalogue:
     ) -> "Catalogue":
         """Read and check a catalogue file, with what goes over it: another file of the same form, then variables.
 
-        Relative paths in a file are relative to its folder, in variables to the current one. Raises `CatalogueError`.
+        Relative paths in a file are relative to its folder, in variables to the current one. Each entry's defaults
+        pass the check of requests. Raises `CatalogueError`.
         """
-        by_name, tables = families(), _tables(path)
+        layers = [from_file(path, "SCALINGCACHE_CATALOGUE or --catalogue")]
         if overrides is not None:
-            tables = merged(tables, _tables(overrides))
-        above = from_environment(tables, environment)
-        tables = merged(tables, {name: _absolute(table, Path()) for name, table in above.items()})
-        entries = {name: _entry(path, name, table) for name, table in tables.items()}
-        for entry in entries.values():
-            if entry.family not in by_name:
-                raise CatalogueError(
-                    f"{path}: models.{entry.name}.family {entry.family!r} must be one of {sorted(by_name)}"
-                )
-        return cls(entries, by_name)
+            layers.append(from_file(overrides, "SCALINGCACHE_CATALOGUE_OVERRIDES"))
+        tables = _merged(layers)
+        layers += from_environment(tables, environment)
+        tables, by_name = _merged(layers), families()
+        entries = {name: _entry(name, table, layers, list(tables)) for name, table in tables.items()}
+        catalogue = cls(entries, by_name, layers)
+        for name in entries:
+            catalogue._check_entry(name)
+        return catalogue
 
     def serving(self, names: Sequence[str]) -> "Catalogue":
         """The named entries alone, or without names those that are `served`.
@@ -75,7 +77,7 @@ class Catalogue:
         }
         if not chosen:
             raise CatalogueError("no model is served: set SCALINGCACHE_MODELS, or served = true in the catalogue")
-        return Catalogue(chosen, self.families)
+        return replace(self, entries=chosen)
 
     def entry(self, name: str) -> ModelEntry:
         """The entry called `name`. Raises `ModelNotFound`."""
@@ -92,7 +94,11 @@ class Catalogue:
         changed = {field: value for field, value in changes.items() if value is not None}
         if "source" in changed:
             changed["revision"] = None
-        return Catalogue({**self.entries, name: self.entry(name).model_copy(update=changed)}, self.families)
+        return replace(self, entries={**self.entries, name: self.entry(name).model_copy(update=changed)})
+
+    def shown(self) -> str:
+        """Every value of every entry, as `workers.models.shown` writes it."""
+        return shown(self.entries, self.layers)
 
     def evaluation(self, name: str) -> Evaluation | None:
         """What the model's evaluation found, or None without one. Raises `ModelNotFound`, `EvaluationError`."""
@@ -128,11 +134,26 @@ class Catalogue:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             name = str(first["loc"][0])
-            raise InvalidRequest(name, f"{name} {first['input']!r}: {first['msg']}") from None
+            raise InvalidRequest(name, f"{name} {first['input']!r}: {plain_reason(first['msg'])}") from None
         self.check(request)
         if wanted.get("sf") is not None:
             self._check_steps(request)
         return request
+
+    def _check_entry(self, name: str) -> None:
+        """Raise `CatalogueError` unless the family exists and a request that says nothing would be taken."""
+        entry = self.entry(name)
+        if entry.family not in self.families:
+            allowed = ", ".join(sorted(self.families))
+            where = origin(self.layers, (name, "family"))
+            raise CatalogueError(f"{where}: models.{name}.family {entry.family!r} must be one of: {allowed}")
+        reference = "0" * 64 if self.families[entry.family].input_reference == "required" else None
+        try:
+            if entry.defaults.sf > (most := uncached_sf(entry.defaults.steps)):
+                raise InvalidRequest("sf", f"sf {entry.defaults.sf} must be between 2 and steps, which is {most}")
+            self.request(name, "a prompt", input_reference=reference)
+        except InvalidRequest as error:
+            raise complaints.of_default_request(name, error, self.layers) from error
 
     def _check_steps(self, request: GenerationRequest) -> None:
         paper = self.entry(request.model).method == "paper"
@@ -161,39 +182,19 @@ def _measured_steps(entry: ModelEntry, request: GenerationRequest) -> list[int]:
         return []
 
 
-def _tables(path: Path) -> dict[str, Any]:
-    """The models' tables in a file."""
-    try:
-        tables = tomllib.loads(path.read_text())["models"]
-        return {name: _absolute(table, path.parent) for name, table in tables.items()}
-    except KeyError as error:
-        raise CatalogueError(f"{path}: has no table [models.<name>]") from error
-    except (OSError, tomllib.TOMLDecodeError, AttributeError, TypeError, ValueError) as error:
-        raise CatalogueError(f"{path}: {error}") from error
+def _merged(layers: Sequence[Layer]) -> dict[str, Any]:
+    tables: dict[str, Any] = {}
+    for layer in layers:
+        tables = merged(tables, layer.tables)
+    return tables
 
 
-def _entry(path: Path, name: str, table: Mapping[str, Any]) -> ModelEntry:
+def _entry(name: str, table: Mapping[str, Any], layers: Sequence[Layer], models: Sequence[str]) -> ModelEntry:
+    if "name" in table:
+        raise CatalogueError(
+            f"{origin(layers, (name, 'name'))}: models.{name}.name: the table's name is the model's; leave it out"
+        )
     try:
         return ModelEntry(name=name, **table)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, ("models", name, *first["loc"])))
-        value = "" if first["type"] in ("missing", "value_error") else f" {first['input']!r}"
-        raise CatalogueError(f"{path}: {place}{value}: {first['msg']}") from error
-    except TypeError as error:  # the table says `name` once more
-        raise CatalogueError(f"{path}: models.{name}: {error}") from error
-
-
-def _absolute(table: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """Paths made absolute: those of result files always, a `source` when it names something beside the catalogue."""
-    resolved = dict(table)
-    if (source := table.get("source")) and isinstance(source, str) and (base / source).exists():
-        resolved["source"] = str((base / source).resolve())
-    for name in ("coefficients", "evaluation"):
-        if (path := table.get(name)) and isinstance(path, str):
-            resolved[name] = str((base / path).resolve())
-        elif isinstance(path, list):
-            resolved[name] = [str((base / each).resolve()) if isinstance(each, str) else each for each in path]
-    if isinstance(loras := table.get("loras"), list):
-        resolved["loras"] = [_absolute(lora, base) for lora in loras]
-    return resolved
+        raise complaints.of_entry(name, error, layers, models) from error

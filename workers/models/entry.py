@@ -1,12 +1,26 @@
 """What the catalogue says of one model. Never imports torch."""
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from workers.jobs.job import Frozen
 
-REVISION = r"^[0-9a-f]{40}$"
+
+def _matching(pattern: str, allowed: str) -> AfterValidator:
+    """Text of a pattern. allowed: what to tell who wrote something else."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {allowed}")
+        return value
+
+    return AfterValidator(check)
+
+
+Revision = Annotated[str, _matching("[0-9a-f]{40}", "a commit: 40 hexadecimal digits, in lower case")]
+Device = Annotated[str, _matching("cpu|cuda(:[0-9]+)?", "'cuda', 'cuda:<number>' or 'cpu'")]
 
 Method = Literal["covariance", "paper"]
 
@@ -59,10 +73,10 @@ class Lora(Table):
     """An adapter that becomes part of the weights when the model is loaded."""
 
     source: str = Field(description="A folder, a safetensors file, or a hub id.")
-    weight_name: str | None = Field(
-        default=None, pattern=r"\.safetensors$", description="The file in it, where there are several."
+    weight_name: Annotated[str, _matching(r".*\.safetensors", "the name of a .safetensors file")] | None = Field(
+        default=None, description="The file in it, where there are several."
     )
-    revision: str | None = Field(default=None, pattern=REVISION, description="Commit of the hub's repository.")
+    revision: Revision | None = Field(default=None, description="Commit of the hub's repository.")
     scale: float = Field(default=1.0, description="How much of it is added.")
     transformer: Literal["transformer", "transformer_2"] = Field(
         default="transformer", description="Which expert gets it, where a model has two."
@@ -72,14 +86,16 @@ class Lora(Table):
 class ModelEntry(Table):
     """One model of the catalogue."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$", description="The table's: `[models.<name>]`.")
+    name: Annotated[str, _matching(r"[a-z0-9][a-z0-9.\-]*", "small letters, digits, '.' and '-'")] = Field(
+        description="The table's: `[models.<name>]`."
+    )
     family: str = Field(description="How the model is built and run: a file in `workers/models/families`.")
     source: str = Field(description="A folder in the diffusers format, relative to the catalogue, or a hub id.")
-    revision: str | None = Field(default=None, pattern=REVISION, description="Commit of the hub's repository.")
+    revision: Revision | None = Field(default=None, description="Commit of the hub's repository.")
     served: bool = Field(
         default=True, description="Whether it is served where `SCALINGCACHE_MODELS` does not say what is."
     )
-    device: str = Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$", description="Where it computes: `cuda`, `cuda:1`, or `cpu`.")
+    device: Device = Field(description="Where it computes: `cuda`, `cuda:1`, or `cpu`.")
     offload: Literal["model", "group"] | None = Field(
         default=None,
         description="Keep weights in host memory and bring a whole model, or a group of blocks, to the device when "

@@ -1,15 +1,17 @@
 """What the catalogue takes, what goes over it, and what it refuses."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dotenv import dotenv_values
 
 from tests.catalogues import a_model, catalogue_text
-from workers.configuration import read_catalogue
 from workers.jobs.errors import ModelNotFound
 from workers.models.catalogue import Catalogue
-from workers.models.overrides import CatalogueError
+from workers.models.layers import CatalogueError
+from workers.process.settings import Settings
 
 NAME = "wan2.1-small"
 VARIABLE = "SCALINGCACHE_MODELS__WAN2_1_SMALL"
@@ -77,8 +79,7 @@ def test_variables_go_over_the_files_with_the_types_that_toml_has(path: Path) ->
         f"{VARIABLE}__DEVICE": "cuda:1",
         f"{VARIABLE}__COMPILE": "true",
         f"{VARIABLE}__LORAS": '[{ source = "someone/style", scale = 0.8 }]',
-        f"{VARIABLE}__DTYPE": "",
-        f"{VARIABLE}__COEFFICIENTS": '""',
+        f"{VARIABLE}__COEFFICIENTS": "",
         "SCALINGCACHE_PORT": "80",
     }
     entry = Catalogue.read(path, other, variables).entry(NAME)
@@ -98,38 +99,125 @@ def test_the_processes_read_both(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     other = over(path, f'[models."{NAME}"]\ndefaults.sf = 6\n')
     monkeypatch.setenv("SCALINGCACHE_CATALOGUE_OVERRIDES", str(other))
     monkeypatch.setenv(f"{VARIABLE}__DEFAULTS__STEPS", "40")
-    defaults = read_catalogue(path).entry(NAME).defaults
+    defaults = Settings(catalogue=path).read_catalogue().entry(NAME).defaults
     assert (defaults.sf, defaults.steps) == (6, 40)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ('dtype = "int8"', r"dtype 'int8': Input should be 'float32', 'bfloat16' or 'float16'"),
-        ('device = "tpu"', r"device 'tpu': String should match pattern"),
-        ('revision = "main"', r"revision 'main'"),
-        ('name = "other"', r"multiple values for keyword argument 'name'"),
-        ("flavour = 1", r"flavour 1: Extra inputs are not permitted"),
-        ('family = "sora"', r"family 'sora' must be one of \['"),
-        ("defaults.guidance = inf", r"defaults\.guidance inf: Input should be a finite number"),
-        ("defaults.flow_shift = nan", r"defaults\.flow_shift nan: Input should be"),
-        ('loras = [{ source = "x", scale = inf }]', r"loras\.0\.scale inf: Input should be a finite number"),
-        ("defaults.width = 0", r"defaults\.width 0: Input should be greater than 0"),
-        ('offload = "group"', r"offload 'group' keeps weights away from a GPU: it needs device 'cuda'"),
-        ('quantization = "int8_dynamic"', r"quantization 'int8_dynamic' needs dtype 'bfloat16', not 'float32'"),
-        ('quantization = "int3"', r"quantization 'int3'"),
-        ("loras = [{ scale = 1 }]", r"loras\.0\.source: Field required"),
+        ('dtype = "int8"', r"\.dtype 'int8': must be 'float32', 'bfloat16' or 'float16'$"),
+        ('device = "gpu"', r"\.device 'gpu': must be 'cuda', 'cuda:<number>' or 'cpu'$"),
+        ('revision = "main"', r"\.revision 'main': must be a commit: 40 hexadecimal digits, in lower case$"),
+        ('name = "other"', r"\.name: the table's name is the model's; leave it out$"),
+        ("flavour = 1", r"\.flavour is no field; allowed: family, source, .*, limits$"),
+        ('quantisation = "int8_dynamic"', r"\.quantisation is no field; did you mean quantization\?$"),
+        ("defaults.step = 1", r"\.defaults\.step is no field; did you mean steps\?$"),
+        ('family = "sora"', r"\.family 'sora' must be one of: flux, hunyuan_video, wan, "),
+        ('dtype = ""', r"\.dtype is required, and not there$"),
+        ("defaults.guidance = inf", r"\.defaults\.guidance inf: must be a finite number$"),
+        ("defaults.flow_shift = nan", r"\.defaults\.flow_shift nan: must be"),
+        ('loras = [{ source = "x", scale = inf }]', r"\.loras\.0\.scale inf: must be a finite number$"),
+        ("defaults.width = 0", r"\.defaults\.width 0: must be greater than 0$"),
+        ('offload = "group"', r": offload 'group' keeps weights away from a GPU: it needs device 'cuda'$"),
+        ('quantization = "int8_dynamic"', r": quantization 'int8_dynamic' needs dtype 'bfloat16', not 'float32'$"),
+        ('quantization = "int3"', r"\.quantization 'int3': must be 'int8_weight_only', "),
+        ("loras = [{ scale = 1 }]", r"\.loras\.0\.source is required, and not there$"),
+        ("defaults.width = 88", r"\.defaults: .*: size 88x64: width 88 must be a multiple of 16 between 16 and 128$"),
+        ("limits.max_width = 64", r"\.defaults: .*: size 96x64: width 96 must be a multiple of 16 between 16 and 64$"),
+        ("defaults.frames = 48", r"\.defaults: .*: frames 48 must be 4k\+1 \(1, 5, 9, ...\) and at most 49$"),
+        ("defaults.steps = 101", r"\.defaults: .*: steps 101 must be between 1 and 100$"),
+        ("defaults.sf = 51", r"\.defaults: .*: sf 51 must be between 2 and steps, which is 50$"),
+        (
+            "defaults.true_cfg_scale = 3",
+            r"\.defaults: .*: true_cfg_scale 3 must be 1: the guidance of wan2\.1-small",
+        ),
+        ("defaults.flow_shift = 400", r"\.defaults: .*: flow_shift 400\.0: must be less than or equal to 100$"),
+        ("defaults.fps = 121", r"\.defaults: .*: fps 121: must be less than or equal to 120$"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(path: Path, changed: str, message: str) -> None:
-    with pytest.raises(CatalogueError, match=rf"models\.toml: models\.wan2\.1-small.*{message}"):
+    with pytest.raises(CatalogueError, match=rf"^/.*/site/overrides\.toml: models\.wan2\.1-small.*{message}"):
         Catalogue.read(path, over(path, f'[models."{NAME}"]\n{changed}\n'))
 
 
-@pytest.mark.parametrize("name", ["SCALINGCACHE_MODELS__WAN_TINI__DEVICE", "SCALINGCACHE_MODELS__WAN2_1_SMALL"])
-def test_a_variable_that_names_no_field_of_a_model_is_refused(path: Path, name: str) -> None:
-    with pytest.raises(CatalogueError, match=f"{name} is no field of a model; allowed: {VARIABLE}__"):
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SCALINGCACHE_MODELS__FLUX__DEVICE", f"allowed: {VARIABLE}__…"),
+        ("SCALINGCACHE_MODELS__WAN2_1_SMAL__DEVICE", rf"did you mean {VARIABLE}__…\?"),
+        (VARIABLE, rf"did you mean {VARIABLE}__…\?"),
+    ],
+)
+def test_a_variable_that_names_no_field_of_a_model_is_refused(path: Path, name: str, meant: str) -> None:
+    with pytest.raises(CatalogueError, match=f"{name} is no field of a model; {meant}"):
         Catalogue.read(path, None, {name: "cpu"})
+
+
+def test_a_mistake_is_blamed_on_what_made_it(path: Path) -> None:
+    """Of what lies over each other the topmost: below it all was well, or else that was told before."""
+    other = over(path, f'[models."{NAME}"]\ndefaults.width = 112\n')
+    Catalogue.read(path, other)
+    for changed, message in {
+        ("__DTYPE", "int8"): r"^SCALINGCACHE_MODELS__WAN2_1_SMALL__DTYPE: models\.wan2\.1-small\.dtype 'int8': must be",
+        ("__DTYPE", ""): r"^SCALINGCACHE_MODELS__WAN2_1_SMALL__DTYPE: models\..*\.dtype is required, and not there$",
+        ("__DEFAULTS", "{ steps = 500 }"): r"^SCALINGCACHE_MODELS__WAN2_1_SMALL__DEFAULTS: .* steps 500 must be",
+        ("__LIMITS__MAX_WIDTH", "96"): r"^SCALINGCACHE_MODELS__WAN2_1_SMALL__LIMITS__MAX_WIDTH: .* width 112 must be",
+        ("__OFFLOAD", "model"): r"^SCALINGCACHE_MODELS__WAN2_1_SMALL__OFFLOAD: models\.wan2\.1-small: offload 'model'",
+    }.items():
+        with pytest.raises(CatalogueError, match=message):
+            Catalogue.read(path, other, {VARIABLE + changed[0]: changed[1]})
+    path.write_text(path.read_text().replace("max_steps = 100", ""))
+    with pytest.raises(
+        CatalogueError, match=r"^/.*/models\.toml: models\.wan2\.1-small\.limits\.max_steps is required"
+    ):
+        Catalogue.read(path, other)
+
+
+def test_a_negative_prompt_that_no_stream_reads_is_refused_as_a_default(path: Path) -> None:
+    flux = {"family": "flux", "defaults": {"frames": 1, "flow_shift": None, "negative_prompt": "blurry"}}
+    other = over(path, entry("dev", **flux, limits={"max_frames": 1}))
+    with pytest.raises(
+        CatalogueError, match=r"overrides\.toml: .*: negative_prompt needs a true_cfg_scale above 1: dev"
+    ):
+        Catalogue.read(path, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[models.wan2.1-small]\ndtype = 'float16'\n", r'\.1-small\] is a table .*: \[models\."wan2\.1-small"\]$'),
+        ("[models.wan2.1-14b.defaults]\nsf = 8\n", r'put the name in quotes: \[models\."wan2\.1-14b"\]$'),
+        ("[model.wan]\nsf = 8\n", r"nothing reads model: every table is a \[models\.<name>\]$"),
+        ("[models]\nwan = 1\n", r"models\.wan = 1 must be a table: \[models\.wan\]$"),
+        ('[models."wan2.1-smal"]\ndtype = "float16"\n', r"\.family is required, .*; did you mean models\.wan2\.1-s"),
+    ],
+)  # fmt: skip
+def test_a_table_that_would_go_over_nothing_is_explained(path: Path, text: str, message: str) -> None:
+    with pytest.raises(CatalogueError, match=rf"/overrides\.toml: .*{message}"):
+        Catalogue.read(path, over(path, text))
+
+
+def test_a_file_that_is_missing_is_told_with_the_folder_and_what_names_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    message = f"site.toml: No such file or directory in {path.parent}; SCALINGCACHE_CATALOGUE_OVERRIDES names this file"
+    with pytest.raises(CatalogueError, match=message):
+        Catalogue.read(path, Path("site.toml"))
+
+
+def test_what_is_shown_makes_the_same_catalogue_again_and_says_where_each_value_is_from(path: Path) -> None:
+    other = over(path, f'[models."{NAME}"]\nloras = [{{ source = "a/b", scale = 0.5 }}]\ndefaults.sf = 6\n')
+    odd = '8, it\'s "bold" [red] #1'
+    catalogue = Catalogue.read(path, other, {f"{VARIABLE}__DEFAULTS__NEGATIVE_PROMPT": odd})
+    lines = catalogue.shown().splitlines()
+    assert f"{VARIABLE}__DEFAULTS__SF=6  # {other}" in lines
+    assert f"{VARIABLE}__DEFAULTS__STEPS=50  # {path}" in lines
+    assert f"{VARIABLE}__COMPILE=false  # default" in lines
+    assert [line for line in lines if line.endswith(f"# {VARIABLE}__DEFAULTS__NEGATIVE_PROMPT")]
+    variables = dotenv_values(stream=StringIO(catalogue.shown()))
+    assert Catalogue.read(path, None, variables).entries == catalogue.entries
 
 
 @pytest.mark.parametrize(

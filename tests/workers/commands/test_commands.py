@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.catalogues import catalogue_text
-from tests.workers.measurement.command_line import run
+from tests.workers.commands.command_line import run
 from tests.workers.micro_wan import micro_entry
 from workers.engine.loaded import load_model, read_coefficients
 from workers.jobs.errors import CoefficientsMismatch

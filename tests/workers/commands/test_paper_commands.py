@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.catalogues import catalogue_text
-from tests.workers.measurement.command_line import run
+from tests.workers.commands.command_line import run
 from tests.workers.micro_wan import micro_entry
 from workers.__main__ import app
 from workers.engine.loaded import load_model

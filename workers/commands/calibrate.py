@@ -1,0 +1,119 @@
+"""`python -m workers calibrate`: measure what a model's acceleration rests on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workers.commands.console import Done, console, interruptible, progress, use_threads
+from workers.commands.options import (
+    CatalogueOption,
+    ModelOption,
+    PromptsFile,
+    SourceOption,
+    StepsOption,
+    ThreadsOption,
+    settings,
+)
+from workers.jobs.errors import InvalidRequest
+from workers.measurement.prompts import read_prompts
+from workers.models.catalogue import Catalogue
+from workers.models.entry import Method
+
+if TYPE_CHECKING:
+    from workers.scalingcache.measured import MeasuredCovariance
+    from workers.scalingcache.paper.coefficients import Coefficients
+
+
+def calibrate(
+    model: ModelOption,
+    prompts: PromptsFile,
+    seeds: Annotated[int, typer.Option(help="Generations for each prompt.", min=1)] = 1,
+    limit: Annotated[
+        int | None, typer.Option(help="Only so many of the prompts; one is enough to begin.", min=1)
+    ] = None,
+    steps: StepsOption = None,
+    method: Annotated[
+        Method | None, typer.Option(help="What for: a covariance, or the paper's α. The catalogue's by default.")
+    ] = None,
+    max_skip: Annotated[int, typer.Option(help="Of the paper's method: longest run of predicted steps.", min=1)] = 4,
+    final_full_steps: Annotated[int, typer.Option(help="Of the paper's method: full steps at the end.", min=0)] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="One of the entry's files, by its name, or any other path."),
+    ] = None,
+    source: SourceOption = None,
+    catalogue: CatalogueOption = None,
+    work: Annotated[Path, typer.Option(help="Where an interrupted run keeps what it has.")] = Path("build/calibration"),
+    threads: ThreadsOption = None,
+) -> None:
+    """Measure what a model's acceleration rests on, and write it with its figures.
+
+    A covariance takes one uncached generation, better some four of different prompts: the table at the end says what
+    more bring.
+    The paper's coefficients take about 20 prompts of many kinds with 5 seeds each.
+    """
+    values = settings(catalogue, threads)
+    models = values.whole_catalogue().changed(model, source=source)
+    chosen = method or models.entry(model).method
+    destination = _destination(models, model, chosen, output)
+    use_threads(values.torch_threads)
+    from workers.measurement.uncached_runs import UncachedRuns
+
+    runs = UncachedRuns(model, read_prompts(prompts, limit), seeds, steps, work)
+    with progress() as bar:
+        done = Done(bar, f"{len(runs.prompts)} prompts × {seeds} seeds", len(runs.prompts) * seeds)
+        with interruptible(lambda: _kept(done, work)):
+            if chosen == "paper":
+                from workers.measurement.paper_calibration import Interval, calibrate_paper
+
+                coefficients = calibrate_paper(models, runs, Interval(max_skip, final_full_steps), done)
+                figures = _saved_paper_calibration(coefficients, destination)
+            else:
+                from workers.measurement.calibration import calibrate as measure
+
+                figures = _saved_calibration(measure(models, runs, done), destination)
+    console.print(f"wrote {destination}, {', '.join(str(figure) for figure in figures)}", soft_wrap=True)
+
+
+def _kept(done: Done, work: Path) -> str:
+    finished = f"{done.whole} of {done.parts} generations are finished"
+    return f"{finished} and kept in {work}; the same command goes on after them"
+
+
+def _saved_calibration(measured: "MeasuredCovariance", destination: Path) -> list[Path]:
+    from workers.measurement import tables
+    from workers.measurement.figures import save_covariance_figures
+
+    measured.save(destination)
+    for table in tables.of_covariance(measured):
+        console.print(table)
+    return save_covariance_figures(measured, destination.with_suffix(""))
+
+
+def _saved_paper_calibration(coefficients: "Coefficients", destination: Path) -> list[Path]:
+    from workers.measurement import tables
+    from workers.measurement.figures import save_figures
+
+    coefficients.save(destination)
+    for table in tables.of_coefficients(coefficients):
+        console.print(table)
+    console.print(f"estimator: {coefficients.estimator}")
+    return save_figures(coefficients, destination.with_suffix(""))
+
+
+def _destination(models: Catalogue, model: str, method: Method, output: Path | None) -> Path:
+    """Where a model's coefficients belong. Raises `InvalidRequest` where the catalogue names several files.
+
+    output: one of the entry's files by its name alone is that file, wherever the command is run; anything else is a
+        path.
+    """
+    named = models.entry(model).coefficients
+    if output is not None:
+        by_name = {Path(path).name: Path(path) for path in named}
+        return by_name.get(str(output), output)
+    if method != models.entry(model).method:
+        return Path(f"alphas/{model}.{method}.json")  # Never over what the model is served with.
+    if len(named) > 1:
+        raise InvalidRequest("output", f"--output: {model} has several files, say which: {', '.join(named)}")
+    return Path(named[0] if named else f"alphas/{model}.json")

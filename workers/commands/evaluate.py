@@ -1,0 +1,95 @@
+"""`python -m workers evaluate`: speed and fidelity of each sf."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workers.commands.console import Done, console, interruptible, progress, status, use_threads
+from workers.commands.options import (
+    CatalogueOption,
+    MethodOption,
+    ModelOption,
+    PromptsFile,
+    SourceOption,
+    StepsOption,
+    ThreadsOption,
+    UncalibratedOption,
+    settings,
+)
+from workers.jobs.errors import InvalidRequest
+from workers.measurement.prompts import read_prompts
+from workers.models.catalogue import Catalogue
+from workers.models.evaluation import EvaluationError
+
+
+def evaluate(
+    model: ModelOption,
+    prompts: PromptsFile,
+    sf: Annotated[list[int], typer.Option(help="One or more.")] = [4, 6, 8, 10, 12, 14, 20],  # noqa: B006
+    limit: Annotated[int | None, typer.Option(help="Only so many of the prompts.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of the first prompt; each after it has the next.")] = 0,
+    steps: StepsOption = None,
+    lpips: Annotated[
+        Path | None, typer.Option(help="Folder with alexnet-owt-7be5be79.pth and alex.pth; without it no LPIPS.")
+    ] = None,
+    clip: Annotated[Path | None, typer.Option(help="Folder of a CLIP checkpoint; without it no CLIP score.")] = None,
+    method: MethodOption = None,
+    coefficients: Annotated[Path | None, typer.Option(help="Instead of the catalogue's.", exists=True)] = None,
+    allow_uncalibrated: UncalibratedOption = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The entry's file, by its name, or any other path. Default: the former."),
+    ] = None,
+    source: SourceOption = None,
+    catalogue: CatalogueOption = None,
+    work: Annotated[Path, typer.Option(help="Where an interrupted run keeps what it has.")] = Path("build/evaluation"),
+    threads: ThreadsOption = None,
+) -> None:
+    """Measure speed and fidelity of each sf against uncached runs of the same prompts and seeds."""
+    values = settings(catalogue, threads)
+    models = values.whole_catalogue().changed(
+        model, source=source, method=method, coefficients=coefficients and (str(coefficients),)
+    )
+    texts = read_prompts(prompts, limit)
+    destination = _destination(models, model, output, images=texts[0].image is not None)
+    use_threads(values.torch_threads)
+    with interruptible(lambda: "nothing was measured yet"):
+        from workers.engine.loaded import load_model
+        from workers.measurement import tables
+        from workers.measurement.evaluation import EvaluationSettings, Measures, save_evaluation
+        from workers.measurement.evaluation import evaluate as measure
+        from workers.measurement.perceptual import ClipScore, Lpips
+
+        measures = Measures(Lpips.load(lpips) if lpips else None, ClipScore(clip) if clip else None)
+        overrides = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
+        wanted = EvaluationSettings(texts, sorted(set(sf)), seed, overrides, work)
+        with status(f"loading {model}"):
+            loaded = load_model(models.entry(model), models.family(model))
+    with progress() as bar:
+        done = Done(bar, f"{len(texts)} prompts × {len(wanted.sf) + 1} runs", len(texts))
+        with interruptible(lambda: _kept(done, work)):
+            evaluation, sheet = measure(loaded, models, wanted, measures, done)
+    console.print(tables.of_evaluation(evaluation))
+    written = save_evaluation(evaluation, sheet, destination)
+    console.print(f"wrote {', '.join(str(path) for path in written)}", soft_wrap=True)
+
+
+def _kept(done: Done, work: Path) -> str:
+    finished = f"{done.whole} of {done.parts} prompts are finished"
+    return f"{finished} and kept in {work}; the same command goes on after them"
+
+
+def _destination(models: Catalogue, model: str, output: Path | None, images: bool) -> Path:
+    """Where a model's evaluation belongs. Raises `InvalidRequest` where that would replace one of the other kind."""
+    file = models.entry(model).evaluation
+    if output is not None and not (file and str(output) == Path(file).name):
+        return output
+    try:
+        earlier = models.evaluation(model)
+    except EvaluationError:
+        earlier = None  # One that cannot be read may be replaced.
+    if earlier is not None and earlier.input_reference != images:
+        kind = "with first frames" if earlier.input_reference else "without first frames"
+        raise InvalidRequest("output", f"--output: {file} was measured {kind}; say where else")
+    return Path(file or f"alphas/{model}.evaluation.json")
