@@ -17,7 +17,6 @@ from demo import generations
 from demo.embedded_redis import RedisServerMissing
 from demo.stack import Stack, StackFailed, running_stack
 from demo.vocabulary import warnings
-from workers.configuration import read_catalogue
 from workers.jobs.errors import ScalingCacheError
 from workers.measurement.contact_sheet import Row, compared, save_contact_sheet
 from workers.measurement.fidelity import Video, psnr, ssim
@@ -67,7 +66,7 @@ def up(model: ModelOption = "wan-tiny", port: Annotated[int, typer.Option(help="
 def warn_of_unknown_words(model: str, prompt: str) -> None:
     """Print which words of the prompt mean nothing to the model. Raises `CatalogueError`, `ModelNotFound`."""
     settings = Settings()
-    entry = read_catalogue(settings.catalogue, settings.catalogue_overrides).entry(model)
+    entry = settings.whole_catalogue().entry(model)
     for line in warnings(model, Path(entry.source), prompt):
         console.print(line, style="yellow", markup=False, soft_wrap=True)
 
