@@ -49,6 +49,10 @@ class Run(BaseModel):
         description="At each full step after predicted ones, how far off a prediction would have been, as a mean "
         "square relative to the output's own: expected before, and measured."
     )
+    added_steps: list[int] | None = Field(
+        description="Steps computed in full beyond those that `sf` or `target_speedup` says, since predictions had "
+        "been further off than expected."
+    )
     speedup: Speedup | None
     no_effect: dict[str, str] = Field(
         description="The settings of this job that do not shape its result, by name, each with the reason."
@@ -76,6 +80,7 @@ def run_of(job: Job, family: Family | None = None) -> Run:
         basis=account and account.basis,
         expected_snr=account and account.expected_snr,
         mispredictions=account and account.mispredictions,
+        added_steps=account and account.added_steps,
         speedup=report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated),
         no_effect=_no_effect(job, family),
         prompt_tokens=report and report.prompt_tokens,

@@ -133,6 +133,17 @@ def _engages() -> Panels:
             stacked=True,
         ),
         curves(
+            "Full steps added",
+            "A completed job, beyond its plan, since predictions were further off than expected. Much above 0: measure "
+            "the model again, on prompts like those.",
+            "none",
+            (
+                f"sum by (model) (rate(scalingcache_added_steps_total{{{_M}}}{_R})) / "
+                f"(sum by (model) (rate(scalingcache_acceleration_total{{{_M}}}{_R})) > 0)",
+                "{{model}}",
+            ),
+        ),
+        curves(
             "sf: asked for and in force",
             "Means. They differ where jobs with an sf below their steps ran uncached.",
             "none",

@@ -61,6 +61,7 @@ class CovarianceSession:
                 Misprediction(step=each.step, expected=each.expected, measured=each.measured)
                 for each in forecast.innovations
             ],
+            added_steps=list(forecast.added),
             expected_snr=forecast.expected_snr(),
         )
 

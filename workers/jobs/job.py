@@ -211,6 +211,7 @@ class Misprediction(Frozen):
 class Account(Frozen):
     """What is particular to the method that a run was accelerated by.
 
+    `added_steps` are the full steps beyond the plan, since predictions had been further off than expected.
     `expected_snr` is that of the latents against an uncached run's, in dB, where the method knows it. `epsilon` and
     `delta` are the paper's accumulated error and threshold before each step, null where that is no finite number.
     """
@@ -218,6 +219,7 @@ class Account(Frozen):
     method: Literal["covariance", "paper"]
     basis: Basis | None = None
     mispredictions: list[Misprediction] = Field(default_factory=list)
+    added_steps: list[int] = Field(default_factory=list)
     expected_snr: float | None = None
     epsilon: list[float | None] = Field(default_factory=list)
     delta: list[float | None] = Field(default_factory=list)

@@ -77,7 +77,8 @@ def of_report(report: RunReport, request: GenerationRequest) -> Table:
         table.add_row(f"tokens of {tokens.prompt}", f"{tokens.encoder} read {tokens.read} of {tokens.total}")
     table.add_row("sf, seed", f"{request.sf}, {request.seed}")
     table.add_row("decisions", report.decisions)
-    table.add_row("full steps", str(report.full_steps))
+    added = report.account.added_steps if report.account is not None else []
+    table.add_row("full steps", f"{report.full_steps}, {len(added)} of them added" if added else str(report.full_steps))
     table.add_row("cached steps", str(report.cached_steps))
     table.add_row("speedup", f"{report.speedup_measured:.2f}x measured, {report.speedup_estimated:.2f}x by steps")
     if report.account is not None and report.account.basis is not None:

@@ -140,6 +140,11 @@ class Metrics:
             _ERROR_BUCKETS,
             "model",
         )
+        self._added = self._counter(
+            "scalingcache_added_steps_total",
+            "Full steps beyond a job's plan, since predictions had been further off than expected.",
+            "model",
+        )
         self._cache_bytes = self._gauge(
             "scalingcache_cache_bytes", "Most memory that the cache held in the last job.", "model"
         )
@@ -239,6 +244,7 @@ class Metrics:
         if report.predicted_step_seconds is not None:
             saved = report.cached_steps * (report.full_step_seconds - report.predicted_step_seconds)
             self._saved.labels(model).inc(max(0.0, saved))
+        self._added.labels(model).inc(len(report.account.added_steps) if report.account else 0)
         for each in report.account.mispredictions if report.account else []:
             if each.expected > 0:
                 self._error.labels(model).observe(math.sqrt(each.measured / each.expected))

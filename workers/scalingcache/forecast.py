@@ -16,6 +16,13 @@ from workers.scalingcache.products import Products
 from workers.scalingcache.quadrature import BEFORE, Response, expected_error, sample_weights
 from workers.scalingcache.weights import best_weights
 
+GUARD = 4.0
+"""How many times the expected squared error a prediction may be off before the run computes more than was planned.
+
+Chance alone brings a factor of two often and of four rarely, so most runs keep to their plan.
+"""
+_NEGLIGIBLE = 1e-10
+"""A squared error relative to the output's own that no picture shows, which no surprise is worth a step."""
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -40,12 +47,14 @@ class Forecast:
     covariance: what the run starts with, on its own noise levels, see `priors.combined`.
     response: the solver's.
     schedule: the steps to compute in full, rising, step 0 among them.
+    added: the steps that are computed beyond those, since predictions were further off than expected.
     """
 
     covariance: Covariance
     response: Response
     schedule: tuple[int, ...]
     innovations: list[Innovation] = field(default_factory=list, init=False)
+    added: list[int] = field(default_factory=list, init=False)
     decisions: str = field(default="", init=False)
     peak_cache_bytes: int = field(default=0, init=False)
     _matrix: Array = field(init=False)
@@ -69,7 +78,7 @@ class Forecast:
     @property
     def full(self) -> bool:
         """Whether the current step is computed in full."""
-        return self.current in self.schedule
+        return self.current in self.schedule or self.current in self.added
 
     @property
     def adapted(self) -> bool:
@@ -113,9 +122,22 @@ class Forecast:
         self._products.add(step, output)
         self._outputs[step] = output
         if known and step - known[-1] > 1 and self._products.matrix[step, step] > 0:
-            self.innovations.append(self._innovation(step, known))
+            self._guard(self._innovation(step, known))
         self._matrix = priors.fitting(self.covariance, self._products.matrix, [*known, step])
         self.peak_cache_bytes = max(self.peak_cache_bytes, self.cache_bytes())
+
+    def _guard(self, innovation: Innovation) -> None:
+        """Halve the gap that follows where a prediction was much further off than expected.
+
+        The output that has just come corrects the gap before it; what went wrong there is likely to go on.
+        """
+        self.innovations.append(innovation)
+        if innovation.measured <= GUARD * max(innovation.expected, _NEGLIGIBLE):
+            return
+        step = innovation.step
+        following = min((each for each in self.schedule if each > step), default=self.response.steps)
+        if following - step > 1:
+            self.added.append((step + following) // 2)
 
     def _innovation(self, step: int, known: list[int]) -> Innovation:
         around = known[-BEFORE:]

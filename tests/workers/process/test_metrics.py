@@ -92,6 +92,13 @@ def test_how_far_predictions_were_off_is_kept_over_what_was_expected(metrics: Me
     assert sample(metrics, "misprediction_ratio_count") == 1, "what was expected to be exact says nothing"
 
 
+def test_steps_that_were_added_to_a_plan_are_counted(metrics: Metrics) -> None:
+    account = Account(method="covariance", basis=Basis(kind="measured", runs=3), added_steps=[4, 9])
+    metrics.completed(a_request(), a_report().model_copy(update={"account": account}))
+    metrics.completed(a_request(), a_report())
+    assert sample(metrics, "added_steps_total") == 2
+
+
 def test_each_trouble_has_its_counter_from_the_start() -> None:
     metrics = Metrics([MODEL])
     troubles = ("lease_losses", "jobs_reclaimed", "stale_writes_refused")

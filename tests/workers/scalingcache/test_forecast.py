@@ -100,6 +100,52 @@ def test_a_run_unlike_what_was_measured_says_that_it_went_by_something_else() ->
     assert by.adapted
 
 
+def restless(at: int) -> torch.Tensor:
+    """Smooth outputs to which as much is added at one step and at all later ones as they are large."""
+    values = outputs(priors.kernel(LEVELS, 8.0, 0.0))
+    values[at:] += torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(1))
+    return values
+
+
+def test_an_output_further_off_than_expected_halves_the_gap_that_follows() -> None:
+    by = forecast((0, 1, 4, 8, 11), Covariance(LEVELS, priors.kernel(LEVELS, 8.0, 1e-6), runs=5))
+
+    run(by, restless(at=3))
+
+    assert by.innovations[0].measured > 4 * by.innovations[0].expected
+    assert by.added[0] == 6
+    assert by.decisions[:7] == "FFPPFPF"
+
+
+def test_a_run_as_expected_keeps_to_its_plan() -> None:
+    kernel, plan = priors.kernel(LEVELS, 8.0, 1e-4), (0, 1, 4, 8, 11)
+    added = 0
+    for seed in range(40):
+        by = forecast(plan, Covariance(LEVELS, kernel, runs=1000))
+        run(by, outputs(kernel, seed))
+        added += len(by.added)
+    assert added <= 1
+
+
+def test_outputs_that_all_but_stand_still_are_worth_no_step() -> None:
+    by = forecast((0, 1, 4, 8, 11), Covariance(LEVELS, priors.kernel(LEVELS, 1e4, 1e-9), runs=5))
+    values = torch.ones(STEPS, 1, 2, 4, 4)
+    values[3:] += 1e-6
+
+    run(by, values)
+
+    assert by.added == []
+
+
+def test_a_gap_of_no_step_is_not_halved() -> None:
+    by = forecast((0, 1, 4, 5, 11), Covariance(LEVELS, priors.kernel(LEVELS, 8.0, 1e-6), runs=5))
+
+    run(by, restless(at=3))
+
+    assert by.decisions[4:6] == "FF"
+    assert all(6 <= step <= 10 for step in by.added)
+
+
 def test_before_its_end_a_run_expects_nothing() -> None:
     by = forecast((0, 1, 6, 11))
     by.step(torch.ones_like(FIRST), FIRST)
