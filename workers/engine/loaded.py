@@ -15,11 +15,14 @@ from workers.engine import adapters, switches
 from workers.engine.completeness import whole_checkpoint
 from workers.engine.fingerprint import fingerprint, plain
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
-from workers.models.checkpoint import check_folder
+from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
-from workers.scalingcache.measured import SCHEMA, MeasuredCovariance
-from workers.scalingcache.paper.coefficients import Coefficients
+from workers.models.identification import check_family, check_parts, check_whole
+from workers.models.parts import Checkpoint
+from workers.models.source import settings_folder, whole_folder
+from workers.scalingcache.measured import SCHEMA, MeasuredCovariance, RunKind
+from workers.scalingcache.paper.coefficients import CoefficientKey, Coefficients
 
 log = structlog.get_logger()
 
@@ -47,30 +50,40 @@ class LoadedModel:
 def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) -> LoadedModel:
     """Load an entry of the catalogue, with its coefficient files unless they are about to be measured.
 
-    Raises `ModelLoadFailed` when the checkpoint cannot be read or a switch of the entry cannot be had here,
-    `CoefficientsMismatch` when a coefficient file is broken or was measured on other weights; one that is missing is
-    logged.
+    Raises `ModelLoadFailed` when the checkpoint is another family's, is not whole, or cannot be read, or when a switch
+    of the entry cannot be had here; `CoefficientsMismatch` when a coefficient file is broken or was measured on other
+    weights; one that is missing is logged. What small files tell comes before anything that takes long.
     """
-    files: list[MeasuredCovariance | Coefficients] = []
+    files = [_coefficients(path, entry.name) for path in _files_there(entry)] if coefficients else []
     with _named(entry):
         switches.check_device(entry)
-        check_folder(entry)
+        local = entry.model_copy(update={"source": str(_checked_folder(entry, family)), "revision": None})
         with whole_checkpoint():
-            pipeline = family.load(entry)
+            pipeline = family.load(local)
         pipeline.set_progress_bar_config(disable=True)
         adapters.fuse(pipeline, entry.loras)
         _check_finite(pipeline)
         transformers = family.transformers(pipeline)
         weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
-    if coefficients:
-        files = [_coefficients(path, entry.name, weights) for path in _files_there(entry)]
+    for path, measured in files:
+        _check_measured_on(path, "weights", _key(measured).fingerprint, weights, entry.name)
     with _named(entry):
         switches.apply(pipeline, transformers, entry)
-    covariances = tuple(each for each in files if isinstance(each, MeasuredCovariance))
-    coefficients_of_paper = tuple(each for each in files if isinstance(each, Coefficients))
+    covariances = tuple(each for _, each in files if isinstance(each, MeasuredCovariance))
+    coefficients_of_paper = tuple(each for _, each in files if isinstance(each, Coefficients))
     if unused := len(coefficients_of_paper if entry.method == "covariance" else covariances):
         log.warning("coefficients of the other method are unused", model=entry.name, method=entry.method, files=unused)
     return LoadedModel(entry, family, pipeline, weights, covariances, coefficients_of_paper)
+
+
+def _checked_folder(entry: ModelEntry, family: Family) -> Path:
+    """Where the whole checkpoint is, which is the family's. Raises `ModelLoadFailed`, and what the hub raises."""
+    checkpoint = Checkpoint.read(settings_folder(entry))
+    check_family(checkpoint, family, families())
+    check_parts(checkpoint, family)
+    folder = whole_folder(entry)
+    check_whole(Checkpoint.read(folder), entry.variant)
+    return folder
 
 
 def _check_finite(pipeline: DiffusionPipeline) -> None:
@@ -100,16 +113,22 @@ def _files_there(entry: ModelEntry) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def _coefficients(path: Path, model: str, weights: str) -> MeasuredCovariance | Coefficients:
+def _coefficients(path: Path, model: str) -> tuple[Path, MeasuredCovariance | Coefficients]:
     loaded = read_coefficients(path)
-    where = loaded.kind if isinstance(loaded, MeasuredCovariance) else loaded.key
-    for kind, measured, current in (("model", where.model, model), ("weights", where.fingerprint, weights)):
-        if measured != current:
-            raise CoefficientsMismatch(
-                f"coefficient file {path} was measured on {kind} {measured}, but {model} has {current}; "
-                f"measure again with: python -m workers calibrate --model {model} -o {path}"
-            )
-    return loaded
+    _check_measured_on(path, "model", _key(loaded).model, model, model)
+    return path, loaded
+
+
+def _key(loaded: MeasuredCovariance | Coefficients) -> RunKind | CoefficientKey:
+    return loaded.kind if isinstance(loaded, MeasuredCovariance) else loaded.key
+
+
+def _check_measured_on(path: Path, kind: str, measured: str, current: str, model: str) -> None:
+    if measured != current:
+        raise CoefficientsMismatch(
+            f"coefficient file {path} was measured on {kind} {measured}, but {model} has {current}; "
+            f"measure again with: python -m workers calibrate --model {model} -o {path}"
+        )
 
 
 def read_coefficients(path: Path) -> MeasuredCovariance | Coefficients:

@@ -93,7 +93,7 @@ class Catalogue:
         """A catalogue whose entry `name` has other values, but for those that are None. Raises `ModelNotFound`."""
         changed = {field: value for field, value in changes.items() if value is not None}
         if "source" in changed:
-            changed["revision"] = None
+            changed |= {"revision": None, "variant": None}
         return replace(self, entries={**self.entries, name: self.entry(name).model_copy(update=changed)})
 
     def shown(self) -> str:

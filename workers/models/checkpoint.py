@@ -1,12 +1,11 @@
 """How a checkpoint is read: safetensors only, no code from it, in the types that the catalogue says."""
 
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from workers.jobs.errors import ModelLoadFailed, UnsupportedPipeline
+from workers.jobs.errors import ModelLoadFailed
 from workers.models.entry import ModelEntry
 
 # The configurations of torchao by their names in the catalogue.
@@ -18,17 +17,12 @@ _TORCHAO = {
 }
 
 
-def check_folder(entry: ModelEntry) -> None:
-    """Raise `ModelLoadFailed` for a path that is no folder: diffusers would take it for a hub id, and say that."""
-    if Path(entry.source).is_absolute() and not Path(entry.source).is_dir():
-        raise ModelLoadFailed("there is no such folder")
-
-
 def options(entry: ModelEntry) -> dict[str, Any]:
     """The arguments of a pipeline's `from_pretrained`. Raises `ModelLoadFailed` without the torchao it asks for."""
     read: dict[str, Any] = {
         "revision": entry.revision,
         "dtype": {"default": getattr(torch, entry.dtype)},
+        "variant": entry.variant,
         "use_safetensors": True,
         "trust_remote_code": False,
     }
@@ -37,16 +31,6 @@ def options(entry: ModelEntry) -> dict[str, Any]:
     if entry.quantization is not None:
         read["quantization_config"] = _quantization(entry.quantization)
     return read
-
-
-def require(pipeline: Any, entry: ModelEntry) -> None:
-    """Raise `UnsupportedPipeline` unless the checkpoint was saved by this class of pipeline.
-
-    Another's parts may load as well, and would then do something else than they were trained for.
-    """
-    saved_by = pipeline.load_config(entry.source, revision=entry.revision)["_class_name"]
-    if saved_by != pipeline.__name__:
-        raise UnsupportedPipeline(f"it is a {saved_by}; family {entry.family} runs a {pipeline.__name__}")
 
 
 def _quantization(name: str) -> Any:

@@ -92,6 +92,11 @@ class ModelEntry(Table):
     family: str = Field(description="How the model is built and run: a file in `workers/models/families`.")
     source: str = Field(description="A folder in the diffusers format, relative to the catalogue, or a hub id.")
     revision: Revision | None = Field(default=None, description="Commit of the hub's repository.")
+    variant: Annotated[str, _matching("[a-z0-9_]+", "small letters, digits and '_'")] | None = Field(
+        default=None,
+        description="Of the weights' files, as `fp16` in `model.fp16.safetensors`; parts that have none of it are read "
+        "from their plain files.",
+    )
     served: bool = Field(
         default=True, description="Whether it is served where `SCALINGCACHE_MODELS` does not say what is."
     )
@@ -160,6 +165,8 @@ class ModelEntry(Table):
     def shown(self) -> str:
         """The switches in a few words, for logs and people: `bfloat16 on cuda, VAE tiling, compiled`."""
         words = [f"{self.dtype} on {self.device}"]
+        if self.variant is not None:
+            words.append(f"variant {self.variant}")
         if self.quantization is not None:
             words.append(self.quantization)
         if self.offload is not None:

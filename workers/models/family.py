@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from workers.caching.transformer import BlockLayout
+    from workers.models.parts import Checkpoint
 
 
 class Family(ABC):
@@ -24,6 +25,10 @@ class Family(ABC):
 
     name: ClassVar[str]
     media: ClassVar[Media]
+    #: The pipeline of diffusers that saved its checkpoints.
+    saved_by: ClassVar[str]
+    #: What of a checkpoint it cannot do without.
+    parts: ClassVar[tuple[str, ...]] = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
     #: Width and height are multiples of this many pixels.
     size_multiple: ClassVar[int]
     #: Frames are `frame_multiple * k + 1`.
@@ -34,6 +39,19 @@ class Family(ABC):
     flow_shift: ClassVar[bool] = True
     #: Whether guidance is an input of the transformer. A second, unconditional stream then needs `true_cfg_scale`.
     embedded_guidance: ClassVar[bool] = False
+
+    def mismatch(self, checkpoint: "Checkpoint") -> str | None:
+        """Why a checkpoint is not one of this family, by what its configurations say; None for one that is.
+
+        Another family's parts may load as well, and would then do something else than they were trained for.
+        """
+        if checkpoint.class_name != self.saved_by:
+            return f"it was saved by a {checkpoint.class_name}, family {self.name} runs a {self.saved_by}"
+        return self.unfit(checkpoint)
+
+    def unfit(self, checkpoint: "Checkpoint") -> str | None:
+        """As `mismatch`, for a checkpoint that was saved by the family's pipeline."""
+        return None
 
     def check(self, request: GenerationRequest, limits: Limits) -> None:
         """Raise `InvalidRequest` for the first field that this model cannot serve, saying what is allowed."""
@@ -102,7 +120,8 @@ class Family(ABC):
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
         """The stock pipeline in host memory, read with `workers.models.checkpoint.options`.
 
-        Imports torch and diffusers; raises what `from_pretrained` raises.
+        Imports torch and diffusers; raises what `from_pretrained` raises. The entry's source is a folder, which
+        `mismatch` had nothing against.
         """
 
     def pipeline(self, loaded: "DiffusionPipeline", request: GenerationRequest) -> "DiffusionPipeline":

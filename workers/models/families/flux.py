@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workers.caching.transformer import BlockLayout
+    from workers.models.parts import Checkpoint
 
 
 class Flux(Family):
@@ -23,17 +24,31 @@ class Flux(Family):
 
     name = "flux"
     media = "image"
+    saved_by = "FluxPipeline"
+    parts = (*Family.parts, "text_encoder_2", "tokenizer_2")
     size_multiple = 16  # 8 from the VAE, 2 from packing the latents
     frame_multiple = 1
     flow_shift = False
     embedded_guidance = True
 
+    def unfit(self, checkpoint: "Checkpoint") -> str | None:
+        latent = checkpoint.setting("vae", "latent_channels", 4)
+        channels = checkpoint.setting("transformer", "in_channels", 64)
+        multiple = 2 ** len(checkpoint.setting("vae", "block_out_channels", [0] * 4))
+        if channels != 4 * latent:
+            return (
+                f"its transformer has in_channels {channels}, family {self.name} needs 4 times the VAE's "
+                f"latent_channels, {4 * latent}"
+            )
+        if multiple != self.size_multiple:
+            return f"it makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
+        return None
+
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
         from diffusers import FluxPipeline
 
-        from workers.models.checkpoint import options, require
+        from workers.models.checkpoint import options
 
-        require(FluxPipeline, entry)
         return FluxPipeline.from_pretrained(entry.source, **options(entry))
 
     def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":

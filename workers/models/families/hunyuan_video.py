@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workers.caching.transformer import BlockLayout
+    from workers.models.parts import Checkpoint
 
 
 CLIP_TOKENS = 77  # the default of the pipeline's `_get_clip_prompt_embeds`, which nothing changes
@@ -23,16 +24,31 @@ class HunyuanVideo(Family):
 
     name = "hunyuan_video"
     media = "video"
+    saved_by = "HunyuanVideoPipeline"
+    parts = (*Family.parts, "text_encoder_2", "tokenizer_2")
     size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches
     frame_multiple = 4
     embedded_guidance = True
 
+    def unfit(self, checkpoint: "Checkpoint") -> str | None:
+        latent = checkpoint.setting("vae", "latent_channels", 16)
+        channels = checkpoint.setting("transformer", "in_channels", 16)
+        vae = checkpoint.setting("vae", "spatial_compression_ratio", 8)
+        multiple = vae * checkpoint.setting("transformer", "patch_size", 2)
+        if channels != latent:
+            return (
+                f"its transformer has in_channels {channels}, family {self.name} needs the VAE's latent_channels, "
+                f"{latent}"
+            )
+        if self.size_multiple % multiple:
+            return f"it makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
+        return None
+
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
         from diffusers import HunyuanVideoPipeline
 
-        from workers.models.checkpoint import options, require
+        from workers.models.checkpoint import options
 
-        require(HunyuanVideoPipeline, entry)
         return HunyuanVideoPipeline.from_pretrained(entry.source, **options(entry))
 
     def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from workers.caching.transformer import BlockLayout
+    from workers.models.parts import Checkpoint
 
 
 class Wan(Family):
@@ -26,6 +27,7 @@ class Wan(Family):
 
     name = "wan"
     media = "video"
+    saved_by = "WanPipeline"
     size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches
     frame_multiple = 4
     #: Whether every token has a timestep of its own.
@@ -36,21 +38,34 @@ class Wan(Family):
 
         from workers.models.checkpoint import options
 
-        return self.fitting(WanPipeline.from_pretrained(entry.source, **options(entry)))
+        return WanPipeline.from_pretrained(entry.source, **options(entry))
 
-    def fitting(self, pipeline: "DiffusionPipeline") -> "DiffusionPipeline":
-        """The pipeline itself. Raises `ValueError` for one of another family."""
-        multiple = pipeline.vae_scale_factor_spatial * pipeline.transformer.config.patch_size[1]
+    def unfit(self, checkpoint: "Checkpoint") -> str | None:
+        expands = bool(checkpoint.config.get("expand_timesteps", False))
+        boundary = checkpoint.config.get("boundary_ratio")
+        channels = checkpoint.setting("transformer", "in_channels", 16)
+        needed = self.input_channels(checkpoint.setting("vae", "z_dim", 16))
+        multiple = _size_multiple(checkpoint)
+        if expands != self.expand_timesteps:
+            return f"it has expand_timesteps {expands}, family {self.name} needs {self.expand_timesteps}"
+        if channels != needed:
+            return f"its transformer has in_channels {channels}, family {self.name} needs {needed} with this VAE"
+        if (boundary is None) != ("transformer_2" not in checkpoint.parts):
+            there = "a" if "transformer_2" in checkpoint.parts else "no"
+            return f"it has {there} transformer_2 and boundary_ratio {boundary}: two experts need both, one neither"
         if self.size_multiple % multiple:  # The pipeline would round sizes without a word.
-            raise ValueError(
-                f"the checkpoint makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
-            )
-        if pipeline.config.expand_timesteps != self.expand_timesteps:
-            raise ValueError(
-                f"the checkpoint has expand_timesteps {pipeline.config.expand_timesteps}, family {self.name} needs "
-                f"{self.expand_timesteps}"
-            )
-        return pipeline
+            return f"it makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
+        return self.unfit_for_images(checkpoint)
+
+    def input_channels(self, latent: int) -> int:
+        """How many channels a transformer is given, for so many of the VAE's."""
+        return latent
+
+    def unfit_for_images(self, checkpoint: "Checkpoint") -> str | None:
+        """As `unfit`, of how a checkpoint sees a first frame."""
+        if (width := checkpoint.setting("transformer", "image_dim")) is not None:
+            return f"its transformer has image_dim {width}, family {self.name} gives it no encoded image"
+        return None
 
     def transformers(self, pipeline: "DiffusionPipeline") -> "Sequence[Module]":
         experts = (pipeline.transformer, pipeline.transformer_2)
@@ -97,6 +112,12 @@ class Wan(Family):
 
     def guided(self, request: GenerationRequest) -> bool:
         return request.guidance > 1
+
+
+def _size_multiple(checkpoint: "Checkpoint") -> int:
+    """Of how many pixels width and height are multiples."""
+    _, rows, columns = checkpoint.setting("transformer", "patch_size", [1, 2, 2])
+    return int(checkpoint.setting("vae", "scale_factor_spatial", 8) * max(rows, columns))
 
 
 def _head(

@@ -12,11 +12,14 @@ from workers.models.families.wan import Wan
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
+    from workers.models.parts import Checkpoint
+
 
 class WanImageToVideo(Wan):
     """Image to video, through the stock `WanImageToVideoPipeline`."""
 
     name = "wan-i2v"
+    saved_by = "WanImageToVideoPipeline"
     input_reference = "required"
 
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
@@ -27,4 +30,14 @@ class WanImageToVideo(Wan):
 
         read = options(entry)
         read["dtype"]["image_encoder"] = torch.float32  # As its model card loads it.
-        return self.fitting(WanImageToVideoPipeline.from_pretrained(entry.source, **read))
+        return WanImageToVideoPipeline.from_pretrained(entry.source, **read)
+
+    def input_channels(self, latent: int) -> int:
+        return 2 * latent + 4  # Noise, the given frame, and a mask of the four frames that share a latent.
+
+    def unfit_for_images(self, checkpoint: "Checkpoint") -> str | None:
+        width = checkpoint.setting("transformer", "image_dim")
+        for part in ("image_encoder", "image_processor") if width is not None else ():
+            if part not in checkpoint.parts:
+                return f"its transformer has image_dim {width}, for an encoded image, but the checkpoint has no {part}"
+        return None

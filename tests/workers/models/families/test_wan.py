@@ -1,30 +1,17 @@
 """What each of Wan's families refuses."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.workers import micro_wan_variants as variants
-from tests.workers.micro_wan import micro_entry, save_micro_wan
+from tests.workers.micro_wan import micro_entry
 from workers.engine.generation import generate
 from workers.engine.loaded import load_model
-from workers.jobs.errors import InvalidRequest, ModelLoadFailed
+from workers.jobs.errors import InvalidRequest
 from workers.models.catalogue import Catalogue, families
 from workers.models.family import Family
-
-
-@pytest.mark.parametrize(
-    ("family", "save", "words"),
-    [("wan", variants.save_micro_ti2v, "multiples of 32"), ("wan-ti2v", save_micro_wan, "expand_timesteps False")],
-)
-def test_a_checkpoint_of_another_family_is_refused_when_it_is_loaded(
-    tmp_path: Path, family: str, save: Callable[[Path], None], words: str
-) -> None:
-    save(tmp_path)
-    with pytest.raises(ModelLoadFailed, match=words):
-        load_model(micro_entry(tmp_path, family=family), families()[family])
 
 
 def test_the_encoder_of_the_image_keeps_its_precision_where_the_rest_is_halved(tmp_path: Path) -> None:
