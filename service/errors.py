@@ -82,6 +82,12 @@ class OriginNotAllowed(ScalingCacheError):
     code = "origin_not_allowed"
 
 
+class ModelUnavailable(ScalingCacheError):
+    """Every worker that is there for the model says that it cannot load it."""
+
+    code = "model_unavailable"
+
+
 class Overloaded(ScalingCacheError):
     """The service has as much to do at a time as it may; it can take the request later."""
 
@@ -175,6 +181,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     HostNotTrusted: Answer(400),
     OriginNotAllowed: Answer(403),
     Overloaded: Answer(503, "server_error", {"retry-after": "5"}),
+    ModelUnavailable: Answer(503, "server_error", {"retry-after": "60"}),
     StorageFull: Answer(503, "server_error", {"retry-after": "60"}),
     StorageFailed: Answer(503, "server_error", {"retry-after": "60"}),
 }

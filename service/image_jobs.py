@@ -13,6 +13,7 @@ from service.dependencies import Resources
 from service.errors import JobFailed, JobRefused, Overloaded, WaitedTooLong
 from service.resolution import resolve_images
 from service.schemas import CreateImage
+from service.served import check_loadable
 from service.submission import cancel_job, record_submission
 from service.video import error_of
 from workers.jobs.errors import InvalidRequest, JobNotFound, QueueUnavailable
@@ -30,8 +31,8 @@ async def finished_images(
 
     receive: the request's, whose body has been read: it tells when the client leaves. Then, or when one job ends
     without a result, or it takes longer than `image_seconds`, the others are cancelled. Raises `InvalidRequest`,
-    `QueueFull`, `QueueUnavailable` while nothing is accepted, `Overloaded` while too many calls wait, `JobFailed`,
-    `WaitedTooLong`, and `ClientDisconnect` once the client has left.
+    `QueueFull`, `ModelUnavailable`, `QueueUnavailable` while nothing is accepted, `Overloaded` while too many calls
+    wait, `JobFailed`, `WaitedTooLong`, and `ClientDisconnect` once the client has left.
     """
     try:
         resources.image_calls.acquire_nowait()
@@ -79,6 +80,7 @@ async def _completed(resources: Resources, keys: list[JobKey]) -> list[Job]:
 
 
 def _submit(resources: Resources, priority: Priority, keys: list[JobKey], requests: list[GenerationRequest]) -> None:
+    check_loadable(resources.presence, requests[0].model)
     for key, request in zip(keys, requests, strict=True):
         record_submission(resources, resources.jobs.submit(key, priority=priority, request=request, metadata={}))
 

@@ -6,10 +6,13 @@ from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
 
-from workers.jobs.errors import QueueUnavailable
+from service.errors import ModelUnavailable
+from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed, QueueUnavailable
 from workers.jobs.presence import Presence
 
 SAY_SECONDS = 60.0
+#: What ends by nobody's waiting: an operator has to put a file right.
+_UNLOADABLE = frozenset({ModelLoadFailed.code, CoefficientsMismatch.code})
 
 
 async def say_served(presence: Presence, models: Sequence[str]) -> None:
@@ -18,6 +21,20 @@ async def say_served(presence: Presence, models: Sequence[str]) -> None:
         with suppress(QueueUnavailable):
             await run_in_threadpool(presence.serve, models)
         await asyncio.sleep(SAY_SECONDS)
+
+
+def check_loadable(presence: Presence, model: str) -> None:
+    """Raise `ModelUnavailable` where all live workers of the model say that it cannot be loaded, `QueueUnavailable`.
+
+    Without any worker jobs wait for one. The cause names folders, so it is told by its code alone.
+    """
+    problems = [worker.problem_with(model) for worker in presence.workers() if model in worker.serves]
+    codes = {problem.code for problem in problems if problem is not None}
+    if problems and None not in problems and codes <= _UNLOADABLE:
+        raise ModelUnavailable(
+            f"model {model} cannot be loaded ({', '.join(sorted(codes))}): nothing is accepted for it until its "
+            "operator has put right what `python -m service status` names"
+        )
 
 
 def known_models(presence: Presence, served: Sequence[str]) -> list[str]:

@@ -22,7 +22,10 @@ _COLOURS = {"idle": "green", "busy": "blue", "loading": "yellow", "draining": "m
 
 
 class WorkerStatus(BaseModel):
-    """models: those that it takes jobs of. serves: those that it is there for, and what each is loaded with."""
+    """models: those that it takes jobs of. serves: those that it is there for, and what each is loaded with.
+
+    problem: why it takes no jobs. problems: why it takes none of some models.
+    """
 
     name: str
     state: str
@@ -31,6 +34,7 @@ class WorkerStatus(BaseModel):
     heartbeat_age_seconds: float
     job: str | None
     problem: str | None
+    problems: dict[str, str] = {}
 
 
 class QueueStatus(BaseModel):
@@ -101,6 +105,7 @@ def read(connection: Connection, models: Sequence[str], clock: Callable[[], floa
                 heartbeat_age_seconds=round(worker.beat_age_seconds, 1),
                 job=jobs.get(worker.name),
                 problem=worker.problem and f"{worker.problem.code}: {worker.problem.message}",
+                problems={model: f"{each.code}: {each.message}" for model, each in worker.problems.items()},
             )
             for worker in live
         ],
@@ -174,6 +179,8 @@ def _workers(status: SystemStatus) -> Table:
         table.add_row(_plain(worker.name), state, heard, _plain(serves or ", ".join(worker.models) or "-"))
         if worker.problem is not None:
             table.add_row("", "", "", _plain(worker.problem, "red"))
+        for model, problem in worker.problems.items():
+            table.add_row("", "", "", _plain(f"{model} failed: {problem}", "red"))
     return table if status.workers else _empty(table)
 
 

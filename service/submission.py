@@ -11,9 +11,11 @@ from starlette.types import Message
 from service.client import unless_client_leaves
 from service.decoding import fitted
 from service.dependencies import Resources
+from service.errors import ModelUnavailable
 from service.reference import Upload
 from service.resolution import resolve_video
 from service.schemas import CreateVideo
+from service.served import check_loadable
 from workers.jobs.artifacts import storage_errors
 from workers.jobs.errors import JobNotFound, QueueFull
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Priority, new_job_id
@@ -39,8 +41,8 @@ async def submit(resources: Resources, arrival: Arrival, receive: Callable[[], A
     """The job of this request, new or the one that an earlier arrival made.
 
     receive: the request's, whose body has been read. Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`,
-    `StorageFailed`, `QueueFull`, `QueueUnavailable`, and `ClientDisconnect` once the client has left while its
-    image is decoded.
+    `StorageFailed`, `QueueFull`, `ModelUnavailable`, `QueueUnavailable`, and `ClientDisconnect` once the client has
+    left while its image is decoded.
     """
     request = await run_in_threadpool(resolve_video, arrival.body, resources.catalogue)
     image = None
@@ -77,6 +79,12 @@ def _make(
     *,
     is_new: bool,
 ) -> Job:
+    try:
+        check_loadable(resources.presence, request.model)
+    except ModelUnavailable:
+        if is_new:
+            raise
+        return resources.jobs.get(key)
     if image is not None:  # Before the job, or a worker would miss it.
         resources.artifacts.keep_reference(key, image)
     try:

@@ -83,11 +83,8 @@ def _checks(resources: Resources) -> dict[str, Check]:
 def _workers(model: str, live: Sequence[WorkerInfo]) -> Check:
     """What failed by its code alone: the whole message names folders, and anybody may ask here."""
     count = sum(worker.takes(model) for worker in live)
-    failed = [
-        f"{worker.name} failed ({worker.problem.code})"
-        for worker in live
-        if worker.problem is not None and model in worker.serves
-    ]
+    problems = [(worker.name, problem) for worker in live if (problem := worker.problem_with(model)) is not None]
+    failed = [f"{name} failed ({problem.code})" for name, problem in problems]
     return Check(ok=count > 0, detail="; ".join([f"{count} live workers accept jobs for {model}", *failed]))
 
 

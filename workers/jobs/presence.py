@@ -30,7 +30,7 @@ class WorkerInfo:
     models: those that it takes jobs of now.
     beat_age_seconds: how long ago it was heard.
     serves: the models that it is there for, whether they are loaded or not, with what each is loaded with.
-    problem: why it failed to load them.
+    problem: why it takes no jobs at all. problems: why it takes none of some models, by their names.
     """
 
     name: str
@@ -39,10 +39,15 @@ class WorkerInfo:
     beat_age_seconds: float
     serves: Mapping[str, str]
     problem: JobError | None
+    problems: Mapping[str, JobError]
 
     def takes(self, model: str) -> bool:
         """Whether it takes jobs of the model."""
         return self.state in TAKES_JOBS and model in self.models
+
+    def problem_with(self, model: str) -> JobError | None:
+        """Why it takes no jobs of a model that it is there for; None where nothing is known to be wrong."""
+        return self.problems.get(model, self.problem) if model in self.serves else None
 
 
 class _Problem(BaseModel):
@@ -58,6 +63,7 @@ class _Announced(BaseModel):
     state: WorkerState
     serves: dict[str, str] = {}
     problem: _Problem | None = None
+    problems: dict[str, _Problem] = {}
 
 
 def _error_of(problem: _Problem | None) -> JobError | None:
@@ -80,10 +86,12 @@ class Presence:
         state: WorkerState,
         serves: Mapping[str, str] = MappingProxyType({}),
         problem: JobError | None = None,
+        problems: Mapping[str, JobError] = MappingProxyType({}),
     ) -> None:
         """Say that the worker lives, and what it does. Raises `QueueUnavailable`."""
         info = {"name": name, "models": list(models), "state": state, "serves": dict(serves)}
-        text = json.dumps(info | {"problem": problem and problem.model_dump()})
+        failed = {model: each.model_dump() for model, each in problems.items()}
+        text = json.dumps(info | {"problem": problem and problem.model_dump(), "problems": failed})
         self._announce(name, text, WORKER_TTL_SECONDS)
 
     def serve(self, models: Sequence[str]) -> None:
@@ -114,7 +122,10 @@ class Presence:
                 said = _Announced.model_validate_json(text)
             except ValueError:  # Of another version, or of another program: it lives, but nothing counts on it.
                 said = _Announced(name=name, models=(), state="failed", problem=_UNREADABLE)
-            infos.append(WorkerInfo(said.name, said.models, said.state, age, said.serves, _error_of(said.problem)))
+            problems = {model: JobError(code=each.code, message=each.message) for model, each in said.problems.items()}
+            infos.append(
+                WorkerInfo(said.name, said.models, said.state, age, said.serves, _error_of(said.problem), problems)
+            )
         return sorted(infos, key=lambda worker: worker.name)
 
     def _announce(self, name: str, info: str, ttl_seconds: int) -> None:

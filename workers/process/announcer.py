@@ -35,6 +35,7 @@ class Announcer:
         self._worker, self._serves = worker, serves
         self._state: WorkerState = "loading"
         self._problem: JobError | None = None
+        self._problems: Mapping[str, JobError] = {}
         self._interval_seconds = interval_seconds
         self._wake = threading.Event()
         self._ending = False
@@ -58,6 +59,12 @@ class Announcer:
             self._state, self._problem = state, problem
             self._wake.set()
 
+    def set_problems(self, problems: Mapping[str, JobError]) -> None:
+        """Announce which of the models cannot be loaded, and why; of these it takes no jobs."""
+        if problems != self._problems:
+            self._problems = problems
+            self._wake.set()
+
     def _run(self) -> None:
         heard = True
         while not self._ending:
@@ -74,6 +81,7 @@ class Announcer:
     def _announce(self) -> None:
         state = "draining" if self._shutdown.requested else self._state
         self._metrics.set_state(state)
-        models = tuple(self._serves) if state in TAKES_JOBS else ()
+        problems = self._problems
+        models = tuple(name for name in self._serves if name not in problems) if state in TAKES_JOBS else ()
         self._presence.serve(tuple(self._serves))
-        self._presence.announce(self._worker, models, state, self._serves, self._problem)
+        self._presence.announce(self._worker, models, state, self._serves, self._problem, problems)

@@ -1,5 +1,6 @@
 """The process that holds the models, and the supervisor's handle on it. What crosses the pipe is in `events.py`."""
 
+import gc
 import os
 import queue
 import signal
@@ -26,8 +27,22 @@ from workers.jobs.errors import (
     RequestRefused,
     ScalingCacheError,
 )
+from workers.jobs.job import JobError
 from workers.models.catalogue import Catalogue
-from workers.process.events import Command, Done, Ending, Event, Failed, LoadFailed, Observed, Ready, Run, Stop, Stopped
+from workers.process.events import (
+    Command,
+    Done,
+    Ending,
+    Event,
+    Failed,
+    Load,
+    LoadFailed,
+    Observed,
+    Ready,
+    Run,
+    Stop,
+    Stopped,
+)
 
 log = structlog.get_logger()
 
@@ -139,7 +154,7 @@ class _Inbox:
     """Reads the pipe in a thread of its own: a `Stop` is seen, and the supervisor's death, while a job runs."""
 
     def __init__(self, pipe: Connection) -> None:
-        self.commands: queue.SimpleQueue[Run | Observed] = queue.SimpleQueue()
+        self.commands: queue.SimpleQueue[Run | Observed | Load] = queue.SimpleQueue()
         self._pipe = pipe
         self._stop_job: str | None = None
         threading.Thread(target=self._read, name="pipe", daemon=True).start()
@@ -157,7 +172,7 @@ class _Inbox:
             match command:
                 case Stop(job_id):
                     self._stop_job = job_id
-                case Observed():
+                case Observed() | Load():
                     self.commands.put(command)
                 case Run():
                     self._stop_job = None
@@ -172,32 +187,58 @@ def _main(pipe: Connection, settings: ChildSettings, make_runner: Callable[[Chil
         )  # Sent to the whole group; the supervisor decides what becomes of the job.
     logs.configure(settings.log_format)
     inbox = _Inbox(pipe)
-    jobs = _load(pipe, settings, make_runner)
+    jobs = _begin(pipe, settings, make_runner)
     while jobs is not None:
         match inbox.commands.get():
             case Observed() as observed:
                 jobs.observe(observed)
+            case Load(models):
+                _send(pipe, _load(jobs, models))
             case Run() as run:
                 _send(pipe, _attempt(jobs, run, lambda event: _send(pipe, event), inbox.stopped))
 
 
-def _load(
+def _begin(
     pipe: Connection, settings: ChildSettings, make_runner: Callable[[ChildSettings], RunsJobs]
 ) -> RunsJobs | None:
-    seconds, fingerprints = [], []
+    """What runs jobs, with at least one model; else None, and the supervisor is told why."""
     try:
         jobs = make_runner(settings)
-        for model in settings.models:
-            start = time.perf_counter()
-            fingerprints += jobs.load([model])
-            seconds.append(time.perf_counter() - start)
+        ready = _load(jobs, settings.models)
     except Exception as error:
-        log.error("models could not be loaded", models=settings.models, frames=logs.frames_of(error))
-        ours = error if isinstance(error, ScalingCacheError) else ModelLoadFailed(f"{type(error).__name__}: {error}")
-        _send(pipe, LoadFailed(ours.code, str(ours)))
+        problem = _problem(settings.models, error)
+        _send(pipe, LoadFailed(problem.code, problem.message))
         return None
-    _send(pipe, Ready(settings.models, tuple(seconds), tuple(fingerprints)))
+    if not ready.models:
+        first, *_ = ready.failed.values()
+        _send(pipe, LoadFailed(first.code, "; ".join(each.message for each in ready.failed.values())))
+        return None
+    _send(pipe, ready)
     return jobs
+
+
+def _load(jobs: RunsJobs, models: Sequence[str]) -> Ready:
+    """Load one model after the other. One that fails does not keep the others from being served."""
+    loaded: dict[str, tuple[float, str]] = {}
+    failed: dict[str, JobError] = {}
+    for model in models:
+        start = time.perf_counter()
+        try:
+            [fingerprint] = jobs.load([model])
+        except Exception as error:
+            failed[model] = _problem([model], error)
+        else:
+            loaded[model] = (time.perf_counter() - start, fingerprint)
+        if model in failed:
+            gc.collect()  # What of it was read already; the modules of a pipeline refer to each other.
+    seconds, fingerprints = zip(*loaded.values(), strict=True) if loaded else ((), ())
+    return Ready(tuple(loaded), seconds, fingerprints, failed)
+
+
+def _problem(models: Sequence[str], error: Exception) -> JobError:
+    log.error("models could not be loaded", models=models, frames=logs.frames_of(error))
+    ours = error if isinstance(error, ScalingCacheError) else ModelLoadFailed(f"{type(error).__name__}: {error}")
+    return JobError(code=ours.code, message=str(ours))
 
 
 def _attempt(jobs: RunsJobs, run: Run, emit: Callable[[Event], None], stopped: Callable[[str], bool]) -> Ending:

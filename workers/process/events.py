@@ -1,8 +1,9 @@
 """The only things that cross the pipe between the supervisor and the process that holds the model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workers.jobs.job import Artifact, AttemptKey, GenerationRequest, RunReport, Stage, StepKind
+from workers.jobs.job import Artifact, AttemptKey, GenerationRequest, JobError, RunReport, Stage, StepKind
 
 # Supervisor to child. Closing the pipe tells the child to exit.
 
@@ -24,6 +25,13 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """Try once more to load these models. Sent while no job runs; the answer is `Ready`."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Give up the running job at the next step."""
 
@@ -35,16 +43,20 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The models are loaded, each in so many seconds; `fingerprints` are of their weights."""
+    """The models are loaded, each in so many seconds; `fingerprints` are of their weights.
+
+    failed: those that cannot be loaded, with the reason; the others are served without them.
+    """
 
     models: tuple[str, ...]
     seconds: tuple[float, ...]
     fingerprints: tuple[str, ...]
+    failed: Mapping[str, JobError]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFailed:
-    """The models cannot be loaded; the process ends. `code` is that of an error of `workers.jobs.errors`."""
+    """None of the models can be loaded; the process ends. `code` is that of an error of `workers.jobs.errors`."""
 
     code: str
     message: str
@@ -99,7 +111,7 @@ class Failed:
     poisons_process: bool
 
 
-Command = Run | Observed | Stop
+Command = Run | Observed | Load | Stop
 LoadEvent = Ready | LoadFailed
 Progress = StageStarted | StepDone
 Ending = Done | Stopped | Failed

@@ -1,7 +1,7 @@
 """Every metric of a worker, in a registry of its own. Labels never carry ids, paths or prompts."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, get_args
 
@@ -51,6 +51,9 @@ class Metrics:
         self._measure_steps()
         self._measure_runs()
         self._count_troubles()
+        self._load_failed = self._gauge(
+            "scalingcache_model_load_failed", "1 for a model that the worker cannot load; it goes on to try.", "model"
+        )
         self._state = self._gauge("scalingcache_worker_state", "1 for the state that the worker is in.", "state")
         self._build = Info("scalingcache_build", "What is running.", registry=self.registry)
         self._build.info(build("worker", "torch", "diffusers"))
@@ -167,6 +170,7 @@ class Metrics:
     def _begin(self, model: str) -> None:
         for counter in (self._losses, self._refused, self._reclaims, self._saved):
             counter.labels(model)
+        self._load_failed.labels(model)
         for outcome in ("completed", "cancelled", "released"):
             self._jobs.labels(model, outcome, "")
         for outcome, codes in (("failed", FINAL), ("retried", RETRIED), ("dead", RETRIED)):
@@ -254,6 +258,12 @@ class Metrics:
         for model, took in seconds.items():
             self._load.labels(model).observe(took)
             self._cold |= {(model, kind) for kind in get_args(StepKind)}
+
+    def load_failures(self, loaded: Iterable[str], failed: Iterable[str]) -> None:
+        """Show which of the models could be loaded, and which not."""
+        for models, value in ((loaded, 0), (failed, 1)):
+            for model in models:
+                self._load_failed.labels(model).set(value)
 
     def set_state(self, current: WorkerState) -> None:
         """Show the worker as being in this state, and in no other."""

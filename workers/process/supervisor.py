@@ -3,7 +3,6 @@
 It never imports torch: loading and compiling models hold the interpreter's lock for seconds, and beats must not wait.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
@@ -30,17 +29,15 @@ from workers.models.catalogue import Catalogue
 from workers.process.announcer import ANNOUNCE_SECONDS, Announcer
 from workers.process.attempt import AttemptWatch
 from workers.process.child import Child, ChildDied, ChildSettings, RunsJobs, runner
-from workers.process.events import LoadFailed, Observed, Ready
+from workers.process.events import Observed
 from workers.process.housekeeping import Housekeeping
+from workers.process.loading import IDLE_SECONDS, Loading
 from workers.process.metrics import Metrics
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
 
 log = structlog.get_logger()
 
-#: Longest single wait for a job or for the child; so long may a signal go unnoticed.
-IDLE_SECONDS = 1.0
-FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 1.0, 60.0
 REDIS_BACKOFF_SECONDS = 1.0
 
 
@@ -55,13 +52,13 @@ class Supervisor:
         make_runner: Callable[[ChildSettings], RunsJobs] = runner,
     ) -> None:
         self._settings, self._catalogue, self._shutdown, self._make_runner = settings, catalogue, shutdown, make_runner
-        self._models = tuple(catalogue.entries)
+        models = tuple(catalogue.entries)
         self._connection = Connection(settings.redis_address)
         self._leases = Leases(
             self._connection, lease_seconds=settings.lease_seconds, retention_seconds=settings.retention_seconds
         )
         self._store = ArtifactStore(settings.artifacts)
-        self._metrics = Metrics(self._models)
+        self._metrics = Metrics(models)
         self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
         self._binding = StoreBinding(settings.artifacts, self._connection)
         presence = Presence(self._connection)
@@ -80,16 +77,12 @@ class Supervisor:
             self._store,
             self._binding,
             self._metrics,
-            self._models,
+            models,
             settings.unserved_seconds,
         )
         self._observations = Observations(self._connection)
-        self._fingerprints: dict[str, str] = {}
+        self._loading = Loading(self._start_child, self._announcer, self._metrics, shutdown)
         self._told: dict[str, int] = {}
-        self._child: Child | None = None
-        self._ready = False
-        self._load_failures = 0
-        self._load_at = 0.0
         self._reachable = True
         self._storage_problem: JobError | None = None
 
@@ -106,71 +99,41 @@ class Supervisor:
             for thread in (self._announcer, self._housekeeping):
                 thread.start()
                 endings.callback(thread.stop)
-            endings.callback(self._drop_child)
+            endings.callback(self._loading.drop)
             while not self._shutdown.requested:
-                if self._ready or self._make_ready():
+                if self._loading.ready or self._made_ready():
                     self._serve_next()
 
-    def _make_ready(self) -> bool:
-        """One step towards loaded models: start the process, or wait a little for it. A failure is tried again."""
-        if self._child is None:
-            if (wait := self._load_at - time.monotonic()) > 0:
-                self._shutdown.sleep(min(wait, IDLE_SECONDS))
-                return False
-            if not self._load_failures:  # One that failed stays so while it tries again, or it would look well.
-                self._announcer.set_state("loading")
-            settings = self._settings
-            self._child = Child(
-                ChildSettings(
-                    self._catalogue, settings.artifacts, self._models, settings.torch_threads, settings.log_format
-                ),
-                self._make_runner,
-            )
-        try:
-            event = self._child.receive(IDLE_SECONDS)
-        except ChildDied as died:
-            self._load_failed(WorkerCrashed.code, f"the process died: {died}")
-            return False
-        match event:
-            case Ready(models, seconds, fingerprints):
-                self._fingerprints = dict(zip(models, fingerprints, strict=True))
-                self._told = dict.fromkeys(models, 0)
-                loads = dict(zip(models, seconds, strict=True))
-                log.info("models loaded", seconds={model: round(took, 2) for model, took in loads.items()})
-                self._metrics.loaded(loads)
-                self._ready, self._load_failures, self._storage_problem = True, 0, None
-                self._announcer.set_state("idle")
-            case LoadFailed(code, message):
-                self._load_failed(code, message)
-        return self._ready
+    def _made_ready(self) -> bool:
+        """One step towards loaded models; what a new process was told is nothing."""
+        if ready := self._loading.make_ready():
+            self._told, self._storage_problem = {}, None
+        return ready
 
-    def _load_failed(self, code: str, cause: str) -> None:
-        self._drop_child()
-        self._announcer.set_state("failed", JobError(code=code, message=cause))
-        delay = min(LAST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**self._load_failures)
-        self._load_failures += 1
-        self._load_at = time.monotonic() + delay
-        log.error("models not loaded", code=code, cause=cause, retry_in_seconds=delay)
-
-    def _drop_child(self) -> None:
-        if self._child is not None:
-            self._child.close()
-        self._child, self._ready = None, False
+    def _start_child(self) -> Child:
+        settings, models = self._settings, tuple(self._catalogue.entries)
+        return Child(
+            ChildSettings(self._catalogue, settings.artifacts, models, settings.torch_threads, settings.log_format),
+            self._make_runner,
+        )
 
     def _serve_next(self) -> None:
         """Wait for a job and run it; returns now and then without one."""
-        assert self._child is not None
+        child = self._loading.child
+        assert child is not None
         try:
             if not self._can_store():
-                self._child.receive(0)
+                child.receive(0)
                 self._shutdown.sleep(IDLE_SECONDS)
                 return
             # Models take turns, or a busy one would starve those behind it.
-            self._models = (*self._models[1:], self._models[0])
-            attempt = self._leases.claim(self._models, self._settings.worker)
+            first, *others = self._loading.models
+            self._loading.models = models = (*others, first)
+            attempt = self._leases.claim(models, self._settings.worker)
             if attempt is None:
-                self._child.receive(0)  # An idle process sends nothing; this finds out that it died.
-                self._leases.wait(self._models, IDLE_SECONDS)
+                child.receive(0)  # An idle process sends nothing; this finds out that it died.
+                self._loading.try_again()
+                self._leases.wait(models, IDLE_SECONDS)
         except QueueUnavailable as error:
             if self._reachable:
                 log.warning("waiting for Redis", error=str(error))
@@ -178,11 +141,11 @@ class Supervisor:
             self._shutdown.sleep(REDIS_BACKOFF_SECONDS)
             return
         except ChildDied as died:
-            self._load_failed(WorkerCrashed.code, f"the idle process died: {died}")
+            self._loading.failed(WorkerCrashed.code, f"the idle process died: {died}")
             return
         self._reachable = True
         if attempt is not None:
-            self._serve(attempt, self._child)
+            self._serve(attempt, child)
 
     def _can_store(self) -> bool:
         """Whether a result could be stored where the service looks for it: else no job is taken, and it says why.
@@ -225,23 +188,23 @@ class Supervisor:
         if child.alive:
             self._announcer.set_state("idle")
         else:
-            self._drop_child()
+            self._loading.drop()
 
     def _tell(self, child: Child, model: str) -> None:
         """Give the process what uncached runs of the model have shown since it was last told, on any worker."""
         try:
-            texts = self._observations.since(model, self._fingerprints[model], self._told[model])
+            texts = self._observations.since(model, self._loading.fingerprints[model], self._told.get(model, 0))
         except QueueUnavailable as error:  # A job does not wait for it.
             log.warning("observed runs not read", model=model, error=str(error))
             return
         if texts:
             with suppress(ChildDied):  # Who gives it the job sees that, too.
                 child.send(Observed(model, tuple(texts)))
-            self._told[model] += len(texts)
+            self._told[model] = self._told.get(model, 0) + len(texts)
 
     def _keep(self, model: str, observation: str) -> None:
         try:
-            if self._observations.add(model, self._fingerprints[model], observation):
+            if self._observations.add(model, self._loading.fingerprints[model], observation):
                 log.info("uncached run kept", model=model)
         except QueueUnavailable as error:
             log.warning("uncached run not kept", model=model, error=str(error))

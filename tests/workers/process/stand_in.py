@@ -27,7 +27,7 @@ from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
 from workers.process.supervisor import Supervisor
 
-#: While a file of this name lies in the artifact folder, the model cannot be loaded.
+#: While a file of this name lies in the artifact folder, no model can be loaded; with `-<model>` behind it, that one.
 BROKEN = "model-is-broken"
 
 
@@ -53,7 +53,7 @@ class StandInRunner:
         self._observed: list[str] = []
 
     def load(self, names: Sequence[str]) -> list[str]:
-        if (self._folder / BROKEN).exists():
+        if any((self._folder / each).exists() for each in (BROKEN, *(f"{BROKEN}-{name}" for name in names))):
             raise ModelLoadFailed("broken")
         return ["" for _ in names]
 

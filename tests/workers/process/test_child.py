@@ -8,10 +8,22 @@ import pytest
 
 from tests.workers.factories import MODEL, TENANT, a_request
 from tests.workers.process.stand_in import BROKEN, make
-from workers.jobs.job import AttemptKey, new_job_id
+from workers.jobs.job import AttemptKey, JobError, new_job_id
 from workers.models.catalogue import Catalogue
 from workers.process.child import Child, ChildDied, ChildSettings
-from workers.process.events import Done, Event, Failed, LoadFailed, Ready, Run, StageStarted, StepDone, Stop, Stopped
+from workers.process.events import (
+    Done,
+    Event,
+    Failed,
+    Load,
+    LoadFailed,
+    Ready,
+    Run,
+    StageStarted,
+    StepDone,
+    Stop,
+    Stopped,
+)
 
 CATALOGUE = Catalogue.read(Path("models.toml"))
 
@@ -89,6 +101,28 @@ def test_a_closed_pipe_ends_it_in_mid_job(child: Child) -> None:
     child.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_model_that_cannot_be_loaded_does_not_keep_another_from_its_jobs_and_is_tried_again(tmp_path: Path) -> None:
+    broken = tmp_path / f"{BROKEN}-flux-tiny"
+    broken.touch()
+    child = Child(ChildSettings(CATALOGUE, tmp_path, ("flux-tiny", MODEL), None), make)
+    ready = next_event(child)
+    assert isinstance(ready, Ready)
+    assert (ready.models, ready.failed) == (
+        (MODEL,),
+        {"flux-tiny": JobError(code="model_load_failed", message="broken")},
+    )
+    child.send(a_run("steps 1 of 0"))
+    assert isinstance(last_event(child), Done)
+    child.send(Load(("flux-tiny",)))
+    assert next_event(child) == Ready((), (), (), ready.failed)
+    broken.unlink()
+    child.send(Load(("flux-tiny",)))
+    ready = next_event(child)
+    assert isinstance(ready, Ready)
+    assert (ready.models, ready.failed) == (("flux-tiny",), {})
+    child.kill()
 
 
 def test_a_model_that_cannot_be_loaded_is_told_and_ends_the_process(tmp_path: Path) -> None:

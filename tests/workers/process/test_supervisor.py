@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from demo.embedded_redis import EmbeddedRedis
+from tests.catalogues import a_model, catalogue_text
 from tests.queues import Queue
 from tests.redis_servers import every_redis, kill
 from tests.waiting import wait_until
@@ -204,6 +205,29 @@ def test_a_model_that_cannot_be_loaded_keeps_the_worker_waiting_not_crashing(
         wait_until(lambda: queue.presence.workers()[0].models == (MODEL,))
         assert queue.presence.workers()[0].problem is None
         assert not worker.ended()
+
+
+def test_one_model_that_cannot_be_loaded_does_not_stop_the_others_of_its_worker(
+    queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    broken = tmp_path / "artifacts" / f"{BROKEN}-other"
+    broken.parent.mkdir()
+    broken.touch()
+    (tmp_path / "models.toml").write_text(catalogue_text(a_model("other"), a_model(MODEL)))
+    with start(worker="half", metrics_port=0) as worker:
+        assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
+        [info] = queue.presence.workers()
+        assert (info.models, info.problem) == ((MODEL,), None)
+        assert info.problems == {"other": JobError(code="model_load_failed", message="broken")}
+        assert worker.metric("scalingcache_model_load_failed", model="other") == 1
+        assert worker.metric("scalingcache_model_load_failed", model=MODEL) == 0
+        pid = worker.child.pid
+
+        broken.unlink()
+        assert wait_until(ended(queue, submit(queue, a_request(model="other")))).state is JobState.COMPLETED
+        wait_until(lambda: queue.presence.workers()[0].problems == {})
+        assert worker.metric("scalingcache_model_load_failed", model="other") == 0
+        assert worker.child.pid == pid
 
 
 def test_a_worker_that_cannot_store_takes_no_jobs_and_says_why(
