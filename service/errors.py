@@ -18,6 +18,7 @@ from workers.jobs.errors import (
     JobNotFinished,
     JobNotFound,
     ModelNotFound,
+    ModelUnavailable,
     QueueFull,
     QueueUnavailable,
     ScalingCacheError,
@@ -80,12 +81,6 @@ class OriginNotAllowed(ScalingCacheError):
     """A web page of another origin sent the request."""
 
     code = "origin_not_allowed"
-
-
-class ModelUnavailable(ScalingCacheError):
-    """Every worker that is there for the model says that it cannot load it."""
-
-    code = "model_unavailable"
 
 
 class Overloaded(ScalingCacheError):

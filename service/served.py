@@ -6,8 +6,7 @@ from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
 
-from service.errors import ModelUnavailable
-from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed, QueueUnavailable
+from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed, ModelUnavailable, QueueUnavailable
 from workers.jobs.presence import Presence
 
 SAY_SECONDS = 60.0

@@ -11,13 +11,12 @@ from starlette.types import Message
 from service.client import unless_client_leaves
 from service.decoding import fitted
 from service.dependencies import Resources
-from service.errors import ModelUnavailable
 from service.reference import Upload
 from service.resolution import resolve_video
 from service.schemas import CreateVideo
 from service.served import check_loadable
 from workers.jobs.artifacts import storage_errors
-from workers.jobs.errors import JobNotFound, QueueFull
+from workers.jobs.errors import JobNotFound, ModelUnavailable, QueueFull
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Priority, new_job_id
 
 IDEMPOTENCY_SECONDS = 86_400

@@ -17,6 +17,7 @@ COUNTS = {
     "scalingcache_dead_letter_jobs",
     "scalingcache_set_aside_entries",
     "scalingcache_workers",
+    "scalingcache_model_load_failed",
     "scalingcache_worker_state",
     "scalingcache_sf_requested",
     "scalingcache_sf_effective",

@@ -38,6 +38,12 @@ class ModelNotFound(InvalidRequest):
     code = "model_not_found"
 
 
+class ModelUnavailable(ScalingCacheError):
+    """Every worker that is there for the model says that it cannot load it."""
+
+    code = "model_unavailable"
+
+
 class IdempotencyConflict(InvalidRequest):
     """The same idempotency key came with another body."""
 
