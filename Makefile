@@ -11,7 +11,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check generate bench bench-rivals calibrate train-demo clean
+.PHONY: help demo up test check generate bench bench-gpu bench-real bench-rivals calibrate train-demo clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,13 @@ generate: $(READY) ## Write what is made from the code: pages of docs, dashboard
 
 bench: $(READY) ## Speed, fidelity and memory of each sf, as a table and a plot. MODEL=wan-tiny PROMPTS=... OUTPUT=...
 	$(BIN)/python -m workers evaluate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/bench.txt) $(if $(OUTPUT),-o $(OUTPUT))
+
+bench-gpu: $(READY) ## Steps and memory of real architectures with each method, on a GPU; writes docs/benchmarks.md. MODELS="flux.1-dev wan2.1-1.3b"
+	$(BIN)/python -m bench.real_size.page $(foreach model,$(MODELS),--model $(model))
+
+bench-real: $(READY) ## As bench, of real weights beside the published figures. MODEL=wan2.1-1.3b SOURCE=folder-or-hub-id
+	$(BIN)/python -m workers evaluate --model $(MODEL) $(if $(SOURCE),--source $(SOURCE)) --prompts $(or $(PROMPTS),bench/prompts/real.txt) --sf 6 --sf 10 --sf 14 -o $(or $(OUTPUT),build/$(MODEL).evaluation.json)
+	@echo "What others report of the same models: docs/benchmarks.md#published-figures"
 
 bench-rivals: $(READY) ## All other cache methods beside ours on one model, hours; goes on after an interruption. MODEL=wan-tiny
 	$(BIN)/python -m bench.rivals --model $(MODEL)

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.architectures import ARCHITECTURES, HEAD
-from bench.real_size import arithmetic, measure, rows
+from bench.real_size import page
+from bench.real_size.__main__ import measure, rows
+from bench.real_size.architectures import ARCHITECTURES, HEAD
+from bench.real_size.methods import Rule, arithmetic
 
 # Blocks of text and picture in one sequence return the picture as a view, which keeps the text's tokens alive.
 TEXT = {"flux.1-dev": 512, "hunyuan-video": 256}
@@ -16,20 +18,22 @@ TEXT = {"flux.1-dev": 512, "hunyuan-video": 256}
 def test_every_architecture_is_measured_with_the_given_decisions(model: str) -> None:
     architecture = ARCHITECTURES[model]
     size = replace(architecture.size, width=64, height=32, frames=1, blocks=3, heads=1)
-    measured = measure(architecture, size, steps=9, sf=3, max_skip=2)
-    paper, covariance = measured.runs["paper"], measured.runs["covariance"]
-    assert paper.decisions == "FFFPPFPPF"
+    measured = measure(architecture, size, Rule(steps=9, sf=3, max_skip=2))
+    paper, covariance = measured.runs["paper"], measured.runs["ours"]
+    taylorseer, cache_dit = measured.runs["TaylorSeer (diffusers)"], measured.runs["DBCache + Taylor (cache-dit)"]
+    assert paper.decisions == cache_dit.decisions == "FFFPPFPPF"
+    assert taylorseer.decisions == "FFFPFPPFP", "it counts from the first step, and knows of no last one"
     assert covariance.decisions.count("F") == 5 and len(covariance.decisions) == 9
     assert paper.by_steps == covariance.by_steps == 9 / 5
     for run in measured.runs.values():
-        assert 0 < run.predicted_step < measured.full_step and run.full_step > 0
+        assert run.predicted_step > 0 and run.full_step > 0
     assert measured.recording > 0
     last_block = (2 * size.tokens + TEXT.get(model, 0)) * HEAD * 4
     watched = 3 * (size.tokens * HEAD + 1) * 4
     assert size.tokens == 8 and paper.cache_bytes == len(architecture.streams) * (last_block + watched)
     values = architecture.inputs(size)["hidden_states"].numel()
     assert covariance.cache_bytes == values * 4 * (1 + 5 + 5) + values * 8, "first, outputs, their samples, indices"
-    assert ("tokens × channels", "8 × 128") in rows(measured, 8, HEAD, 1.0)
+    assert [row[0] for row in rows(measured)] == ["none", *measured.runs]
 
 
 @pytest.mark.parametrize(
@@ -53,3 +57,20 @@ def test_the_architectures_are_as_large_as_the_real_ones(model: str, tokens: int
 
 def test_the_arithmetic_is_compared_with_the_plain_sum() -> None:
     assert arithmetic(64, 16, repeats=2) > 0
+
+
+def test_the_table_of_a_page_is_replaced_and_nothing_else() -> None:
+    before = f"above\n{page.BEGINNING}\nNot measured yet.\n{page.END}\nbelow\n"
+    once = page.with_table(before, "made by", ["| m | none | 1 ms |"])
+    assert once.startswith("above\n") and once.endswith("\nbelow\n")
+    assert "made by" in once and "| m | none | 1 ms |" in once and "Not measured" not in once
+    assert page.with_table(once, "made by", ["| m | none | 1 ms |"]) == once
+
+
+def test_a_page_without_the_table_s_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="bench-gpu"):
+        page.with_table("above\nbelow\n", "made by", [])
+
+
+def test_models_that_could_not_be_measured_are_named() -> None:
+    assert "Could not be measured: wan2.1-14b." in page.caption("cpu", "float32", "--blocks 1", ["wan2.1-14b"])

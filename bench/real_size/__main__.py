@@ -1,0 +1,139 @@
+"""What a full and a predicted step cost at real size: real architectures, random weights, decisions that are given.
+
+python -m bench.real_size --model wan2.1-1.3b --device cuda --dtype bfloat16
+python -m bench.real_size --model wan2.1-1.3b --blocks 1 --heads 2 --width 208 --height 240 --frames 17
+
+The second fits on a CPU: fewer blocks and heads, smaller pictures. `make bench-gpu` runs all models on a GPU, each in a
+process of its own, and writes the table of docs/benchmarks.md. Nothing is learned here from what is generated, so
+the weights may be anything; time and memory do not depend on them.
+"""
+
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.real_size import methods
+from bench.real_size.architectures import ARCHITECTURES, HEAD, Architecture, Size
+from bench.real_size.loop import Loop, Run, peak
+from workers.models.catalogue import families
+
+console = Console(width=140)
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """full_step: seconds without any method; peak: bytes meanwhile; runs: by method.
+
+    recording: for the paper's calibration, in parts of a step. arithmetic: see `methods.arithmetic`.
+    """
+
+    full_step: float
+    peak: int | None
+    runs: dict[str, Run]
+    recording: float
+    arithmetic: float
+
+    def speedup(self, run: Run) -> float:
+        """The loop without over the one with the method."""
+        return self.full_step * len(run.decisions) / run.loop
+
+
+def measure(architecture: Architecture, size: Size, rule: methods.Rule) -> Measured:
+    """Run the loop as it is, with each method and with a recorder, on torch's default device and dtype."""
+    transformer = architecture.transformer(size)
+    layout = families()[architecture.family].layout()
+    loop = Loop(transformer, layout, architecture.streams, architecture.inputs(size))
+    loop.run(1, None)  # the first step of a process is slow
+    full = fmean(seconds for _, seconds in loop.run(2, None))
+    most = peak(lambda: loop.run(1, None))
+    paper = methods.paper(loop, rule)
+    recording = methods.recording(loop)
+    ratio = methods.arithmetic(size.tokens, (size.heads or architecture.heads) * HEAD)
+    runs = {
+        "ours": methods.covariance(loop, rule.steps, paper.decisions.count("F")),
+        "paper": paper,
+        "TaylorSeer (diffusers)": methods.taylorseer(loop, rule),
+        "DBCache + Taylor (cache-dit)": methods.cache_dit(loop, paper.decisions),
+    }
+    return Measured(full, most, runs, recording, ratio)
+
+
+def main(
+    model: Annotated[str, typer.Option(help=f"One of {', '.join(ARCHITECTURES)}.")] = "wan2.1-1.3b",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    steps: Annotated[int, typer.Option(help="Of the loop with the cache.")] = 20,
+    sf: Annotated[int, typer.Option(help="Full steps at the start of the paper's method.")] = 4,
+    max_skip: Annotated[int, typer.Option(help="Predicted steps between two full ones after that.")] = 2,
+    blocks: Annotated[int | None, typer.Option(help="Build fewer blocks.")] = None,
+    heads: Annotated[int | None, typer.Option(help=f"Build narrower blocks, of so many heads of {HEAD}.")] = None,
+    width: Annotated[int | None, typer.Option(help="Pixels.")] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames.")] = None,
+    markdown: Annotated[bool, typer.Option(help="Print the rows of a page's table, and nothing else.")] = False,
+) -> None:
+    """Measure one model with each method."""
+    if model not in ARCHITECTURES:
+        raise typer.BadParameter(f"no model {model}; there are {', '.join(ARCHITECTURES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise typer.BadParameter("this torch sees no CUDA device")
+    architecture = ARCHITECTURES[model]
+    options = {"width": width, "height": height, "frames": frames, "blocks": blocks, "heads": heads}
+    size = replace(architecture.size, **{name: value for name, value in options.items() if value is not None})
+    torch.set_default_device(device)
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        measured = measure(architecture, size, methods.Rule(steps, sf, max_skip))
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+    if markdown:
+        print(*("| " + " | ".join((model, *row)) + " |" for row in rows(measured)), sep="\n")
+        return
+    name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    part = (
+        f"{blocks or architecture.blocks} of {architecture.blocks} blocks, {size.frames} × {size.width} × {size.height}"
+    )
+    title = f"{model}: {part}, {size.tokens:,} tokens, {len(architecture.streams)} streams, {dtype}, {name}"
+    table = Table("", "full step", "predicted step", "loop", "cache", "peak memory", title=title)
+    for row in rows(measured):
+        table.add_row(*row)
+    console.print(table)
+    for each, run in measured.runs.items():
+        console.print(f"{run.decisions}  {each}", highlight=False)
+    console.print(f"recording for the paper's calibration: {measured.recording:.2%} of a step")
+    console.print(f"the paper's prediction by itself: {measured.arithmetic:.2f} × y + c·d over the same tensors")
+
+
+def rows(measured: Measured) -> list[tuple[str, ...]]:
+    """A row a method: its name, full step, predicted step, loop, cache, peak memory."""
+
+    def memory(value: int | None) -> str:
+        return "-" if value is None else f"{value / MIB:,.1f} MiB"
+
+    lines: list[tuple[str, ...]] = [
+        ("none", f"{measured.full_step * 1000:.1f} ms", "-", "1.00x", "-", memory(measured.peak))
+    ]
+    for name, run in measured.runs.items():
+        more, speedup = run.full_step / measured.full_step - 1.0, measured.speedup(run)
+        lines.append(
+            (
+                name,
+                f"{run.full_step * 1000:.1f} ms, {more:+.1%}",
+                f"{run.predicted_step * 1000:.2f} ms, {run.predicted_step / measured.full_step:.2%}",
+                f"{speedup:.2f}x, {speedup / run.by_steps:.1%} of steps / full steps",
+                memory(run.cache_bytes),
+                memory(run.peak),
+            )
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    typer.run(main)
