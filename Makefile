@@ -11,7 +11,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check generate bench bench-gpu bench-real bench-rivals calibrate train-demo clean
+.PHONY: help demo up test check generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ bench-rivals: $(READY) ## All other cache methods beside ours on one model, hour
 
 calibrate: $(READY) ## Measure the covariance of a model again. MODEL=wan-tiny PROMPTS=... RUNS=8 OUTPUT=...
 	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --limit $(or $(RUNS),8) $(if $(OUTPUT),-o $(OUTPUT))
+
+measure-demo: $(READY) ## Measure the demo checkpoints again, for their pages, hours; goes on after an interruption. MODELS="wan-tiny flux-tiny"
+	$(BIN)/python -m bench.measured $(foreach name,$(MODELS),--model $(name)) $(OPTIONS)
 
 train-demo: $(READY) ## Train a demo checkpoint from nothing; goes on after an interruption. MODEL=wan-tiny
 	$(BIN)/python -m demo.training $(MODEL)

@@ -12,21 +12,27 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from statistics import fmean, median
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.checker import Reading, Video, read_video
+from bench.checker import Video, read_video
 from demo.prompt_files import held_out_spec
 from demo.training.clips import render
+from workers.engine.generation import generate
+from workers.engine.loaded import LoadedModel, load_model
+from workers.files import replacing
+from workers.jobs.job import Frozen, GenerationRequest
+from workers.measurement.evaluation import machine
 from workers.measurement.fidelity import psnr
+from workers.measurement.provenance import provenance
 from workers.models.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -36,8 +42,6 @@ ATTRIBUTES = ("colour", "motion", "shape")
 FIRST_FRAME = "first frame kept"
 
 Picture = NDArray[np.uint8]
-#: (prompt, seed) to a uint8 video [frames, height, width, 3]; an image is a video of one frame.
-Generate = Callable[["Prompt", int], Video]
 
 
 @dataclass(frozen=True)
@@ -61,22 +65,42 @@ def read_prompts(path: Path, first_frames: bool = False) -> list[Prompt]:
     return [replace(p, first_frame=each.permute(1, 2, 0).numpy()) for p, each in zip(prompts, drawn, strict=True)]
 
 
-def agreement(prompts: Sequence[Prompt], readings: Sequence[Reading], names: Sequence[str]) -> dict[str, float]:
-    """Per cent of the prompts whose video shows the right colour, motion, shape."""
-    pairs = list(zip(prompts, readings, strict=True))
-    return {name: 100.0 * float(np.mean([getattr(p, name) == getattr(r, name) for p, r in pairs])) for name in names}
+@dataclass(frozen=True)
+class Shown:
+    """What one run showed. seconds: by stage; first_frame: dB between the given one and the video's."""
+
+    seen: dict[str, str]
+    seconds: dict[str, float]
+    first_frame: float | None
 
 
-def generate_all(
-    generate: Generate, prompts: Sequence[Prompt], each: Callable[[int, Video, Reading], None]
-) -> list[Reading]:
-    """A reading of the video of each prompt (seed = its line, from 0); `each` sees them as they come."""
-    readings = []
-    for seed, prompt in enumerate(prompts):
-        video = generate(prompt, seed)
-        readings.append(read_video(video))
-        each(seed, video, readings[-1])
-    return readings
+class Following(Frozen):
+    """One result file. agreement: per cent by way of generating and attribute; uncached_seconds: medians by stage."""
+
+    model: str
+    fingerprint: str
+    prompts: int
+    agreement: dict[str, dict[str, float]]
+    uncached_seconds: dict[str, float]
+    provenance: dict[str, str]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file. Raises `ValueError` when it is broken."""
+        return cls.model_validate_json(path.read_bytes())
+
+    def save(self, path: Path) -> None:
+        """Write the file, replacing an older one in one move."""
+        with replacing(path) as partial:
+            partial.write_text(self.model_dump_json(indent=1) + "\n")
+
+
+def agreement(prompts: Sequence[Prompt], runs: Sequence[Shown], names: Sequence[str]) -> dict[str, float]:
+    """Per cent of the prompts whose video shows the right colour, motion, shape, and how well first frames are kept."""
+    pairs = list(zip(prompts, runs, strict=True))
+    found = {name: 100.0 * fmean(getattr(p, name) == run.seen[name] for p, run in pairs) for name in names}
+    kept = [run.first_frame for run in runs if run.first_frame is not None]
+    return found | ({FIRST_FRAME: fmean(kept)} if kept else {})
 
 
 def table(columns: Mapping[str, Mapping[str, float]]) -> str:
@@ -88,22 +112,13 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def generator(model: str, sf: int | None) -> Generate:
-    """Generate with a model of the catalogue; `sf` None runs uncached."""
-    from workers.engine.generation import generate
-    from workers.engine.loaded import load_model
-
-    catalogue = Catalogue.read(CATALOGUE)
-    loaded = load_model(catalogue.entry(model), catalogue.family(model))
-    full = loaded.entry.defaults.steps
-
-    def run(prompt: Prompt, seed: int) -> Video:
-        first_frame = None if prompt.first_frame is None else Image.fromarray(prompt.first_frame)
-        reference = None if first_frame is None else hashlib.sha256(first_frame.tobytes()).hexdigest()
-        request = catalogue.request(model, prompt.text, sf=sf or full, seed=seed, input_reference=reference)
-        return generate(loaded, request, image=first_frame).frames
-
-    return run
+def show(model: LoadedModel, request: GenerationRequest, prompt: Prompt, strip: Path) -> Shown:
+    """Generate one video or image and read it; some of its frames go to `strip`."""
+    image = None if prompt.first_frame is None else Image.fromarray(prompt.first_frame)
+    made = generate(model, request, image=image)
+    save_strip(made.frames, strip)
+    kept = None if prompt.first_frame is None else psnr(made.frames[:1], prompt.first_frame[None])
+    return Shown(asdict(read_video(made.frames)), {str(k): v for k, v in made.report.timings.items()}, kept)
 
 
 def save_strip(video: Video, path: Path, shown: int = 6) -> None:
@@ -113,32 +128,51 @@ def save_strip(video: Video, path: Path, shown: int = 6) -> None:
     Image.fromarray(np.concatenate(list(video[chosen]), axis=1)).save(path)
 
 
-def measure(
-    name: str, generate: Generate, prompts: Sequence[Prompt], names: Sequence[str], out: Path
-) -> dict[str, float]:
-    """Agreement of one way of generating; frames and readings of every prompt go to `out/name`."""
-    began = time.monotonic()
-    rows: list[dict[str, Any]] = []
-    kept: list[float] = []
+def show_all(
+    catalogue: Catalogue, model: LoadedModel, prompts: Sequence[Prompt], sf: int, work: Path, say: Callable[[str], None]
+) -> list[Shown]:
+    """What each prompt shows, seed = its line, from 0. work: keeps every finished run, so that all of them go on."""
+    runs = []
+    for seed, prompt in enumerate(prompts):
+        frame = prompt.first_frame
+        reference = None if frame is None else hashlib.sha256(frame.tobytes()).hexdigest()
+        request = catalogue.request(model.entry.name, prompt.text, sf=sf, seed=seed, input_reference=reference)
+        kept = work / f"{_identity(model, request)}.json"
+        if not kept.exists():
+            run = show(model, request, prompt, kept.with_suffix(".png"))
+            with replacing(kept) as partial:
+                partial.write_text(json.dumps(asdict(run)))
+        runs.append(Shown(**json.loads(kept.read_text())))
+        wrong = [name for name in ATTRIBUTES if getattr(prompt, name) != runs[-1].seen[name]]
+        say(f"sf={sf} {seed + 1}/{len(prompts)}  {prompt.text}: {', '.join(wrong) or 'as asked'}  {kept.stem}")
+    return runs
 
-    def each(seed: int, video: Video, reading: Reading) -> None:
-        prompt = prompts[seed]
-        wrong = [a for a in names if getattr(prompt, a) != getattr(reading, a)]
-        if prompt.first_frame is not None:
-            kept.append(psnr(video[:1], prompt.first_frame[None]))
-        rows.append({"seed": seed, "prompt": prompt.text, "seen": asdict(reading), "wrong": wrong})
-        save_strip(video, out / name / f"{seed:02d}.png")
-        pace = (time.monotonic() - began) / (seed + 1)
-        left = pace * (len(prompts) - seed - 1) / 60.0
-        mistakes = ", ".join(wrong) or "as asked"
-        print(f"{name} {seed + 1}/{len(prompts)}  {left:.1f} min left  {prompt.text}: {mistakes}", flush=True)
 
-    readings = generate_all(generate, prompts, each)
-    agreements = agreement(prompts, readings, names)
-    if kept:
-        agreements[FIRST_FRAME] = float(np.mean(kept))
-    (out / name / "readings.json").write_text(json.dumps({"agreement": agreements, "prompts": rows}, indent=1))
-    return agreements
+def _identity(model: LoadedModel, request: GenerationRequest) -> str:
+    """The same for two runs exactly when what they show is."""
+    files = [hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in model.entry.coefficients]
+    settings = model.entry.model_dump_json(exclude={"source", "coefficients", "evaluation"})
+    identity = [model.fingerprint, settings, request.model_dump(), files if request.sf < request.steps else []]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def measure(catalogue: Catalogue, model: LoadedModel, prompts: Sequence[Prompt], sf: int, work: Path) -> Following:
+    """Uncached, and with an sf; prints what each prompt showed."""
+    names = [name for name in ATTRIBUTES if not (model.family.media == "image" and name == "motion")]
+    ways = {"uncached": model.entry.defaults.steps, f"sf={sf}": sf}
+    runs = {
+        way: show_all(catalogue, model, prompts, steps, work, lambda line: print(line, flush=True))
+        for way, steps in ways.items()
+    }
+    stages = runs["uncached"][0].seconds
+    return Following(
+        model=model.entry.name,
+        fingerprint=model.fingerprint,
+        prompts=len(prompts),
+        agreement={way: agreement(prompts, shown, names) for way, shown in runs.items()},
+        uncached_seconds={stage: median(run.seconds[stage] for run in runs["uncached"]) for stage in stages},
+        provenance=provenance("python -m bench.prompt_following") | machine(model),
+    )
 
 
 def main() -> None:
@@ -147,16 +181,17 @@ def main() -> None:
     parser.add_argument("--model", default="wan-tiny", help="a model of models.toml")
     parser.add_argument("--sf", type=int, default=10, help="of the accelerated column")
     parser.add_argument("--first-frames", action="store_true", help="give each prompt the first frame of its clip")
-    parser.add_argument("--out", type=Path, default=Path("out/prompt_following"), help="folder for frames and readings")
+    parser.add_argument("--limit", type=int, help="only so many of the prompts")
+    parser.add_argument("--output", type=Path, help="file of the result")
+    parser.add_argument("--work", type=Path, default=Path("build/prompt_following"), help="finished runs and frames")
     arguments = parser.parse_args()
-    prompts = read_prompts(HELD_OUT, arguments.first_frames)
-    still = Catalogue.read(CATALOGUE).family(arguments.model).media == "image"
-    names = [name for name in ATTRIBUTES if not (still and name == "motion")]
-    columns = {
-        name: measure(name, generator(arguments.model, sf), prompts, names, arguments.out / arguments.model)
-        for name, sf in (("uncached", None), (f"sf={arguments.sf}", arguments.sf))
-    }
-    print(table(columns))
+    catalogue = Catalogue.read(CATALOGUE)
+    prompts = read_prompts(HELD_OUT, arguments.first_frames)[: arguments.limit]
+    model = load_model(catalogue.entry(arguments.model), catalogue.family(arguments.model))
+    following = measure(catalogue, model, prompts, arguments.sf, arguments.work)
+    print(table(following.agreement))
+    if arguments.output:
+        following.save(arguments.output)
 
 
 if __name__ == "__main__":

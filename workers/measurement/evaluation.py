@@ -118,7 +118,7 @@ def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: M
         "coefficients": _numbers(model, plan_run(model, requests[1])),
         "measures": [measures.lpips is not None, measures.clip is not None],
         "switches": model.entry.shown(),
-        "machine": _machine(model),
+        "machine": machine(model),
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
@@ -197,11 +197,11 @@ def _evaluation(model: LoadedModel, request: GenerationRequest, pairs: list[Pair
         input_reference=request.input_reference is not None,
         rows=summarise(pairs),
         pairs=pairs,
-        provenance=provenance() | _machine(model),
+        provenance=provenance() | machine(model),
     )
 
 
-def _machine(model: LoadedModel) -> dict[str, str]:
+def machine(model: LoadedModel) -> dict[str, str]:
     """What the times depend on beside the model."""
     device = model.entry.device
     return {

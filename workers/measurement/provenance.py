@@ -7,10 +7,10 @@ import diffusers
 import torch
 
 
-def provenance() -> dict[str, str]:
+def provenance(program: str = "python -m workers") -> dict[str, str]:
     """The command, the date, and the versions that numbers depend on."""
     return {
-        "command": " ".join(["python -m workers", *sys.argv[1:]]),
+        "command": " ".join([program, *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
         "torch": torch.__version__,
         "diffusers": diffusers.__version__,

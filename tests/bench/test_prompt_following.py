@@ -1,0 +1,70 @@
+"""How often videos show what prompts say, over many runs that may be interrupted."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import prompt_following
+from bench.prompt_following import FIRST_FRAME, Following, Prompt, Shown, agreement, measure, read_prompts
+from tests.workers.micro_wan import micro_entry, save_micro_wan
+from workers.engine.loaded import LoadedModel, load_model
+from workers.models.catalogue import Catalogue, families
+
+PROMPTS = [Prompt("red circle", "red", "right", "circle"), Prompt("circle", "blue", "left", "circle")]
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    folder = tmp_path_factory.mktemp("micro-wan")
+    save_micro_wan(folder)
+    entry = micro_entry(folder)
+    return Catalogue({entry.name: entry}, families())
+
+
+@pytest.fixture(scope="module")
+def model(catalogue: Catalogue) -> LoadedModel:
+    return load_model(catalogue.entry("micro-wan"), catalogue.family("micro-wan"))
+
+
+def test_agreement_is_counted_by_attribute_and_first_frames_by_their_mean() -> None:
+    right = {"colour": "red", "motion": "right", "shape": "circle"}
+    runs = [Shown(right, {}, 30.0), Shown(right, {}, 20.0)]
+    assert agreement(PROMPTS, runs, ["colour", "motion", "shape"]) == {
+        "colour": 50.0, "motion": 50.0, "shape": 100.0, FIRST_FRAME: 25.0,
+    }  # fmt: skip
+    assert FIRST_FRAME not in agreement(PROMPTS[:1], [Shown(right, {}, None)], ["colour"])
+
+
+def test_an_interrupted_measurement_goes_on_where_it_was(
+    catalogue: Catalogue, model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+    show = prompt_following.show
+
+    def interrupted(*arguments: object) -> Shown:
+        if len(shown) == 3:
+            raise KeyboardInterrupt
+        shown.append(arguments[1])
+        return show(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(prompt_following, "show", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measure(catalogue, model, PROMPTS, 4, tmp_path)
+    monkeypatch.undo()
+    kept = sorted(path.name for path in tmp_path.glob("*.json"))
+    assert len(kept) == 3
+    stamps = {name: (tmp_path / name).stat().st_mtime_ns for name in kept}
+    following = measure(catalogue, model, PROMPTS, 4, tmp_path)
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in kept} == stamps
+    assert len(list(tmp_path.glob("*.json"))) == len(list(tmp_path.glob("*.png"))) == 4
+    assert list(following.agreement) == ["uncached", "sf=4"] and following.prompts == 2
+    assert following.fingerprint == model.fingerprint and following.uncached_seconds["denoise"] > 0
+    following.save(tmp_path / "result" / "following.json")
+    assert Following.load(tmp_path / "result" / "following.json") == following
+
+
+def test_held_out_prompts_come_with_the_first_frames_of_their_clips() -> None:
+    plain, animated = read_prompts(prompt_following.HELD_OUT), read_prompts(prompt_following.HELD_OUT, True)
+    assert len(plain) == 60 and all(prompt.first_frame is None for prompt in plain)
+    assert [prompt.text for prompt in animated] == [prompt.text for prompt in plain]
+    assert all(prompt.first_frame is not None and prompt.first_frame.shape[-1] == 3 for prompt in animated)
