@@ -17,7 +17,7 @@ from service.draining import DrainMiddleware
 from service.errors import ErrorBody
 from service.limits import BodyLimitMiddleware
 from service.origins import OriginMiddleware
-from service.routes import health, images, models, videos
+from service.routes import documentation, health, images, models, videos
 from service.served import say_served
 from service.settings import Settings
 
@@ -50,13 +50,16 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
             Middleware(BodyLimitMiddleware),
         ],
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         responses=_ERROR_DOCS,
         dependencies=[Depends(sent_once)],
     )
     app.state.resources = resources
     errors.install(app)
-    for noun in (health, images, models, videos):
+    app.mount("/docs/assets", documentation.assets)
+    for noun in (documentation, health, images, models, videos):
         app.include_router(noun.router)
         app.include_router(_heads(noun.router))
     return app

@@ -1,5 +1,6 @@
 """What /docs says."""
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,26 @@ def document(client: TestClient) -> dict[str, Any]:
     assert client.get("/docs").status_code == 200
     document: dict[str, Any] = client.get("/openapi.json").json()
     return document
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_all_that_it_loads_is_there(client: TestClient) -> None:
+    page = client.get("/docs")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+    links = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(links) == 4
+    for link in links:
+        assert client.get(f"/{link}").status_code == 200, link
+    assert "<script>" not in page.text
+    assert client.get("/docs/start.js").headers["content-type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs/assets/nothing.js", "/docs/assets/../app.py", "/docs/assets/%2e%2e/core.py", "/redoc"]
+)
+def test_nothing_else_lies_beside_the_page(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404 and answer.json()["error"]["code"]
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data"])
