@@ -31,7 +31,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 FROM build AS build-worker
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python deploy/requirements.py worker quantization > requirements.txt && \
+    python deploy/requirements.py worker quantization evaluate > requirements.txt && \
     pip install --constraint constraints.txt --requirement requirements.txt
 COPY README.md LICENSE ./
 COPY service service

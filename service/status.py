@@ -24,7 +24,7 @@ _COLOURS = {"idle": "green", "busy": "blue", "loading": "yellow", "draining": "m
 class WorkerStatus(BaseModel):
     """models: those that it takes jobs of. serves: those that it is there for, and what each is loaded with.
 
-    problem: why it takes no jobs. problems: why it takes none of some models.
+    problem: why it takes no jobs. problems: why it takes none of some models. doing: what it does without one.
     """
 
     name: str
@@ -33,6 +33,7 @@ class WorkerStatus(BaseModel):
     serves: dict[str, str]
     heartbeat_age_seconds: float
     job: str | None
+    doing: str | None
     problem: str | None
     problems: dict[str, str] = {}
 
@@ -104,6 +105,7 @@ def read(connection: Connection, models: Sequence[str], clock: Callable[[], floa
                 serves=dict(worker.serves),
                 heartbeat_age_seconds=round(worker.beat_age_seconds, 1),
                 job=jobs.get(worker.name),
+                doing=worker.doing,
                 problem=worker.problem and f"{worker.problem.code}: {worker.problem.message}",
                 problems={model: f"{each.code}: {each.message}" for model, each in worker.problems.items()},
             )
@@ -177,6 +179,8 @@ def _workers(status: SystemStatus) -> Table:
         heard = f"{worker.heartbeat_age_seconds:.0f} s ago"
         serves = "\n".join(f"{model} ({switches})" for model, switches in worker.serves.items())
         table.add_row(_plain(worker.name), state, heard, _plain(serves or ", ".join(worker.models) or "-"))
+        if worker.doing is not None:
+            table.add_row("", "", "", _plain(worker.doing, "dim"))
         if worker.problem is not None:
             table.add_row("", "", "", _plain(worker.problem, "red"))
         for model, problem in worker.problems.items():

@@ -17,6 +17,7 @@ from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
 from workers.jobs.job import JobError, JobKey, JobState, new_job_id
 from workers.jobs.observations import Observations
+from workers.jobs.reruns import Reruns
 from workers.jobs.store_binding import StoreBinding
 
 pytestmark = every_redis
@@ -115,8 +116,18 @@ def test_they_can_do_their_work(
     assert worker.leases.is_done(MODEL)
     worker.presence.forget(MODEL)
     worker.presence.leave("w")
-    assert Observations(worker.connection).add(MODEL, "weights", "shown")
+    assert Observations(worker.connection).add(MODEL, "weights", a_request(), "shown") == "kept"
+    assert Observations(worker.connection).knows(MODEL, "weights", a_request())
     assert Observations(worker.connection).since(MODEL, "weights", 0) == ["shown"]
+    reruns = Reruns(worker.connection, lease_seconds=60, kept_seconds=60)
+    assert not reruns.offer("shadow", "weights", done), "its record is gone"
+    ran_again = submit(service)
+    attempt = worker.leases.claim([MODEL], "w")
+    assert attempt is not None and attempt.job.id == ran_again.id
+    worker.leases.complete(attempt, an_artifact(), a_report())
+    assert reruns.offer("shadow", "weights", ran_again)
+    rerun, _ = reruns.take("shadow", MODEL, "weights")
+    assert rerun is not None and reruns.go_on(rerun) and reruns.give_back(rerun)
     assert AppendOnlyFile(worker.connection).rewrite_daily()
 
 

@@ -13,6 +13,8 @@
 --   <root>:fruitless:<tenant> zset  and its other jobs that have ended
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
 --   <root>:claim:<token>    string  the job that a claim got
+--   <root>:reruns:<list>    zset    completed jobs that an idle worker may run again, by the time from which on
+--   <root>:rerun:<list>     hash    of those that were begun: "<tries> <token>", the token empty once it is given back
 --   <root>:dead             stream  the last jobs that failed on every attempt
 --   <root>:aside            stream  the last entries of the others that no job of ours belongs to
 --

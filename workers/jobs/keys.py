@@ -99,6 +99,11 @@ def observations(model: str, fingerprint: str) -> Key:
     return Key(f"{root(model)}:observations:{fingerprint}")
 
 
+def observed_requests(model: str, fingerprint: str) -> Key:
+    """Sorted set: digests of the requests of these observations by the Unix second at which each is forgotten."""
+    return Key(f"{root(model)}:observed:{fingerprint}")
+
+
 def idempotency(tenant: str, key: str) -> Key:
     """String: fingerprint and job id of the first request with this key. Hashed, as clients' keys have any length."""
     return Key("idempotency:" + hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest())

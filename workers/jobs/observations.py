@@ -3,10 +3,12 @@
 Nothing in it ever changes or moves, so a number of runs names what was known at some time, on every worker alike.
 """
 
-from typing import cast
+import hashlib
+from typing import Literal, cast
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection, redis_errors
+from workers.jobs.job import GenerationRequest
 
 MOST = 64
 """Observations that are kept of one model's weights; more would bring next to nothing."""
@@ -15,15 +17,32 @@ KEPT_SECONDS = 90 * 86_400
 
 
 class Observations:
-    """Texts that mean something to workers alone: `workers.scalingcache.measured.MeasuredCovariance` as JSON."""
+    """Texts that mean something to workers alone: `workers.engine.learning.ObservedRun` as JSON.
 
-    def __init__(self, connection: Connection) -> None:
+    known_seconds: how long a request's second observation is told from a new one. What is kept for that is a digest,
+    no longer than jobs are.
+    """
+
+    def __init__(self, connection: Connection, known_seconds: float = 86_400.0) -> None:
         self._connection = connection
+        self._known_seconds = known_seconds
 
-    def add(self, model: str, fingerprint: str, text: str) -> bool:
-        """Add one to those of a model's weights; False when there are enough. Raises `QueueUnavailable`."""
-        key = keys.observations(model, fingerprint)
-        return bool(self._connection.run(scripts.Observe(key, MOST, KEPT_SECONDS, text)))
+    def add(
+        self, model: str, fingerprint: str, request: GenerationRequest, text: str
+    ) -> Literal["kept", "known", "full"]:
+        """Add what an uncached run of a request has shown to what is known of a model's weights.
+
+        `known`: such a run of it was added already; `full`: there are enough. Raises `QueueUnavailable`.
+        """
+        names = keys.observations(model, fingerprint), keys.observed_requests(model, fingerprint)
+        observe = scripts.Observe(*names, MOST, KEPT_SECONDS, _digest(request), self._known_seconds, text)
+        return self._connection.run(observe)
+
+    def knows(self, model: str, fingerprint: str, request: GenerationRequest) -> bool:
+        """Whether an uncached run of the request was added. Raises `QueueUnavailable`."""
+        with self._connection.asking():
+            key = keys.observed_requests(model, fingerprint)
+            return self._connection.commands.zscore(key, _digest(request)) is not None
 
     def since(self, model: str, fingerprint: str, count: int) -> list[str]:
         """Those that came after the first `count`, in the order in which they came. Raises `QueueUnavailable`."""
@@ -32,3 +51,9 @@ class Observations:
             texts = cast(list[str], self._connection.commands.lrange(key, count, -1))
             self._connection.commands.expire(key, KEPT_SECONDS)
         return texts
+
+
+def _digest(request: GenerationRequest) -> str:
+    """The same for all requests with one uncached run."""
+    alike = request.uncached.model_copy(update={"basis_runs": None, "allow_uncalibrated": False})
+    return hashlib.sha256(alike.model_dump_json().encode()).hexdigest()[:32]

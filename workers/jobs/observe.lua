@@ -1,7 +1,17 @@
--- Adds an observation to a list unless it is full. KEYS: list. ARGV: most items, seconds to keep, text. Returns 1 or 0.
-if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[1]) then
-  return 0
+-- Adds an observation to a list, but for a second one of the same request and where the list is full.
+-- KEYS: list, requests. ARGV: most items, seconds to keep, request, seconds to know the request, text.
+-- Returns 'kept', 'known' or 'full'.
+local most, kept, request, known, text = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local now = tonumber(redis.call('TIME')[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+if redis.call('ZSCORE', KEYS[2], request) then
+  return 'known'
 end
-redis.call('RPUSH', KEYS[1], ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-return 1
+if redis.call('LLEN', KEYS[1]) >= most then
+  return 'full'
+end
+redis.call('RPUSH', KEYS[1], text)
+redis.call('EXPIRE', KEYS[1], kept)
+redis.call('ZADD', KEYS[2], now + known, request)
+redis.call('EXPIRE', KEYS[2], math.ceil(known))
+return 'kept'

@@ -31,6 +31,7 @@ class WorkerInfo:
     beat_age_seconds: how long ago it was heard.
     serves: the models that it is there for, whether they are loaded or not, with what each is loaded with.
     problem: why it takes no jobs at all. problems: why it takes none of some models, by their names.
+    doing: what it does while it is idle.
     """
 
     name: str
@@ -40,6 +41,7 @@ class WorkerInfo:
     serves: Mapping[str, str]
     problem: JobError | None
     problems: Mapping[str, JobError]
+    doing: str | None = None
 
     def takes(self, model: str) -> bool:
         """Whether it takes jobs of the model."""
@@ -64,6 +66,7 @@ class _Announced(BaseModel):
     serves: dict[str, str] = {}
     problem: _Problem | None = None
     problems: dict[str, _Problem] = {}
+    doing: str | None = None
 
 
 def _error_of(problem: _Problem | None) -> JobError | None:
@@ -87,9 +90,10 @@ class Presence:
         serves: Mapping[str, str] = MappingProxyType({}),
         problem: JobError | None = None,
         problems: Mapping[str, JobError] = MappingProxyType({}),
+        doing: str | None = None,
     ) -> None:
         """Say that the worker lives, and what it does. Raises `QueueUnavailable`."""
-        info = {"name": name, "models": list(models), "state": state, "serves": dict(serves)}
+        info = {"name": name, "models": list(models), "state": state, "serves": dict(serves), "doing": doing}
         failed = {model: each.model_dump() for model, each in problems.items()}
         text = json.dumps(info | {"problem": problem and problem.model_dump(), "problems": failed})
         self._announce(name, text, WORKER_TTL_SECONDS)
@@ -122,9 +126,10 @@ class Presence:
                 said = _Announced.model_validate_json(text)
             except ValueError:  # Of another version, or of another program: it lives, but nothing counts on it.
                 said = _Announced(name=name, models=(), state="failed", problem=_UNREADABLE)
+            problem = _error_of(said.problem)
             problems = {model: JobError(code=each.code, message=each.message) for model, each in said.problems.items()}
             infos.append(
-                WorkerInfo(said.name, said.models, said.state, age, said.serves, _error_of(said.problem), problems)
+                WorkerInfo(said.name, said.models, said.state, age, said.serves, problem, problems, said.doing)
             )
         return sorted(infos, key=lambda worker: worker.name)
 

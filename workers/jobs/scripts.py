@@ -175,12 +175,47 @@ class Announce(Script[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class Observe(Script[int]):
-    """Answers with 1, or with 0 where the list already has `most` texts."""
+class Offer(ModelScript[int]):
+    """list: of `reruns.py`. most: that wait in it. Answers with 0 for a job that is not completed."""
 
-    list: Key
+    job_id: str
+    list: str
     most: int
     kept_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take(ModelScript[tuple[Record, int]]):
+    """Answers with a job's record, or with an empty one; and with how many were dropped before it."""
+
+    list: str
+    token: str
+    lease_seconds: float
+    most_tries: int
+    kept_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold(ModelScript[int]):
+    """seconds: 0 gives it back, an empty text ends it. Answers with 0 where it is not this token's, or the job gone."""
+
+    job_id: str
+    list: str
+    token: str
+    seconds: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observe(Script[Literal["kept", "known", "full"]]):
+    """request: a digest. known_seconds: how long a second observation of it is refused as `known`. Answers with `full`
+    where the list already has `most` texts."""
+
+    list: Key
+    requests: Key
+    most: int
+    kept_seconds: int
+    request: str
+    known_seconds: float
     observation: str
 
 

@@ -1,11 +1,18 @@
 """How near one video is to another: PSNR and SSIM, averaged over frames."""
 
+from importlib.util import find_spec
+
 import numpy as np
 from numpy.typing import NDArray
 
 Video = NDArray[np.uint8]  # [frames, height, width, 3]
 
 MOST_DECIBELS = 100.0  # of a frame: one that is equal, as a given first frame may be, must not make the mean infinite
+
+
+def available() -> bool:
+    """Whether what `ssim` needs is installed."""
+    return find_spec("skimage") is not None
 
 
 def psnr(video: Video, reference: Video) -> float:

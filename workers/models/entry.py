@@ -138,6 +138,18 @@ class ModelEntry(Table):
         description="How steps are predicted: `covariance` from the first request on, or `paper`, ScalingCache as "
         "published, which needs a coefficients file.",
     )
+    calibrate_when_idle: bool = Field(
+        default=False,
+        description="An idle worker runs requests again, uncached, until 8 runs of their kind are known; a job ends "
+        "that within a step. Off where others share the device.",
+    )
+    shadow_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="This share of the accelerated jobs is run again, uncached, by an idle worker, and compared with "
+        "what was delivered.",
+    )
     coefficients: tuple[str, ...] = Field(
         default=(),
         description="The files that `calibrate` wrote, relative to the catalogue. A request runs with the one that was "
@@ -158,6 +170,8 @@ class ModelEntry(Table):
     def _switches_that_go_together(self) -> Self:
         if self.offload is not None and self.device == "cpu":
             raise ValueError(f"offload {self.offload!r} keeps weights away from a GPU: it needs device 'cuda'")
+        if self.calibrate_when_idle and self.method == "paper":
+            raise ValueError("calibrate_when_idle measures what method 'covariance' rests on; method is 'paper'")
         if self.quantization is not None and self.dtype != "bfloat16":
             raise ValueError(f"quantization {self.quantization!r} needs dtype 'bfloat16', not {self.dtype!r}")
         return self

@@ -36,6 +36,7 @@ class Announcer:
         self._state: WorkerState = "loading"
         self._problem: JobError | None = None
         self._problems: Mapping[str, JobError] = {}
+        self._doing: str | None = None
         self._interval_seconds = interval_seconds
         self._wake = threading.Event()
         self._ending = False
@@ -65,6 +66,11 @@ class Announcer:
             self._problems = problems
             self._wake.set()
 
+    def set_doing(self, doing: str | None) -> None:
+        """Announce what the worker does beside jobs."""
+        self._doing = doing
+        self._wake.set()
+
     def _run(self) -> None:
         heard = True
         while not self._ending:
@@ -84,4 +90,4 @@ class Announcer:
         problems = self._problems
         models = tuple(name for name in self._serves if name not in problems) if state in TAKES_JOBS else ()
         self._presence.serve(tuple(self._serves))
-        self._presence.announce(self._worker, models, state, self._serves, self._problem, problems)
+        self._presence.announce(self._worker, models, state, self._serves, self._problem, problems, self._doing)

@@ -65,11 +65,8 @@ class AttemptWatch:
         self._renewed_at = self._beat_at = self._progress_at = self._stopped_at = time.monotonic()
         self._next_beat_at = self._beat_at + settings.beat_seconds
 
-    def run(self) -> str | None:
-        """Returns when the job is no longer this worker's. The child may be dead then.
-
-        What it returns is what the run has shown of its model, if it was an uncached one.
-        """
+    def run(self) -> Done | None:
+        """Returns when the job is no longer this worker's, with what came out of it; the child may be dead then."""
         if self._job.attempts == 1:
             self._metrics.started(self._job.request.model, self._attempt.waited_seconds)
         self._log.info("job started", waited_seconds=round(self._attempt.waited_seconds, 3))
@@ -85,7 +82,7 @@ class AttemptWatch:
         else:
             self._end(event)
             if isinstance(event, Done):
-                return event.observation
+                return event
         return None
 
     def _watch(self) -> Ending:

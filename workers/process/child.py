@@ -30,14 +30,16 @@ from workers.jobs.errors import (
 from workers.jobs.job import JobError
 from workers.models.catalogue import Catalogue
 from workers.process.events import (
+    Again,
     Command,
     Done,
-    Ending,
     Event,
     Failed,
+    LeftOut,
     Load,
     LoadFailed,
     Observed,
+    RanAgain,
     Ready,
     Run,
     Stop,
@@ -64,6 +66,9 @@ class RunsJobs(Protocol):
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
         """Run one job and publish its file. Raises `JobCancelled` soon after `stopped` is true, and `AttemptFailed`."""
+
+    def run_again(self, again: Again, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> RanAgain | LeftOut:
+        """Run a completed job again, uncached, and publish nothing. Raises as `run`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +159,18 @@ class _Inbox:
     """Reads the pipe in a thread of its own: a `Stop` is seen, and the supervisor's death, while a job runs."""
 
     def __init__(self, pipe: Connection) -> None:
-        self.commands: queue.SimpleQueue[Run | Observed | Load] = queue.SimpleQueue()
+        self.commands: queue.SimpleQueue[Run | Again | Observed | Load] = queue.SimpleQueue()
         self._pipe = pipe
-        self._stop_job: str | None = None
+        self._stops: dict[str, bool] = {}  # Of what has come and has not ended: a rerun, and the job that ends it.
         threading.Thread(target=self._read, name="pipe", daemon=True).start()
 
-    def stopped(self, job_id: str) -> bool:
-        """Whether this job is to be given up. A `Stop` that comes too late must not end the next job."""
-        return self._stop_job == job_id
+    def stopped(self, id: str) -> bool:
+        """Whether this job, or rerun, is to be given up. A `Stop` that comes too late must not end the next one."""
+        return self._stops.get(id, False)
+
+    def ended(self, id: str) -> None:
+        """To be called before the supervisor is told, who may send a job of the same name again."""
+        self._stops.pop(id, None)
 
     def _read(self) -> None:
         while True:
@@ -170,12 +179,13 @@ class _Inbox:
             except (EOFError, OSError):
                 os._exit(0)  # The supervisor is gone or wants no more; nobody would see what is still computed.
             match command:
-                case Stop(job_id):
-                    self._stop_job = job_id
+                case Stop(id):
+                    if id in self._stops:
+                        self._stops[id] = True
                 case Observed() | Load():
                     self.commands.put(command)
-                case Run():
-                    self._stop_job = None
+                case Run() | Again():
+                    self._stops[_id(command)] = False
                     self.commands.put(command)
 
 
@@ -194,8 +204,10 @@ def _main(pipe: Connection, settings: ChildSettings, make_runner: Callable[[Chil
                 jobs.observe(observed)
             case Load(models):
                 _send(pipe, _load(jobs, models))
-            case Run() as run:
-                _send(pipe, _attempt(jobs, run, lambda event: _send(pipe, event), inbox.stopped))
+            case Run() | Again() as command:
+                ending = _attempt(jobs, command, lambda event: _send(pipe, event), inbox.stopped)
+                inbox.ended(_id(command))
+                _send(pipe, ending)
 
 
 def _begin(
@@ -241,15 +253,25 @@ def _problem(models: Sequence[str], error: Exception) -> JobError:
     return JobError(code=ours.code, message=str(ours))
 
 
-def _attempt(jobs: RunsJobs, run: Run, emit: Callable[[Event], None], stopped: Callable[[str], bool]) -> Ending:
+def _attempt(
+    jobs: RunsJobs, command: Run | Again, emit: Callable[[Event], None], stopped: Callable[[str], bool]
+) -> Event:
+    id = _id(command)
     try:
-        return jobs.run(run, emit, lambda: stopped(run.key.job_id))
+        if isinstance(command, Again):
+            return jobs.run_again(command, emit, lambda: stopped(id))
+        return jobs.run(command, emit, lambda: stopped(id))
     except JobCancelled:
-        return Stopped(run.key.job_id)
+        return Stopped(id)
     except Exception as error:
-        failure = _failure(error)
-        log.error("job failed", job=run.key.job_id, code=failure.code, frames=logs.frames_of(error))
-        return Failed(run.key.job_id, failure.code, str(failure), failure.max_attempts, failure.poisons_process)
+        failure, what = _failure(error), "rerun failed" if isinstance(command, Again) else "job failed"
+        log.error(what, job=command.key.job_id, code=failure.code, frames=logs.frames_of(error))
+        return Failed(id, failure.code, str(failure), failure.max_attempts, failure.poisons_process)
+
+
+def _id(command: Run | Again) -> str:
+    """What its events are named after."""
+    return command.id if isinstance(command, Again) else command.key.job_id
 
 
 def _failure(error: Exception) -> AttemptFailed:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from workers.jobs.job import Artifact, AttemptKey, GenerationRequest, JobError, RunReport, Stage, StepKind
+from workers.jobs.job import Artifact, AttemptKey, GenerationRequest, JobError, JobKey, RunReport, Stage, StepKind
 
 # Supervisor to child. Closing the pipe tells the child to exit.
 
@@ -29,6 +30,20 @@ class Load:
     """Try once more to load these models. Sent while no job runs; the answer is `Ready`."""
 
     models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Run a completed job again, uncached, while nothing else is to be done.
+
+    id: of this run, which its events and a `Stop` name in place of a job.
+    delivered: the job's result, to compare with; None where the run is only to teach.
+    """
+
+    id: str
+    key: JobKey
+    request: GenerationRequest
+    delivered: Artifact | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +96,46 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """The job's file is published; the queue does not know yet.
+class Learnt:
+    """What becomes of what an uncached run has shown of its model. text: for the workers' common list, if any."""
 
-    observation: what the run has shown of its model, where it was an uncached one.
-    """
+    verdict: Literal["promoted", "held_back", "not_needed"]
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How near a delivered result is to the uncached one, both as files: PSNR in dB and SSIM, means over frames."""
+
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job's file is published; the queue does not know yet. learnt: where it was an uncached run."""
 
     job_id: str
     report: RunReport
     artifact: Artifact
-    observation: str | None = None
+    learnt: Learnt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RanAgain:
+    """What came out of an `Again`. fidelity: where there was something to compare with."""
+
+    job_id: str
+    learnt: Learnt
+    fidelity: Fidelity | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An `Again` that was not run: what it needs is gone, or enough is known already."""
+
+    job_id: str
+    why: Literal["gone", "not_needed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +156,9 @@ class Failed:
     poisons_process: bool
 
 
-Command = Run | Observed | Load | Stop
+Command = Run | Again | Observed | Load | Stop
 LoadEvent = Ready | LoadFailed
 Progress = StageStarted | StepDone
 Ending = Done | Stopped | Failed
-Event = LoadEvent | Progress | Ending
+EndingAgain = RanAgain | LeftOut | Stopped | Failed
+Event = LoadEvent | Progress | Ending | EndingAgain

@@ -1,23 +1,26 @@
 """Every metric of a worker, in a registry of its own. Labels never carry ids, paths or prompts."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client import Info
 
 from workers.build import build
-from workers.configuration import ConfigurationError, variable
 from workers.jobs import errors
 from workers.jobs.errors import AttemptFailed
 from workers.jobs.job import GenerationRequest, ReasonCode, RunReport, StepKind
 from workers.jobs.presence import WorkerState
+from workers.jobs.reruns import End, Work
+from workers.process import buckets
 from workers.process.devices import DeviceCollector
 from workers.process.events import StepDone
+from workers.process.instruments import Instruments
 
 #: How an attempt ended: `released` at shutdown, `lost` to another worker (which counts it), `retried` after an error.
 Outcome = Literal["completed", "failed", "cancelled", "released", "lost", "retried", "dead"]
+#: What became of what an uncached run has shown; `known`: such a run of the request was seen before.
+Seen = Literal["promoted", "held_back", "not_needed", "known"]
 _FAILURES = [
     kind
     for kind in vars(errors).values()
@@ -27,18 +30,8 @@ _FAILURES = [
 FINAL = frozenset(failure.code for failure in _FAILURES if failure.max_attempts == 1)
 RETRIED = frozenset(failure.code for failure in _FAILURES if failure.max_attempts > 1)
 
-_WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600)
-_JOB_BUCKETS = (0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600, 900, 1200, 1800, 2700, 3600)
-_STAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
-_STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
-_LOAD_BUCKETS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
-_RATIO_BUCKETS = tuple(n / 20 for n in range(21))
-_SPEEDUP_BUCKETS = (0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5, 6, 8, 10)
-_SF_BUCKETS = (2, 4, 6, 8, 10, 12, 14, 20, 30, 50, 100)
-_ERROR_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5)
 
-
-class Metrics:
+class Metrics(Instruments):
     """What a worker counts. Lives in the supervisor process, so that it outlives a crash of the model's process.
 
     Counters of what should not happen are there from the start, at 0 for each of `models`: Prometheus sees no increase
@@ -46,10 +39,11 @@ class Metrics:
     """
 
     def __init__(self, models: Sequence[str] = ()) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__()
         self._count_jobs()
         self._measure_steps()
         self._measure_runs()
+        self._count_idle_work()
         self._count_troubles()
         self._load_failed = self._gauge(
             "scalingcache_model_load_failed", "1 for a model that the worker cannot load; it goes on to try.", "model"
@@ -70,25 +64,25 @@ class Metrics:
             "model", "outcome", "reason",
         )  # fmt: skip
         self._wait = self._histogram(
-            "scalingcache_job_wait_seconds", "From a job's acceptance to its first start.", _WAIT_BUCKETS, "model"
+            "scalingcache_job_wait_seconds", "From a job's acceptance to its first start.", buckets.WAIT, "model"
         )
         self._duration = self._histogram(
             "scalingcache_job_duration_seconds",
             "From a job's acceptance to its end.",
-            _JOB_BUCKETS,
+            buckets.JOB,
             "model", "outcome",
         )  # fmt: skip
         self._generation = self._histogram(
             "scalingcache_generation_seconds",
             "Work on a completed job, all stages without waiting.",
-            _JOB_BUCKETS,
+            buckets.JOB,
             "model", "sf",
         )  # fmt: skip
         self._stages = self._histogram(
-            "scalingcache_stage_seconds", "Time in each stage of a completed job.", _STAGE_BUCKETS, "model", "stage"
+            "scalingcache_stage_seconds", "Time in each stage of a completed job.", buckets.STAGE, "model", "stage"
         )
         self._load = self._histogram(
-            "scalingcache_model_load_seconds", "Time to load a model and to warm it up.", _LOAD_BUCKETS, "model"
+            "scalingcache_model_load_seconds", "Time to load a model and to warm it up.", buckets.LOAD, "model"
         )
 
     def _measure_steps(self) -> None:
@@ -98,13 +92,13 @@ class Metrics:
         self._step_seconds = self._histogram(
             "scalingcache_step_seconds",
             "Time of a denoising step, but for the first of each kind after loading.",
-            _STEP_BUCKETS,
+            buckets.STEP,
             "model", "kind",
         )  # fmt: skip
         self._warmup = self._histogram(
             "scalingcache_warmup_step_seconds",
             "Time of the first denoising step of each kind after loading, which warms up the device.",
-            _STEP_BUCKETS,
+            buckets.STEP,
             "model", "kind",
         )  # fmt: skip
         self._saved = self._counter(
@@ -117,19 +111,19 @@ class Metrics:
         self._cached_ratio = self._histogram(
             "scalingcache_cached_ratio",
             "Predicted steps over all steps of a completed job.",
-            _RATIO_BUCKETS,
+            buckets.RATIO,
             "model", "sf",
         )  # fmt: skip
         self._speedup = self._histogram(
             "scalingcache_speedup_ratio",
             "Denoising without over with acceleration: measured in the job, and estimated from its steps.",
-            _SPEEDUP_BUCKETS,
+            buckets.SPEEDUP,
             "model", "sf", "kind",
         )  # fmt: skip
         self._sf = self._histogram(
             "scalingcache_sf_effective",
             "The sf of completed jobs as it was in force: the number of steps where nothing was predicted.",
-            _SF_BUCKETS,
+            buckets.SF,
             "model",
         )
         self._acceleration = self._counter(
@@ -140,7 +134,7 @@ class Metrics:
         self._error = self._histogram(
             "scalingcache_misprediction_ratio",
             "How far predictions were off over what was expected, at each full step after predicted ones.",
-            _ERROR_BUCKETS,
+            buckets.ERROR,
             "model",
         )
         self._added = self._counter(
@@ -151,6 +145,36 @@ class Metrics:
         self._cache_bytes = self._gauge(
             "scalingcache_cache_bytes", "Most memory that the cache held in the last job.", "model"
         )
+
+    def _count_idle_work(self) -> None:
+        self._reruns = self._counter(
+            "scalingcache_reruns_total",
+            "Completed jobs that this worker was to run again while idle, by what for and by how that ended.",
+            "model", "work", "end",
+        )  # fmt: skip
+        self._rerun_seconds = self._counter(
+            "scalingcache_rerun_seconds_total",
+            "Time in these reruns, also in those that were given up.",
+            "model",
+            "work",
+        )
+        self._observed = self._counter(
+            "scalingcache_observed_runs_total",
+            "Uncached runs by what became of what they have shown of the model.",
+            "model", "verdict",
+        )  # fmt: skip
+        self._psnr = self._histogram(
+            "scalingcache_shadow_psnr_decibels",
+            "Of delivered results against uncached ones, both as files; the mean over frames.",
+            buckets.PSNR,
+            "model", "sf",
+        )  # fmt: skip
+        self._ssim = self._histogram(
+            "scalingcache_shadow_ssim_ratio",
+            "As scalingcache_shadow_psnr_decibels: structural similarity.",
+            buckets.SSIM,
+            "model", "sf",
+        )  # fmt: skip
 
     def _count_troubles(self) -> None:
         self._losses = self._counter(
@@ -179,26 +203,14 @@ class Metrics:
         for kind in get_args(StepKind):
             self._steps.labels(model, kind)
         self._acceleration.labels(model, "true", "")
+        for work in get_args(Work):
+            self._rerun_seconds.labels(model, work)
+            for end in get_args(End):
+                self._reruns.labels(model, work, end)
+        for verdict in get_args(Seen):
+            self._observed.labels(model, verdict)
         for code in ReasonCode:
             self._acceleration.labels(model, str(code.accelerated).lower(), code)
-
-    @contextmanager
-    def serve(self, host: str, port: int) -> Iterator[int]:
-        """Serve the metrics over HTTP from a thread of its own; gives the port, picked when `port` is 0.
-
-        Raises `ConfigurationError` where nobody can listen there.
-        """
-        try:
-            server, thread = start_http_server(port, host, self.registry)
-        except OSError as error:
-            names = f"{variable('metrics_host')}, {variable('metrics_port')}"
-            raise ConfigurationError(f"{names}: cannot listen on {host}:{port}: {error.strerror}") from error
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def started(self, model: str, waited_seconds: float) -> None:
         """A job's first attempt began, so long after the job was accepted."""
@@ -253,6 +265,20 @@ class Metrics:
             if each.expected > 0:
                 self._error.labels(model).observe(math.sqrt(each.measured / each.expected))
 
+    def reran(self, model: str, work: Work, end: End, seconds: float) -> None:
+        """A completed job was run again, or was to be, for so long."""
+        self._reruns.labels(model, work, end).inc()
+        self._rerun_seconds.labels(model, work).inc(seconds)
+
+    def observed(self, model: str, verdict: Seen) -> None:
+        """An uncached run has shown something of the model."""
+        self._observed.labels(model, verdict).inc()
+
+    def compared(self, request: GenerationRequest, psnr: float, ssim: float) -> None:
+        """A delivered result was compared with the uncached one: PSNR in dB and SSIM."""
+        self._psnr.labels(request.model, str(request.sf)).observe(psnr)
+        self._ssim.labels(request.model, str(request.sf)).observe(ssim)
+
     def loaded(self, seconds: Mapping[str, float]) -> None:
         """The models are loaded, each in so many seconds."""
         for model, took in seconds.items():
@@ -269,12 +295,3 @@ class Metrics:
         """Show the worker as being in this state, and in no other."""
         for state in get_args(WorkerState):
             self._state.labels(state).set(state == current)
-
-    def _counter(self, name: str, says: str, *labels: str) -> Counter:
-        return Counter(name, says, labels, registry=self.registry)
-
-    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
-        return Gauge(name, says, labels, registry=self.registry)
-
-    def _histogram(self, name: str, says: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        return Histogram(name, says, labels, buckets=buckets, registry=self.registry)

@@ -1,9 +1,9 @@
 """One job: model, generation, artifact. Runs in the process that holds the models."""
 
-import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -12,23 +12,37 @@ from PIL import Image
 
 from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.in_force import prompt_tokens, without_effect
-from workers.engine.knowledge import worth_keeping
+from workers.engine.learning import ObservedRun, counting, learnt
 from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.plan import plan_run
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
     DeviceError,
     GenerationFailed,
     JobCancelled,
+    ModelLoadFailed,
     OutOfMemory,
     RequestRefused,
     ScalingCacheError,
 )
-from workers.jobs.job import Stage, StepKind
+from workers.jobs.job import GenerationRequest, JobKey, Stage, StepKind
+from workers.measurement import fidelity
 from workers.media.formats import FORMATS
 from workers.models.catalogue import Catalogue
-from workers.process.events import Done, Event, Observed, Run, StageStarted, StepDone
+from workers.process.events import (
+    Again,
+    Done,
+    Event,
+    Learnt,
+    LeftOut,
+    Observed,
+    RanAgain,
+    Run,
+    StageStarted,
+    StepDone,
+)
+from workers.process.rerunner import Rerunner
 from workers.process.warmup import warm_up
-from workers.scalingcache.measured import MeasuredCovariance
 
 log = structlog.get_logger()
 
@@ -40,7 +54,7 @@ class Runner:
         self._catalogue = catalogue
         self._store = store
         self._models: dict[str, LoadedModel] = {}
-        self._observed: dict[str, list[MeasuredCovariance]] = defaultdict(list)
+        self._observed: dict[str, list[ObservedRun]] = defaultdict(list)
 
     def load(self, names: Sequence[str]) -> list[str]:
         """Load models by their names in the catalogue and warm them up; returns the fingerprints of their weights.
@@ -49,6 +63,8 @@ class Runner:
         """
         for name in names:
             entry = self._catalogue.entry(name)
+            if entry.shadow_share > 0 and not fidelity.available():
+                raise ModelLoadFailed(f"model {name}: shadow_share needs scikit-image, of the extra `evaluate`")
             model = load_model(entry, self._catalogue.family(name))
             warm = warm_up(model, self._catalogue)
             log.info(
@@ -70,7 +86,7 @@ class Runner:
         """Take in what uncached runs of a model have shown, in the order in which all workers take it in."""
         for text in observed.texts:
             try:
-                self._observed[observed.model].append(MeasuredCovariance.parsed(json.loads(text)))
+                self._observed[observed.model].append(ObservedRun.parsed(text))
             except (ValueError, KeyError, TypeError) as error:
                 log.warning("observation unreadable", model=observed.model, error=str(error))
 
@@ -80,33 +96,37 @@ class Runner:
         emit: told of every stage and step. stopped: asked at every step and stage; True ends the job.
         Raises `JobCancelled` then, and `AttemptFailed` when the generation fails.
         """
+        with _named_errors():
+            return self._run(run, _callbacks(run.key.job_id, emit, stopped))
 
-        def stage(name: Stage) -> None:
+    def run_again(self, again: Again, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> RanAgain | LeftOut:
+        """Run a completed job again, uncached, and store nothing. emit, stopped, errors: as for `run`."""
+        model, observed = self._models[again.request.model], self._observed[again.request.model]
+
+        def check() -> None:
             if stopped():
-                raise JobCancelled("the job was cancelled")
-            emit(StageStarted(run.key.job_id, name))
+                raise JobCancelled("the rerun was given up")
 
-        def step(index: int, kind: StepKind, seconds: float) -> None:
-            emit(StepDone(run.key.job_id, index, kind, seconds))
-            if stopped():
-                raise JobCancelled(f"the job was cancelled after step {index + 1} of {run.request.steps}")
+        with _named_errors():
+            try:
+                image = self._reference(again.key, again.request)
+            except RequestRefused:
+                return LeftOut(again.id, "gone")
+            rerunner = Rerunner(model, again.request, image, observed, _callbacks(again.id, emit, stopped), check)
+            if again.delivered is None:
+                if not rerunner.teaches():
+                    return LeftOut(again.id, "not_needed")
+                return RanAgain(again.id, rerunner.teach(), None)
+            delivered = self._store.path(again.delivered)
+            if not delivered.exists():
+                return LeftOut(again.id, "gone")
+            return RanAgain(again.id, *rerunner.compare(delivered, FORMATS[model.family.media]))
 
-        try:
-            return self._run(run, ProgressCallbacks(stage, step))
-        except ScalingCacheError:
-            raise
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemory("the device ran out of memory for this size, length and model") from error
-        except torch.AcceleratorError as error:
-            raise DeviceError("the device failed") from error
-        except Exception as error:
-            raise GenerationFailed(f"the pipeline raised {type(error).__name__}") from error
-
-    def _reference(self, run: Run) -> Image.Image | None:
-        if run.request.input_reference is None:
+    def _reference(self, key: JobKey, request: GenerationRequest) -> Image.Image | None:
+        if request.input_reference is None:
             return None
         try:
-            with Image.open(self._store.reference(run.key)) as image:
+            with Image.open(self._store.reference(key)) as image:
                 return image.convert("RGB")
         except OSError as error:
             raise RequestRefused("the image that the job starts from is no longer kept") from error
@@ -115,7 +135,7 @@ class Runner:
         request = run.request
         model, observed = self._models[request.model], self._observed[request.model]
         used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
-        generation = generate(model, request, callbacks, self._reference(run), observed)
+        generation = generate(model, request, callbacks, self._reference(run.key, request), counting(observed))
         callbacks.stage("encode_video")
         encoding = time.perf_counter()
         encoded = encoding
@@ -132,12 +152,45 @@ class Runner:
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
         report = generation.report.model_copy(update=used | {"timings": timings})
-        return Done(run.key.job_id, report, artifact, _observation(generation, observed))
+        return Done(run.key.job_id, report, artifact, _learnt(model, request, generation, observed))
 
 
-def _observation(generation: Generation, observed: Sequence[MeasuredCovariance]) -> str | None:
-    """What a run has shown, where that is worth keeping."""
-    shown = generation.covariance
-    if shown is None or not worth_keeping(shown, observed):
+def _learnt(
+    model: LoadedModel, request: GenerationRequest, generation: Generation, observed: Sequence[ObservedRun]
+) -> Learnt | None:
+    """What becomes of what an uncached run has shown; None for an accelerated one."""
+    if generation.covariance is None:
         return None
-    return shown.text()
+    verdict, run = learnt(model.covariances, observed, plan_run(model, request), generation.covariance)
+    return Learnt(verdict, run.text() if run else None)
+
+
+def _callbacks(id: str, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> ProgressCallbacks:
+    """Tell of every stage and step, and raise `JobCancelled` where it is to be stopped."""
+
+    def stage(name: Stage) -> None:
+        if stopped():
+            raise JobCancelled("the job was cancelled")
+        emit(StageStarted(id, name))
+
+    def step(index: int, kind: StepKind, seconds: float) -> None:
+        emit(StepDone(id, index, kind, seconds))
+        if stopped():
+            raise JobCancelled(f"the job was cancelled after step {index + 1}")
+
+    return ProgressCallbacks(stage, step)
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Makes whatever torch or a pipeline raises an error of the job."""
+    try:
+        yield
+    except ScalingCacheError:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory("the device ran out of memory for this size, length and model") from error
+    except torch.AcceleratorError as error:
+        raise DeviceError("the device failed") from error
+    except Exception as error:
+        raise GenerationFailed(f"the pipeline raised {type(error).__name__}") from error

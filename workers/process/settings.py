@@ -43,6 +43,13 @@ class Settings(Configuration):
         le=MOST_SECONDS,
         description="A job that makes no step and enters no stage for this long has hung.",
     )
+    idle_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        le=MOST_SECONDS,
+        description="Nothing was queued for this long before idle work begins: `shadow_share` and "
+        "`calibrate_when_idle` of a model.",
+    )
     unserved_seconds: float = Field(
         default=3600.0,
         ge=UNSERVED_SECONDS,

@@ -3,6 +3,7 @@
 It never imports torch: loading and compiling models hold the interpreter's lock for seconds, and beats must not wait.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
@@ -24,13 +25,15 @@ from workers.jobs.job import JobError
 from workers.jobs.leases import Attempt, Leases
 from workers.jobs.observations import Observations
 from workers.jobs.presence import Presence
+from workers.jobs.reruns import Reruns
 from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
 from workers.process.announcer import ANNOUNCE_SECONDS, Announcer
 from workers.process.attempt import AttemptWatch
 from workers.process.child import Child, ChildDied, ChildSettings, RunsJobs, runner
-from workers.process.events import Observed
 from workers.process.housekeeping import Housekeeping
+from workers.process.idle_work import IdleWork
+from workers.process.learning import Learning
 from workers.process.loading import IDLE_SECONDS, Loading
 from workers.process.metrics import Metrics
 from workers.process.settings import Settings
@@ -80,9 +83,15 @@ class Supervisor:
             models,
             settings.unserved_seconds,
         )
-        self._observations = Observations(self._connection)
         self._loading = Loading(self._start_child, self._announcer, self._metrics, shutdown)
-        self._told: dict[str, int] = {}
+        self._learning = Learning(
+            Observations(self._connection, settings.retention_seconds), self._metrics, self._loading.fingerprints
+        )
+        reruns = Reruns(self._connection, lease_seconds=settings.lease_seconds, kept_seconds=settings.retention_seconds)
+        self._idle_work = IdleWork(
+            settings, catalogue, reruns, self._learning, self._metrics, self._announcer, shutdown
+        )
+        self._quiet_since = time.monotonic()
         self._reachable = True
         self._storage_problem: JobError | None = None
 
@@ -107,7 +116,8 @@ class Supervisor:
     def _made_ready(self) -> bool:
         """One step towards loaded models; what a new process was told is nothing."""
         if ready := self._loading.make_ready():
-            self._told, self._storage_problem = {}, None
+            self._learning.begin()
+            self._storage_problem = None
         return ready
 
     def _start_child(self) -> Child:
@@ -126,18 +136,19 @@ class Supervisor:
                 child.receive(0)
                 self._shutdown.sleep(IDLE_SECONDS)
                 return
-            # Models take turns, or a busy one would starve those behind it.
-            first, *others = self._loading.models
-            self._loading.models = models = (*others, first)
-            attempt = self._leases.claim(models, self._settings.worker)
+            attempt = self._claim()
             if attempt is None:
                 child.receive(0)  # An idle process sends nothing; this finds out that it died.
                 self._loading.try_again()
-                self._leases.wait(models, IDLE_SECONDS)
+                if self._wait(IDLE_SECONDS):
+                    self._quiet_since = time.monotonic()
+                elif self._may_work_idly():
+                    attempt = self._idle_work.work(child, self._loading.models, self._wait, self._claim)
         except QueueUnavailable as error:
             if self._reachable:
                 log.warning("waiting for Redis", error=str(error))
             self._reachable = False
+            self._quiet_since = time.monotonic()
             self._shutdown.sleep(REDIS_BACKOFF_SECONDS)
             return
         except ChildDied as died:
@@ -146,6 +157,27 @@ class Supervisor:
         self._reachable = True
         if attempt is not None:
             self._serve(attempt, child)
+            self._quiet_since = time.monotonic()
+        elif not child.alive:
+            self._loading.drop()
+
+    def _claim(self) -> Attempt | None:
+        """The next job. Models take turns, or a busy one would starve those behind it. Raises `QueueUnavailable`."""
+        first, *others = self._loading.models
+        self._loading.models = models = (*others, first)
+        return self._leases.claim(models, self._settings.worker)
+
+    def _wait(self, seconds: float) -> bool:
+        """Until there may be a job. Raises `QueueUnavailable`."""
+        return self._leases.wait(self._loading.models, seconds)
+
+    def _may_work_idly(self) -> bool:
+        """The one permission for all that is no job: no job has come for a while, and the worker is to go on.
+
+        To be asked after a wait that no job has ended: one that comes later ends the idle work.
+        """
+        quiet = time.monotonic() - self._quiet_since
+        return quiet >= self._settings.idle_seconds and not self._shutdown.requested
 
     def _can_store(self) -> bool:
         """Whether a result could be stored where the service looks for it: else no job is taken, and it says why.
@@ -182,32 +214,15 @@ class Supervisor:
             return
         self._announcer.set_state("busy")
         watch = AttemptWatch(attempt, child, self._leases, self._store, self._settings, self._metrics, self._shutdown)
-        self._tell(child, attempt.job.request.model)
-        if observation := watch.run():
-            self._keep(attempt.job.request.model, observation)
+        self._learning.tell(child, attempt.job.request.model)
+        if done := watch.run():
+            if done.learnt is not None:
+                self._learning.keep(attempt.job.request, done.learnt)
+            self._idle_work.note(attempt.job, done)
         if child.alive:
             self._announcer.set_state("idle")
         else:
             self._loading.drop()
-
-    def _tell(self, child: Child, model: str) -> None:
-        """Give the process what uncached runs of the model have shown since it was last told, on any worker."""
-        try:
-            texts = self._observations.since(model, self._loading.fingerprints[model], self._told.get(model, 0))
-        except QueueUnavailable as error:  # A job does not wait for it.
-            log.warning("observed runs not read", model=model, error=str(error))
-            return
-        if texts:
-            with suppress(ChildDied):  # Who gives it the job sees that, too.
-                child.send(Observed(model, tuple(texts)))
-            self._told[model] = self._told.get(model, 0) + len(texts)
-
-    def _keep(self, model: str, observation: str) -> None:
-        try:
-            if self._observations.add(model, self._loading.fingerprints[model], observation):
-                log.info("uncached run kept", model=model)
-        except QueueUnavailable as error:
-            log.warning("uncached run not kept", model=model, error=str(error))
 
     def _refuse(self, attempt: Attempt, refusal: RequestRefused) -> None:
         with suppress(QueueUnavailable, LeaseLost):

@@ -7,6 +7,10 @@ ENOUGH_RUNS = 4
 """From so many measured runs on a covariance holds for prompts that were not among them."""
 
 
+CALIBRATION_RUNS = 8
+"""With so many measured runs of a kind more bring next to nothing."""
+
+
 def full_steps(sf: int, steps: int) -> int:
     """How many of `steps` are computed in full for an sf.
 

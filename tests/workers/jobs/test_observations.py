@@ -1,9 +1,12 @@
 """What workers saw of a model, for all of them."""
 
 import pytest
+import redis
 
 from tests.queues import Queue
-from workers.jobs import observations
+from tests.waiting import wait_until
+from tests.workers.factories import a_request
+from workers.jobs import keys, observations
 from workers.jobs.observations import Observations
 
 
@@ -14,20 +17,44 @@ def known(queue: Queue) -> Observations:
 
 def test_two_workers_add_to_one_list_and_none_overwrites(queue: Queue, known: Observations) -> None:
     other = Observations(queue.connection)
-    known.add("m", "weights", "first")
-    other.add("m", "weights", "second")
-    known.add("m", "weights", "third")
+    known.add("m", "weights", a_request("1"), "first")
+    other.add("m", "weights", a_request("2"), "second")
+    known.add("m", "weights", a_request("3"), "third")
     assert known.since("m", "weights", 0) == other.since("m", "weights", 0) == ["first", "second", "third"]
     assert other.since("m", "weights", 2) == ["third"]
     assert other.since("m", "weights", 3) == []
 
 
 def test_other_weights_and_other_models_have_a_list_of_their_own(known: Observations) -> None:
-    known.add("m", "weights", "first")
+    known.add("m", "weights", a_request("1"), "first")
     assert known.since("m", "others", 0) == known.since("n", "weights", 0) == []
 
 
 def test_a_full_list_keeps_what_it_has(known: Observations, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observations, "MOST", 2)
-    assert [known.add("m", "weights", text) for text in "abc"] == [True, True, False]
+    assert [known.add("m", "weights", a_request(text), text) for text in "abc"] == ["kept", "kept", "full"]
     assert known.since("m", "weights", 0) == ["a", "b"]
+
+
+def test_one_request_is_observed_once_whatever_its_speed(queue: Queue, known: Observations) -> None:
+    request = a_request("1", sf=10)
+    assert not known.knows("m", "weights", request)
+    assert known.add("m", "weights", request.uncached, "first") == "kept"
+    assert known.knows("m", "weights", request.model_copy(update={"basis_runs": 3}))
+    assert Observations(queue.connection).add("m", "weights", request, "again") == "known"
+    assert known.since("m", "weights", 0) == ["first"]
+    assert not known.knows("m", "others", request)
+    assert not known.knows("m", "weights", request.model_copy(update={"seed": request.seed + 1}))
+
+
+def test_a_request_is_known_no_longer_than_its_job_is_kept_and_never_by_its_prompt(
+    queue: Queue, redis_url: str
+) -> None:
+    brief = Observations(queue.connection, known_seconds=0.5)
+    brief.add("m", "weights", a_request("a secret"), "first")
+    with redis.Redis.from_url(redis_url) as raw:
+        [(digest, forgotten_at)] = raw.zrange(keys.observed_requests("m", "weights"), 0, -1, withscores=True)
+        assert b"secret" not in digest
+        assert raw.time()[0] <= forgotten_at <= raw.time()[0] + 1
+        wait_until(lambda: not raw.exists(keys.observed_requests("m", "weights")))
+    assert not brief.knows("m", "weights", a_request("a secret"))

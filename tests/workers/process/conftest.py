@@ -1,7 +1,9 @@
 """A worker whose model takes no time, and a Redis for it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,11 @@ def queue(own_redis: EmbeddedRedis) -> Iterator[Queue]:
 
 @pytest.fixture
 def start(own_redis: EmbeddedRedis, tmp_path: Path) -> Callable[..., WorkerProcess]:
-    """Starts a worker; to be used as a context manager."""
+    """Starts a worker, of a model with such fields; to be used as a context manager."""
     catalogue = tmp_path / "models.toml"
-    catalogue.write_text(catalogue_text(a_model(MODEL)))
-    return lambda **settings: WorkerProcess(STAND_IN, own_redis.url, tmp_path, catalogue=catalogue, **settings)
+
+    def worker(entry: Mapping[str, Any] = MappingProxyType({}), **settings: object) -> WorkerProcess:
+        catalogue.write_text(catalogue_text(a_model(MODEL, **entry)))
+        return WorkerProcess(STAND_IN, own_redis.url, tmp_path, catalogue=catalogue, **settings)
+
+    return worker

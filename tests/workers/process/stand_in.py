@@ -1,7 +1,8 @@
 """A worker whose model takes no time and does what the prompt says; run as `python -m tests.workers.process.stand_in`.
 
 Everything but the model is the real thing. Prompts: `steps <n> of <seconds>`, `speak of another job`, `show <what>`,
-`what was observed`, and those in `_MISBEHAVE`.
+`what was observed`, and those in `_MISBEHAVE`. A rerun takes its steps as the job does, or as many as the file `AGAIN`
+says.
 """
 
 import os
@@ -21,14 +22,30 @@ from workers.jobs.errors import (
     OutOfMemory,
     StorageFull,
 )
+from workers.jobs.job import Account, Basis
 from workers.process.child import ChildSettings, RunsJobs
-from workers.process.events import Done, Event, Observed, Run, StageStarted, StepDone, Stopped
+from workers.process.events import (
+    Again,
+    Done,
+    Event,
+    Fidelity,
+    Learnt,
+    LeftOut,
+    Observed,
+    RanAgain,
+    Run,
+    StageStarted,
+    StepDone,
+    Stopped,
+)
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
 from workers.process.supervisor import Supervisor
 
 #: While a file of this name lies in the artifact folder, no model can be loaded; with `-<model>` behind it, that one.
 BROKEN = "model-is-broken"
+#: The prompt that a rerun follows in place of the job's, in the artifact folder.
+AGAIN = "rerun-prompt"
 
 
 def _raise(error: Exception) -> None:
@@ -67,18 +84,34 @@ class StandInRunner:
         if run.request.prompt == "speak of another job":
             emit(StepDone("another", 40, "full", 0.0))
             emit(Stopped("another"))
-        match = re.fullmatch(r"steps (\d+) of ([\d.]+)", run.request.prompt)
-        steps, seconds = (int(match[1]), float(match[2])) if match else (1, 0.0)
-        for index in range(steps):
-            time.sleep(seconds)
-            emit(StepDone(run.key.job_id, index, "full", seconds))
-            if stopped():
-                raise JobCancelled("stopped")
+        _take_steps(run.request.prompt, run.key.job_id, emit, stopped)
         told = run.request.prompt == "what was observed"
         content = (" ".join(self._observed) if told else f"{os.getpid()}").encode()
         shown = run.request.prompt.removeprefix("show ") if run.request.prompt.startswith("show ") else None
         artifact = self._store.publish(run.key, "video.mp4", lambda path: _write(path, content), "video/mp4")
-        return Done(run.key.job_id, a_report(), artifact, shown)
+        account = Account(method="covariance", basis=Basis(kind="prior", runs=0))
+        report = a_report().model_copy(update={"account": account})
+        return Done(run.key.job_id, report, artifact, None if shown is None else Learnt("promoted", shown))
+
+    def run_again(self, again: Again, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> RanAgain | LeftOut:
+        prompt = (self._folder / AGAIN).read_text() if (self._folder / AGAIN).exists() else again.request.prompt
+        if misbehave := _MISBEHAVE.get(prompt):
+            misbehave()
+        _take_steps(prompt, again.id, emit, stopped)
+        if again.delivered is not None and not self._store.path(again.delivered).exists():
+            return LeftOut(again.id, "gone")
+        learnt = Learnt("held_back", f"again {again.request.prompt}")
+        return RanAgain(again.id, learnt, None if again.delivered is None else Fidelity(40.0, 0.95))
+
+
+def _take_steps(prompt: str, id: str, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+    match = re.fullmatch(r"steps (\d+) of ([\d.]+)", prompt)
+    steps, seconds = (int(match[1]), float(match[2])) if match else (1, 0.0)
+    for index in range(steps):
+        time.sleep(seconds)
+        emit(StepDone(id, index, "full", seconds))
+        if stopped():
+            raise JobCancelled("stopped")
 
 
 def _write(path: Path, content: bytes) -> None:

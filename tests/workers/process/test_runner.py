@@ -51,21 +51,23 @@ def test_an_image_model_gives_a_png_with_exactly_the_pixels_that_were_made(
     assert {"encode_video", "store"} <= done.report.timings.keys()
 
 
-def test_an_uncached_run_shows_what_later_runs_rest_on(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_uncached_runs_show_what_later_runs_rest_on(catalogue: Catalogue, tmp_path: Path) -> None:
     runner = Runner(catalogue, ArtifactStore(tmp_path / "artifacts"))
     [fingerprint] = runner.load(["micro-flux"])
 
-    def done(**settings: Any) -> Done:
-        request = catalogue.request("micro-flux", "red circle", seed=7, steps=20, **settings)
+    def done(seed: int = 7, **settings: Any) -> Done:
+        request = catalogue.request("micro-flux", "red circle", seed=seed, steps=20, **settings)
         key = AttemptKey("acme", new_job_id("micro-flux", "image"), "a" * 32)
         return runner.run(Run(key, request), lambda _event: None, lambda: False)
 
-    accelerated, uncached = done(sf=4), done(sf=20)
-    assert accelerated.observation is None
-    assert uncached.observation is not None and fingerprint in uncached.observation
-    runner.observe(Observed("micro-flux", (uncached.observation, "of another version")))
+    accelerated = done(sf=4)
+    assert accelerated.learnt is None
+    for seed in (1, 2):
+        learnt = done(seed, sf=20).learnt
+        assert learnt is not None and learnt.text is not None and fingerprint in learnt.text
+        runner.observe(Observed("micro-flux", (learnt.text, "of another version")))
     account = done(sf=4).report.account
-    assert account is not None and account.basis == Basis(kind="measured", runs=1)
+    assert account is not None and account.basis == Basis(kind="measured", runs=2)
     assert done(sf=4, basis_runs=0).artifact.sha256 == accelerated.artifact.sha256
 
 

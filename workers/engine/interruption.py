@@ -1,0 +1,36 @@
+"""Stopping a generation also where no step ends: while a prompt is read, and while a result is decoded."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from workers.engine.loaded import LoadedModel
+
+
+@contextmanager
+def interruptible(model: LoadedModel, check: Callable[[], None]) -> Iterator[None]:
+    """Inside, `check` is called before each layer of all but the transformers; what it raises ends the generation.
+
+    Before it is asked the device has caught up, or the host would be far ahead of it. That makes these parts slower.
+    Transformers are left alone, as their steps are asked anyway, and compiled ones would be compiled anew.
+    """
+    transformers = model.family.transformers(model.pipeline)
+    parts = [
+        part
+        for part in model.pipeline.components.values()
+        if isinstance(part, nn.Module) and not any(part is transformer for transformer in transformers)
+    ]
+
+    def before(layer: nn.Module, _inputs: Any) -> None:
+        if model.pipeline._execution_device.type == "cuda":
+            torch.cuda.synchronize(model.pipeline._execution_device)
+        check()
+
+    with ExitStack() as undo:
+        for part in parts:
+            for layer in part.modules():
+                undo.callback(layer.register_forward_pre_hook(before).remove)
+        yield

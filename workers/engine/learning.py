@@ -1,0 +1,98 @@
+"""What an uncached run teaches: it is held back until it, and those held back before it, make predictions better."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from workers.caching.solver import measured_response
+from workers.engine.knowledge import worth_keeping
+from workers.engine.plan import RunPlan
+from workers.jobs.errors import UnsupportedPipeline
+from workers.scalingcache import budget, promotion
+from workers.scalingcache.measured import MeasuredCovariance, RunKind
+
+REFERENCE_SF = 10
+"""Of 50 steps: what a run's worth is told for, as by `calibrate`."""
+
+#: Whether a run counts: `held_back` until more are there; `not_needed` with few steps, or where there are enough.
+Verdict = Literal["promoted", "held_back", "not_needed"]
+
+
+@dataclass(frozen=True)
+class ObservedRun:
+    """One entry of the list that all workers of a model share.
+
+    promotes: whether from here on it counts, and with it all of its kind that were held back before. This is in the
+    list, and not found anew by each worker, so that they all go by the same.
+    """
+
+    shown: MeasuredCovariance
+    promotes: bool
+
+    def text(self) -> str:
+        """As JSON."""
+        return json.dumps(json.loads(self.shown.text()) | {"promotes": self.promotes})
+
+    @classmethod
+    def parsed(cls, text: str) -> "ObservedRun":
+        """From JSON; where it does not say so it promotes. Raises `ValueError`, `KeyError`, `TypeError`."""
+        table = json.loads(text)
+        return cls(MeasuredCovariance.parsed(table), bool(table.get("promotes", True)))
+
+
+def counting(observed: Sequence[ObservedRun]) -> list[MeasuredCovariance]:
+    """The runs that are in force, in their order."""
+    last = {each.shown.kind: index for index, each in enumerate(observed) if each.promotes}
+    return [each.shown for index, each in enumerate(observed) if index <= last.get(each.shown.kind, -1)]
+
+
+def learnt(
+    files: Sequence[MeasuredCovariance],
+    observed: Sequence[ObservedRun],
+    plan: RunPlan,
+    shown: MeasuredCovariance | None,
+) -> tuple[Verdict, ObservedRun | None]:
+    """What becomes of what an uncached run has shown, and what is to be added to the list, if anything.
+
+    files, observed: what was known before, as for `known_covariance`.
+    """
+    if shown is None or not worth_keeping(shown, [each.shown for each in observed]):
+        return "not_needed", None
+    promotes = _promotes(files, observed, plan, shown)
+    return ("promoted" if promotes else "held_back"), ObservedRun(shown, promotes)
+
+
+def known_runs(files: Sequence[MeasuredCovariance], observed: Sequence[ObservedRun], plan: RunPlan) -> int:
+    """How many uncached runs of a kind there are, those included that are held back."""
+    of_files = sum(each.covariance.runs for each in files if each.kind == plan.kind)
+    return of_files + sum(each.shown.kind == plan.kind for each in observed)
+
+
+def _promotes(
+    files: Sequence[MeasuredCovariance], observed: Sequence[ObservedRun], plan: RunPlan, shown: MeasuredCovariance
+) -> bool:
+    levels = plan.sigmas.double().numpy()
+    steps = len(levels)
+    count = budget.full_steps(max(2, round(REFERENCE_SF * steps / 50)), steps)
+    try:
+        response = measured_response(plan.scheduler)
+    except UnsupportedPipeline:
+        return False  # Nothing is predicted with this scheduler.
+    in_force, held_back = _of_kind(observed, plan.kind)
+    file = next((each.covariance.at(levels) for each in files if each.kind == plan.kind), None)
+    found = promotion.held_out(
+        file,
+        [each.shown.covariance.at(levels) for each in in_force],
+        [*(each.shown.covariance.at(levels) for each in held_back), shown.covariance],
+        response,
+        count,
+    )
+    return found is not None and found.falls
+
+
+def _of_kind(observed: Sequence[ObservedRun], kind: RunKind) -> tuple[list[ObservedRun], list[ObservedRun]]:
+    """Those that count, and those that are held back."""
+    alike = [each for each in observed if each.shown.kind == kind]
+    last = max((index for index, each in enumerate(alike) if each.promotes), default=-1)
+    return alike[: last + 1], alike[last + 1 :]

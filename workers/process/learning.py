@@ -1,0 +1,60 @@
+"""What uncached runs have shown, between the process that holds the models and the list that all workers share."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+import structlog
+
+from workers.jobs.errors import QueueUnavailable
+from workers.jobs.job import GenerationRequest
+from workers.jobs.observations import Observations
+from workers.process.child import Child, ChildDied
+from workers.process.events import Learnt, Observed
+from workers.process.metrics import Metrics, Seen
+
+log = structlog.get_logger()
+
+
+class Learning:
+    """The supervisor's side of it. A job waits for none of this."""
+
+    def __init__(self, observations: Observations, metrics: Metrics, fingerprints: Mapping[str, str]) -> None:
+        """fingerprints: of the weights of all models that are loaded, as they come."""
+        self._observations, self._metrics, self.fingerprints = observations, metrics, fingerprints
+        self._told: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """A new process holds the models, and knows nothing yet."""
+        self._told = {}
+
+    def tell(self, child: Child, model: str) -> None:
+        """Give the process what uncached runs of the model have shown since it was last told, on any worker."""
+        try:
+            texts = self._observations.since(model, self.fingerprints[model], self._told.get(model, 0))
+        except QueueUnavailable as error:
+            log.warning("observed runs not read", model=model, error=str(error))
+            return
+        if texts:
+            with suppress(ChildDied):  # Who gives it the job sees that, too.
+                child.send(Observed(model, tuple(texts)))
+            self._told[model] = self._told.get(model, 0) + len(texts)
+
+    def knows(self, request: GenerationRequest) -> bool:
+        """Whether an uncached run of the request was seen, on any worker. Raises `QueueUnavailable`."""
+        return self._observations.knows(request.model, self.fingerprints[request.model], request)
+
+    def keep(self, request: GenerationRequest, learnt: Learnt) -> None:
+        """Give all workers what an uncached run of the request has shown, where it is of use, and count it."""
+        model = request.model
+        outcome: Seen = learnt.verdict
+        if learnt.text is not None:
+            try:
+                added = self._observations.add(model, self.fingerprints[model], request, learnt.text)
+            except QueueUnavailable as error:
+                log.warning("uncached run not kept", model=model, error=str(error))
+                return
+            if added == "kept":
+                log.info("uncached run kept", model=model, verdict=learnt.verdict)
+            else:
+                outcome = "known" if added == "known" else "not_needed"
+        self._metrics.observed(model, outcome)
