@@ -8,7 +8,7 @@ from docs.pages import Described, pages, service_metrics, worker_metrics
 from tests.deploy.tools import ROOT
 
 DESCRIBED = [*service_metrics(), *worker_metrics()]
-BASE_UNITS = ("_seconds", "_bytes", "_ratio", "_total", "_info")
+BASE_UNITS = ("_seconds", "_bytes", "_ratio", "_decibels", "_total", "_info")
 #: What has no unit: a state, a count of things that are there, an sf.
 COUNTS = {
     "scalingcache_queue_up",
@@ -25,6 +25,7 @@ COUNTS = {
 LABELS = {
     "model", "sf", "kind", "state", "stage", "outcome", "reason", "engaged", "decision", "priority",
     "route", "method", "code", "worker", "device", "component", "version", "python", "torch", "diffusers",
+    "work", "end", "verdict",
 }  # fmt: skip
 
 

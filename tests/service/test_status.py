@@ -53,6 +53,15 @@ def test_a_worker_that_cannot_load_its_model_says_why(queue: Queue, worker: Fake
     assert "model_load_failed" in drawn(now)
 
 
+def test_an_idle_worker_says_what_it_does(queue: Queue) -> None:
+    queue.presence.announce("w", [MODEL], "idle", {MODEL: "bfloat16 on cuda"}, doing="shadow of video_m_1")
+    now = status.read(queue.connection, [MODEL])
+    assert (now.workers[0].state, now.workers[0].doing) == ("idle", "shadow of video_m_1")
+    assert "shadow of video_m_1" in drawn(now)
+    queue.presence.announce("w", [MODEL], "idle", {MODEL: "bfloat16 on cuda"})
+    assert status.read(queue.connection, [MODEL]).workers[0].doing is None
+
+
 @pytest.mark.parametrize("name", ["w[/]", "[red]w", "w\x1b[31m"])
 def test_a_name_of_another_program_is_shown_as_it_is_and_changes_no_screen(queue: Queue, name: str) -> None:
     queue.presence.announce(name, [], "failed", {"m[/]": "[bold]"}, JobError(code="[/]", message="\x1b[2J"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dotenv import dotenv_values
+from pydantic import ValidationError
 
 from tests.catalogues import a_model, catalogue_text
 from workers.jobs.errors import ModelNotFound
@@ -262,3 +263,15 @@ def test_what_is_served_is_what_is_named_or_else_what_the_catalogue_says(path: P
         catalogue.serving(("huge",))
     with pytest.raises(CatalogueError, match="no model is served: set SCALINGCACHE_MODELS"):
         Catalogue.read(path, None, {f"{VARIABLE}__SERVED": "false"}).serving(())
+
+
+@pytest.mark.parametrize("share", ["nan", "inf", "1.5", "-0.1", '"much"'])
+def test_a_share_that_is_none_is_refused_by_its_name(path: Path, share: str) -> None:
+    path.write_text(catalogue_text(a_model()).replace("dtype =", f"shadow_share = {share}\ndtype =", 1))
+    with pytest.raises(CatalogueError, match="shadow_share"):
+        Catalogue.read(path)
+
+
+def test_idle_calibration_of_the_papers_method_is_refused() -> None:
+    with pytest.raises(ValidationError, match="calibrate_when_idle"):
+        a_model(method="paper", calibrate_when_idle=True)
