@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from service.metrics import Metrics
+from service.patience import Patience
 from service.settings import Settings
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.breaker import Breaker
@@ -26,6 +27,8 @@ DECODERS = 1  # at a time: `workers.media.decoder` says how much memory one may 
 CALL_SECONDS = 1.5
 #: The same of what machines ask; a scrape has a deadline of its own, after which their next try comes.
 PROBE_SECONDS = 0.5
+#: How long the store's file system is waited for.
+STORE_SECONDS = 2.0
 #: How many calls may wait for their images at a time.
 IMAGE_CALLS = 100
 #: Of what machines ask, how many at a time: never behind the calls of users, nor in front of them.
@@ -41,6 +44,7 @@ class Resources:
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
     decoders: limits the images that are decoded at a time.
     probes: the threads of health and metrics, whose connection to Redis is their own too.
+    store_patience: how long they wait for the store.
     """
 
     catalogue: Catalogue
@@ -59,6 +63,7 @@ class Resources:
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
     image_calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGE_CALLS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
+    store_patience: Patience = field(default_factory=lambda: Patience(STORE_SECONDS))
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

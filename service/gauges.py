@@ -8,6 +8,7 @@ from typing import get_args
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from service.patience import Patience
 from service.served import known_models
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
@@ -102,10 +103,11 @@ class QueueCollector(Collector):
 
 
 class StorageCollector(Collector):
-    """The file system of the results."""
+    """The file system of the results. Without an answer of it that is left out, and not the rest of the scrape."""
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self._artifacts = artifacts
+        self._patience = Patience(SCRAPE_SECONDS)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The families without samples."""
@@ -114,7 +116,10 @@ class StorageCollector(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Asked by the registry at each scrape."""
         free, size = self._families()
-        free_bytes, total_bytes = self._artifacts.free_and_total_bytes()
+        try:
+            free_bytes, total_bytes = self._patience.ask(self._artifacts.free_and_total_bytes)
+        except OSError:
+            return free, size
         free.add_metric([], free_bytes)
         size.add_metric([], total_bytes)
         return free, size

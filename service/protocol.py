@@ -11,6 +11,8 @@ from workers.jobs.errors import ScalingCacheError
 #: From the first byte of a request, or the opening of a connection, to the end of the headers.
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 << 10
+#: Without a byte more that the client takes, when what waits for it is more than the connection holds.
+STALL_SECONDS = 60.0
 #: Of one process, at a time, where the limit on open files allows it; a download takes three files.
 CONNECTIONS = 2000
 
@@ -18,10 +20,11 @@ _PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fie
 
 
 class Protocol(HttpToolsProtocol):
-    """A request's head arrives within a time and a size, or the connection is closed."""
+    """A request's head arrives within a time and a size, and its answer is taken, or the connection is closed."""
 
     most_connections = CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -34,6 +37,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""
         self._have_head()
+        self._has_taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -59,6 +63,17 @@ class Protocol(HttpToolsProtocol):
         self._have_head()
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        """Called by the transport when the client is behind."""
+        super().pause_writing()
+        self._has_taken()
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Called by the transport when the client has caught up."""
+        super().resume_writing()
+        self._has_taken()
+
     def send_400_response(self, msg: str) -> None:
         """Called where the parser finds no HTTP."""
         self._refuse(MalformedRequest(msg))
@@ -74,6 +89,21 @@ class Protocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _watch(self, waiting: int) -> None:
+        self._stalled = self.loop.call_later(STALL_SECONDS, self._on_stall, waiting)
+
+    def _has_taken(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _on_stall(self, waited: int) -> None:
+        """A slow client may take as long as it likes; one that takes nothing is gone, or never was one."""
+        if (waiting := self.transport.get_write_buffer_size()) < waited:
+            self._watch(waiting)
+        else:
+            self.transport.abort()
 
     def _on_deadline(self) -> None:
         self._deadline = None

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from service.dependencies import Resources, ResourcesDep
 from service.served import known_models
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import QueueUnavailable, StoreMismatch
 from workers.jobs.inspection import Inspection
 from workers.jobs.presence import Presence, WorkerInfo
@@ -69,12 +68,12 @@ def _checks(resources: Resources) -> dict[str, Check]:
         workers = Presence(resources.probe_connection).workers()
         jobs = _jobs(resources)
     except QueueUnavailable:
-        redis, storage = Check(ok=False, detail="cannot be reached or accepts no writes"), _storage(resources.artifacts)
+        redis, storage = Check(ok=False, detail="cannot be reached or accepts no writes"), _storage(resources)
         checks = {"redis": redis, "storage": storage}
         return checks | {f"worker:{model}": _workers(model, []) for model in resources.catalogue.entries}
     checks = {
         "redis": Check(ok=True, detail="answers and accepts writes"),
-        "storage": _storage(resources.artifacts, resources.binding),
+        "storage": _storage(resources, resources.binding),
         "jobs": jobs,
     }
     return checks | {f"worker:{model}": _workers(model, workers) for model in resources.catalogue.entries}
@@ -97,12 +96,12 @@ def _jobs(resources: Resources) -> Check:
     return Check(ok=True, detail=f"jobs wait for models that nobody serves: {', '.join(lost)}" if lost else "none lost")
 
 
-def _storage(artifacts: ArtifactStore, binding: StoreBinding | None = None) -> Check:
+def _storage(resources: Resources, binding: StoreBinding | None = None) -> Check:
     """binding: None while Redis is away, and nobody can say whose folder it is."""
     try:
-        artifacts.probe()
+        resources.store_patience.ask(resources.artifacts.probe)
         if binding is not None:
-            binding.check()
+            resources.store_patience.ask(binding.check)
     except OSError as error:
         return Check(ok=False, detail=error.strerror or "cannot be written to")
     except StoreMismatch as error:

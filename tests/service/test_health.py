@@ -1,5 +1,6 @@
 """Health, readiness and metrics."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,12 @@ import redis
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from service import dependencies
 from service.app import create_app
 from service.settings import Settings
 from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
+from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.store_binding import MARKER, StoreBinding
 
 
@@ -83,6 +86,26 @@ def test_not_ready_when_results_cannot_be_stored(settings: Settings, tmp_path: P
     with TestClient(create_app(settings.model_copy(update={"artifacts": file / "below"}))) as client:
         checks = client.get("/readyz").json()["checks"]
     assert checks["storage"] == {"ok": False, "detail": "Not a directory"}
+
+
+def test_a_store_that_hangs_holds_neither_readiness_nor_metrics(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network file system does whose server is gone."""
+    back = threading.Event()
+    for ask in ("probe", "free_and_total_bytes"):
+        monkeypatch.setattr(ArtifactStore, ask, lambda _: back.wait(60) and pytest.fail("nobody waited for it"))
+    monkeypatch.setattr(dependencies, "STORE_SECONDS", 0.1)
+    with TestClient(create_app(settings)) as client:
+        for _ in range(2 * dependencies.PROBES):
+            check = client.get("/readyz").json()["checks"]["storage"]
+            assert check == {"ok": False, "detail": "did not answer within 0.1 s"}
+            figures = scrape(client)
+            assert figures["scalingcache_queue_up", frozenset()] == 1
+            assert ("scalingcache_storage_free_bytes", frozenset()) not in figures
+        hanging = [thread for thread in threading.enumerate() if thread.name.endswith("(work)")]
+        back.set()
+    assert len(hanging) == 2, "one for each that asks, however often"
 
 
 def test_not_ready_with_a_folder_that_is_not_the_workers(

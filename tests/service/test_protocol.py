@@ -4,10 +4,13 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from service import draining, limits, protocol
 from service.app import create_app
@@ -19,17 +22,33 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\n"
 
 
-@pytest.fixture
-def port(settings: Settings) -> Iterator[int]:
-    config = uvicorn.Config(create_app(settings), port=0, http=Protocol, ws="none", log_config=None, access_log=False)
+@dataclass
+class Serving:
+    """A server that runs."""
+
+    port: int
+    connections: set[Any]
+
+
+@contextmanager
+def serving(app: Any, http: type[Protocol] = Protocol) -> Iterator[Serving]:
+    config = uvicorn.Config(
+        app, port=0, http=http, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     listener = config.bind_socket()
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     wait_until(lambda: server.started)
-    yield listener.getsockname()[1]
+    yield Serving(listener.getsockname()[1], server.server_state.connections)
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def port(settings: Settings) -> Iterator[int]:
+    with serving(create_app(settings)) as server:
+        yield server.port
 
 
 def connect(port: int) -> socket.socket:
@@ -159,3 +178,39 @@ def test_a_client_that_asks_before_it_sends_is_refused_without_sending(port: int
         connection.sendall(POST + b"content-length: 99999999\r\nexpect: 100-continue\r\n\r\n")
         answer = read(connection)
     assert answered(answer) == (413, "body_too_large") and b"100 Continue" not in answer
+
+
+async def download(scope: Scope, receive: Receive, send: Send) -> None:
+    """More than a connection holds."""
+    if scope["type"] == "lifespan":
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(64):
+        await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+def test_a_client_that_takes_nothing_of_its_download_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALL_SECONDS", 0.1)
+    with serving(download) as server, closing(connect(server.port)) as connection:
+        connection.sendall(GET + b"\r\n")
+        assert connection.recv(10) == b"HTTP/1.1 2"
+        wait_until(lambda: not server.connections)
+
+
+def test_a_client_that_takes_its_download_slowly_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALL_SECONDS", 0.1)
+    looks: list[int] = []
+
+    class Watched(Protocol):
+        def _watch(self, waiting: int) -> None:
+            looks.append(waiting)
+            super()._watch(waiting)
+
+    with serving(download, Watched) as server, closing(connect(server.port)) as connection:
+        connection.sendall(GET + b"\r\n")
+        for _ in range(5):
+            seen = len(looks)
+            while len(looks) == seen:  # until the server has seen that something was taken
+                assert connection.recv(1 << 16)
+        assert server.connections
