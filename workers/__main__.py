@@ -6,12 +6,13 @@ import typer
 
 from workers.commands.calibrate import calibrate
 from workers.commands.evaluate import evaluate
+from workers.commands.fetch import fetch
 from workers.commands.generate import generate
 from workers.configuration import run_program
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-for command in (generate, calibrate, evaluate):
+for command in (fetch, generate, calibrate, evaluate):
     app.command()(command)
 
 

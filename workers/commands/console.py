@@ -1,5 +1,6 @@
 """What the offline commands show, and how they end when they are interrupted."""
 
+import logging
 import os
 import sys
 import warnings
@@ -35,6 +36,7 @@ def interruptible(kept: Callable[[], str]) -> Iterator[None]:
 def quiet_warnings() -> None:
     """Before the libraries are imported. What this product logs goes to standard error, among the rest."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     for library in NOISY:
         warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
     structlog.configure(
