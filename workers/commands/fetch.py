@@ -24,7 +24,7 @@ def fetch(
 ) -> None:
     """Bring a model's checkpoint, and its LoRAs, from the hub: only the files that are read, each checked by its hash.
 
-    Files that have arrived stay where the hub's library keeps them (HF_HOME); an interrupted command goes on after them.
+    They lie where the hub's library keeps them (HF_HOME). An interrupted command goes on after those that are whole.
     """
     quiet_warnings()
     entry = settings(catalogue).whole_catalogue().entry(model)
