@@ -1,10 +1,12 @@
-"""`python -m workers`: run a worker, generate without a queue, calibrate and evaluate a model."""
+"""`python -m workers`: from a checkpoint to a served model: run a worker, and all that needs no queue."""
 
 from typing import Annotated
 
 import typer
 
+from workers.commands.add import add
 from workers.commands.calibrate import calibrate
+from workers.commands.doctor import doctor
 from workers.commands.evaluate import evaluate
 from workers.commands.fetch import fetch
 from workers.commands.generate import generate
@@ -12,7 +14,7 @@ from workers.configuration import run_program
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-for command in (fetch, generate, calibrate, evaluate):
+for command in (doctor, add, fetch, generate, calibrate, evaluate):
     app.command()(command)
 
 

@@ -242,13 +242,16 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     if isinstance(value, str) and "://" in value:
-        return _without_password(value)
+        return shown_url(value)
     return "" if value is None else str(value)
 
 
-def _without_password(url: str) -> str:
-    """A URL may carry one before its host, and for Redis also behind its path; in it may be any character, also those
-    that end a part of a URL, which are only refused after this was asked for."""
+def shown_url(url: str) -> str:
+    """A URL without its password.
+
+    It may have one before its host, and for Redis also behind its path; in it may be any character, also those that end
+    a part of a URL, which are only refused after this was asked for.
+    """
     url = re.sub(r"(?<=[?&]password=)[^&]*", MASK, url)
     scheme, _, rest = url.partition("://")
     user, at, host = rest.rpartition("@")

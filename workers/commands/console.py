@@ -41,7 +41,7 @@ def quiet_warnings() -> None:
         warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 

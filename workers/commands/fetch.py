@@ -53,7 +53,7 @@ def _pin(entry: ModelEntry, commit: str) -> str:
 def _fetched_checkpoint(name: str, revision: str | None, entry: ModelEntry) -> Path:
     repository = Repository.read(name, revision)
     index = json.loads(repository.get(INDEX).read_text())
-    chosen = needed(repository.files, index, getattr(entry, "variant", None))
+    chosen = needed(repository.files, index, entry.variant)
     for path in filter(is_list, chosen):
         table = json.loads(repository.get(path).read_text())
         if missing := missing_shards(table, path.rpartition("/")[0], repository.files):

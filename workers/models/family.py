@@ -1,7 +1,7 @@
 """What a model family is. Reading a family's limits never imports torch; loading a model does."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from workers.jobs.errors import InvalidRequest
@@ -39,6 +39,19 @@ class Family(ABC):
     flow_shift: ClassVar[bool] = True
     #: Whether guidance is an input of the transformer. A second, unconditional stream then needs `true_cfg_scale`.
     embedded_guidance: ClassVar[bool] = False
+    #: The tokenizer that `max_sequence_length` is of.
+    long_prompt: ClassVar[str] = "tokenizer"
+    #: What a new entry says and no configuration does, by field: as on the model cards.
+    #: `largest` is of width and height in pixels; what is of the VAE holds on a GPU.
+    usual: ClassVar[Mapping[str, Any]]
+
+    def suggested(self, checkpoint: "Checkpoint") -> dict[str, Any]:
+        """`usual`, as far as it holds for this checkpoint."""
+        return dict(self.usual)
+
+    def longest(self, checkpoint: "Checkpoint") -> int | None:
+        """How many positions the transformer tells apart in each direction; None where it sets no bound."""
+        return None
 
     def mismatch(self, checkpoint: "Checkpoint") -> str | None:
         """Why a checkpoint is not one of this family, by what its configurations say; None for one that is.

@@ -9,6 +9,19 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 
+def device_memory(nvml: Any = pynvml) -> dict[str, tuple[str, int]]:
+    """By its number each NVIDIA device of this machine: its name and its memory in bytes. Empty without a driver."""
+    try:
+        nvml.nvmlInit()
+        handles = {str(index): nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())}
+        return {
+            index: (str(nvml.nvmlDeviceGetName(handle)), int(nvml.nvmlDeviceGetMemoryInfo(handle).total))
+            for index, handle in handles.items()
+        }
+    except nvml.NVMLError:
+        return {}
+
+
 class DeviceCollector(Collector):
     """The devices that this worker may use; nothing on a machine without any."""
 

@@ -1,7 +1,7 @@
 """FLUX.1: text to image. Guidance is an input of the transformer; a second stream only with `true_cfg_scale`."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workers.jobs.errors import UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
@@ -30,6 +30,16 @@ class Flux(Family):
     frame_multiple = 1
     flow_shift = False
     embedded_guidance = True
+    long_prompt = "tokenizer_2"
+    usual: ClassVar[Mapping[str, Any]] = {
+        "width": 1024, "height": 1024, "frames": 1, "fps": 1, "steps": 50, "guidance": 3.5, "max_sequence_length": 512,
+        "largest": 2048,
+    }  # fmt: skip
+
+    def suggested(self, checkpoint: "Checkpoint") -> dict[str, Any]:
+        guided = checkpoint.setting("transformer", "guidance_embeds", False)
+        few_steps = {"steps": 4, "guidance": 0.0, "max_sequence_length": 256}  # [schnell], whose guidance is built in
+        return dict(self.usual) if guided else {**self.usual, **few_steps}
 
     def unfit(self, checkpoint: "Checkpoint") -> str | None:
         latent = checkpoint.setting("vae", "latent_channels", 4)

@@ -1,7 +1,7 @@
 """HunyuanVideo: text to video. Guidance is an input of the transformer; a second stream only with `true_cfg_scale`."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
@@ -29,6 +29,10 @@ class HunyuanVideo(Family):
     size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches
     frame_multiple = 4
     embedded_guidance = True
+    usual: ClassVar[Mapping[str, Any]] = {
+        "width": 960, "height": 544, "frames": 129, "fps": 24, "steps": 50, "guidance": 6.0, "max_sequence_length": 256,
+        "largest": 1280, "vae_dtype": "float16", "vae_tiling": True,
+    }  # fmt: skip
 
     def unfit(self, checkpoint: "Checkpoint") -> str | None:
         latent = checkpoint.setting("vae", "latent_channels", 16)

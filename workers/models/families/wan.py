@@ -4,9 +4,9 @@ Wan 2.1 has one transformer. Wan 2.2 A14B has two experts: `transformer` denoise
 `transformer_2` the rest, with a guidance scale of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
@@ -32,6 +32,10 @@ class Wan(Family):
     frame_multiple = 4
     #: Whether every token has a timestep of its own.
     expand_timesteps = False
+    usual: ClassVar[Mapping[str, Any]] = {
+        "width": 832, "height": 480, "frames": 81, "fps": 16, "steps": 50, "guidance": 5.0, "max_sequence_length": 512,
+        "largest": 1280, "vae_dtype": "float32",
+    }  # fmt: skip
 
     def load(self, entry: ModelEntry) -> "DiffusionPipeline":
         from diffusers import WanPipeline
@@ -39,6 +43,13 @@ class Wan(Family):
         from workers.models.checkpoint import options
 
         return WanPipeline.from_pretrained(entry.source, **options(entry))
+
+    def suggested(self, checkpoint: "Checkpoint") -> dict[str, Any]:
+        experts = {"steps": 40, "guidance": 4.0, "guidance_2": 3.0} if "transformer_2" in checkpoint.parts else {}
+        return {**self.usual, **experts}
+
+    def longest(self, checkpoint: "Checkpoint") -> int | None:
+        return int(checkpoint.setting("transformer", "rope_max_seq_len", 1024))
 
     def unfit(self, checkpoint: "Checkpoint") -> str | None:
         expands = bool(checkpoint.config.get("expand_timesteps", False))

@@ -3,7 +3,8 @@
 A given frame's tokens have timestep 0, that of a finished picture; the others have the step's.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workers.jobs.job import GenerationRequest
 from workers.models.families.wan import Wan
@@ -19,6 +20,7 @@ class WanTextImageToVideo(Wan):
     size_multiple = 32  # 16 from the VAE, 2 from the transformer's patches
     expand_timesteps = True
     input_reference = "optional"
+    usual: ClassVar[Mapping[str, Any]] = {**Wan.usual, "width": 1280, "height": 704, "frames": 121, "fps": 24}
 
     def pipeline(self, loaded: "DiffusionPipeline", request: GenerationRequest) -> "DiffusionPipeline":
         if request.input_reference is None:

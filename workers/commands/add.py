@@ -1,0 +1,84 @@
+"""`python -m workers add`: look at a checkpoint and write an entry for it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workers.commands.console import console, interruptible, quiet_warnings
+from workers.commands.options import CatalogueOption, settings
+from workers.jobs.errors import InvalidRequest
+from workers.models.catalogue import Catalogue
+from workers.models.hub.errors import HubError
+from workers.models.hub.needed import INDEX
+from workers.models.hub.repository import Repository
+from workers.models.identification import found
+from workers.models.parts import Checkpoint
+from workers.models.proposal import proposed, proposed_name
+from workers.models.site_file import has_entry, write_entry
+from workers.process.devices import device_memory
+from workers.process.settings import Settings
+
+
+def add(
+    source: Annotated[str, typer.Argument(help="A folder in the diffusers format, or a hub id.")],
+    name: Annotated[str | None, typer.Option(help="Of the new entry; made of the source by default.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Of a hub id: a commit or a branch. Default: main.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="The file to write to. SCALINGCACHE_CATALOGUE_OVERRIDES, or site.toml.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="An entry of this name, if there is one.")] = False,
+    catalogue: CatalogueOption = None,
+) -> None:
+    """Look at a checkpoint and write an entry for it: its family, defaults and limits, and this machine's device.
+
+    Only its configurations are read. What they do not say is as on the family's model card: look at the entry, and
+    change what you know better.
+    """
+    with interruptible(lambda: "nothing was written"):
+        _add(source, name, revision, file, replace, settings(catalogue))
+
+
+def _add(
+    source: str, name: str | None, revision: str | None, file: Path | None, replace: bool, values: Settings
+) -> None:
+    quiet_warnings()
+    path = file or values.catalogue_overrides or Path("site.toml")
+    new = name or proposed_name(source)
+    models = values.model_copy(update={"catalogue_overrides": path if path.exists() else None}).whole_catalogue()
+    if not replace and (new in models.entries or has_entry(path, new)):
+        where = path if has_entry(path, new) else values.catalogue
+        raise InvalidRequest("name", f"{new} is in {where} already: give the new entry another --name, or --replace")
+    checkpoint, commit = _looked_at(source, revision)
+    origin = source if commit else str(Path(source).resolve())
+    entry = proposed(new, origin, commit, checkpoint, models.families, cuda=bool(device_memory()))
+    write_entry(path, entry, f"{found(checkpoint)}; size, frames, fps, steps and guidance are the family's usual ones")
+    Catalogue.read(values.catalogue, path, {})
+    console.print(f'wrote [models."{new}"] to {path}: family {entry.family}, {entry.shown()}', soft_wrap=True)
+    if values.catalogue_overrides is None or values.catalogue_overrides.resolve() != path.resolve():
+        console.print(f"to use it: export SCALINGCACHE_CATALOGUE_OVERRIDES={path}", soft_wrap=True)
+    following = f"python -m workers fetch {new}" if commit else f"python -m workers check {new}"
+    console.print(f"next: {following}", soft_wrap=True)
+
+
+def _looked_at(source: str, revision: str | None) -> tuple[Checkpoint, str | None]:
+    """The checkpoint's configurations, and of a hub id the commit. Raises `ModelLoadFailed`, `HubError`."""
+    folder = Path(source)
+    if folder.is_dir():
+        if revision is not None:
+            raise InvalidRequest("revision", f"--revision {revision}: {source} is a folder, which has no commits")
+        return Checkpoint.read(folder), None
+    if folder.is_absolute() or source.startswith("."):
+        raise InvalidRequest("source", f"{source}: there is no such folder")
+    try:
+        repository = Repository.read(source, revision)
+    except HubError as error:
+        raise HubError(f"{error}; nor is there a folder {folder.resolve()}") from error
+    index = repository.get(INDEX)
+    parts = [part for part, value in json.loads(index.read_text()).items() if isinstance(value, list)]
+    for remote in repository.files:
+        part, _, file = remote.partition("/")
+        if part in parts and file.endswith("config.json"):
+            repository.get(remote)
+    return Checkpoint.read(index.parent), repository.commit
