@@ -1,14 +1,14 @@
 """Writes an entry into a catalogue file, without touching the rest of it: comments, order and spaces stay."""
 
 from pathlib import Path
-from typing import Any
-
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
+from typing import TYPE_CHECKING, Any
 
 from workers.files import replacing
 from workers.models.entry import ModelEntry
 from workers.models.layers import CatalogueError
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 
 def has_entry(path: Path, name: str) -> bool:
@@ -21,6 +21,8 @@ def write_entry(path: Path, entry: ModelEntry, comment: str) -> None:
 
     comment: a line above it. Only values that were given are written. Raises `CatalogueError`.
     """
+    import tomlkit  # For this command alone.
+
     document = _document(path) if path.exists() else tomlkit.document()
     if "models" not in document:
         document["models"] = tomlkit.table(is_super_table=True)
@@ -32,6 +34,8 @@ def write_entry(path: Path, entry: ModelEntry, comment: str) -> None:
 
 
 def _table(entry: ModelEntry, comment: str) -> Any:
+    import tomlkit
+
     table = tomlkit.table()
     table.add(tomlkit.comment(comment))
     values = entry.model_dump(mode="json", exclude_unset=True, exclude={"name"})
@@ -47,7 +51,10 @@ def _table(entry: ModelEntry, comment: str) -> Any:
     return table
 
 
-def _document(path: Path) -> tomlkit.TOMLDocument:
+def _document(path: Path) -> "TOMLDocument":
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
     try:
         return tomlkit.parse(path.read_text())
     except OSError as error:
