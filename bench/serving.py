@@ -13,7 +13,8 @@ from pathlib import Path
 def service(redis_url: str, **variables: str) -> Iterator[tuple[int, int]]:
     """A running service, its settings by name; its port and process id."""
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
-        settings = {"redis_url": redis_url, "artifacts": f"{folder}/artifacts", "port": "0"} | variables
+        settings = {"redis_url": redis_url, "artifacts": f"{folder}/artifacts", "port": "0"}
+        settings |= {"authentication": "none"} | variables
         environment = os.environ | {f"SCALINGCACHE_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "service"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)

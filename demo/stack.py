@@ -54,7 +54,9 @@ def running_stack(*models: str, port: int | None = None) -> Iterator[Stack]:
         environment = os.environ | {
             "SCALINGCACHE_REDIS_URL": redis.url,
             "SCALINGCACHE_ARTIFACTS": str(folder / "artifacts"),
+            "SCALINGCACHE_HOST": "127.0.0.1",
             "SCALINGCACHE_PORT": str(port),
+            "SCALINGCACHE_AUTHENTICATION": "none",  # On loopback everybody is whoever started it.
             "SCALINGCACHE_METRICS_PORT": str(metrics_port),
             "SCALINGCACHE_MODELS": ",".join(models),
             "SCALINGCACHE_DRAIN_SECONDS": "0",

@@ -1,4 +1,4 @@
-"""python -m service: serve until SIGTERM or Ctrl-C; `status` and `health` ask how things stand."""
+"""python -m service: serve until SIGTERM or Ctrl-C; `status` and `health` ask how things stand, `keys` are clients'."""
 
 import resource
 import socket
@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from service import logs, status
+from service import keys_command, logs, status
 from service.app import create_app
 from service.protocol import CONNECTIONS, Protocol
 from service.served import known_models
@@ -37,6 +37,7 @@ WATCH_SECONDS = 1.0
 HEALTH_SECONDS = 3.0
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+cli.add_typer(keys_command.cli, name="keys")
 
 
 @cli.callback(invoke_without_command=True)

@@ -62,6 +62,7 @@ class AccessLogMiddleware:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.request_done(route, scope["method"], status, seconds)
+        state = scope.get("state", {})
         log = self._log.debug if route in _QUIET and status < 400 else self._log.info
         log(
             "request",
@@ -69,7 +70,9 @@ class AccessLogMiddleware:
             path=scope["path"][:LOGGED_CHARACTERS],
             route=route,
             status=status,
-            error=scope.get("state", {}).get("error_code"),
+            error=state.get("error_code"),
+            account=state.get("account"),
+            api_key=state.get("api_key"),
             seconds=round(seconds, 6),
         )
 

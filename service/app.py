@@ -8,9 +8,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from service import errors
+from service import error_handlers
 from service.access import AccessLogMiddleware
 from service.dependencies import Resources, sent_once
 from service.draining import DrainMiddleware
@@ -20,6 +21,7 @@ from service.origins import OriginMiddleware
 from service.routes import documentation, health, images, models, videos
 from service.served import say_served
 from service.settings import Settings
+from service.startup import say_problems
 
 # Named by class, these stand for all codes, and keep FastAPI from announcing a 422 of another shape.
 _ERROR_DOCS: dict[int | str, dict[str, Any]] = {
@@ -29,13 +31,16 @@ _ERROR_DOCS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> FastAPI:
-    """The service for these settings. `resources` replaces what it would open itself. Raises `CatalogueError`."""
+    """The service for these settings. `resources` replaces what it would open itself. Raises `CatalogueError`,
+    `ConfigurationError`."""
     resources = resources or Resources.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         saying = asyncio.create_task(say_served(resources.presence, list(resources.catalogue.entries)))
+        starting = asyncio.create_task(run_in_threadpool(say_problems, resources))
         yield
+        await starting
         saying.cancel()
         await resources.close()
 
@@ -50,15 +55,13 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
             Middleware(BodyLimitMiddleware),
         ],
         lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
         redirect_slashes=False,
+        openapi_url=None,  # service/routes/documentation.py has it, behind its setting.
         responses=_ERROR_DOCS,
         dependencies=[Depends(sent_once)],
     )
     app.state.resources = resources
-    errors.install(app)
-    app.mount("/docs/assets", documentation.assets)
+    error_handlers.install(app)
     for noun in (documentation, health, images, models, videos):
         app.include_router(noun.router)
         app.include_router(_heads(noun.router))
@@ -70,5 +73,11 @@ def _heads(router: APIRouter) -> APIRouter:
     heads = APIRouter()
     for route in router.routes:
         if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
-            heads.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
+            heads.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=["HEAD"],
+                include_in_schema=False,
+                dependencies=route.dependencies,
+            )
     return heads

@@ -9,9 +9,12 @@ from typing import Annotated, Self
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from service.accounts import Accounts
+from service.authentication import Authentication
 from service.metrics import Metrics
 from service.patience import Patience
-from service.settings import Settings
+from service.pepper import read_pepper
+from service.settings import Access, Settings
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.breaker import Breaker
 from workers.jobs.connection import Connection
@@ -39,6 +42,7 @@ PROBES = 4
 class Resources:
     """Everything that outlives a request. Of the queue only the client's side: no lease can be taken or settled here.
 
+    authentication: who calls. accounts: for who asks after the service itself; None where nobody has keys.
     public_url: where clients reach the service, if that is set.
     image_seconds: how long a call waits for its images. image_calls: limits how many do at a time.
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
@@ -57,6 +61,11 @@ class Resources:
     artifacts: ArtifactStore
     binding: StoreBinding
     metrics: Metrics
+    authentication: Authentication
+    accounts: Accounts | None
+    metrics_access: Access
+    status_access: Access
+    docs_access: Access
     public_url: str | None
     image_seconds: float
     clock: Callable[[], float] = time.time
@@ -67,8 +76,9 @@ class Resources:
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Raises `CatalogueError`. Redis need not be there yet."""
+        """Raises `CatalogueError`, `ConfigurationError`. Redis need not be there yet."""
         catalogue = settings.read_catalogue()
+        pepper = read_pepper(settings.pepper_file) if settings.authentication == "keys" else None
         connection = Connection(settings.redis_address, command_seconds=CALL_SECONDS, retries=1, breaker=Breaker())
         probe_connection = Connection(settings.redis_address, command_seconds=PROBE_SECONDS, retries=1)
         artifacts = ArtifactStore(settings.artifacts)
@@ -87,6 +97,11 @@ class Resources:
             artifacts=artifacts,
             binding=StoreBinding(settings.artifacts, probe_connection),
             metrics=Metrics(probe_connection, list(catalogue.entries), artifacts),
+            authentication=Authentication(None if pepper is None else Accounts(connection, pepper)),
+            accounts=None if pepper is None else Accounts(probe_connection, pepper),
+            metrics_access=settings.metrics_access,
+            status_access=settings.status_access,
+            docs_access=settings.docs_access,
             public_url=settings.public_url,
             image_seconds=settings.image_seconds,
         )
@@ -115,10 +130,4 @@ async def sent_once(request: Request) -> None:
             raise InvalidRequest(name, f"{name[:80]} was sent more than once; send it once")
 
 
-async def _tenant() -> str:
-    """Whose request this is. Without accounts there is one tenant."""
-    return "default"
-
-
 ResourcesDep = Annotated[Resources, Depends(_resources)]
-TenantDep = Annotated[str, Depends(_tenant)]

@@ -4,13 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from workers.jobs.errors import (
     IdempotencyConflict,
@@ -69,6 +64,28 @@ class BodyTooLarge(ScalingCacheError):
     """The body has more bytes than its content type may have."""
 
     code = "body_too_large"
+
+
+class MissingKey(ScalingCacheError):
+    """The request has no API key."""
+
+    code = "missing_api_key"
+
+
+class InvalidKey(ScalingCacheError):
+    """The request's API key is none, or no longer one."""
+
+    code = "invalid_api_key"
+
+
+class ScopeMissing(ScalingCacheError):
+    """The API key may not do this; the message names the scope that it lacks."""
+
+    code = "insufficient_scope"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"the API key lacks the scope {scope!r}, which this call needs")
+        self.scope = scope
 
 
 class HostNotTrusted(ScalingCacheError):
@@ -150,6 +167,9 @@ class Answer:
     message: str | None = None
 
 
+#: What RFC 6750 has a client told that needs a key.
+REALM = 'Bearer realm="scalingcache"'
+
 # OpenAI's clients retry 408, 409, 429 and everything from 500; an error that no retry heals must stay clear of those.
 ANSWERS: dict[type[ScalingCacheError], Answer] = {
     InvalidRequest: Answer(400),
@@ -173,6 +193,9 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     QueueUnavailable: Answer(
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
     ),
+    MissingKey: Answer(401, headers={"www-authenticate": REALM}),
+    InvalidKey: Answer(401, headers={"www-authenticate": f'{REALM}, error="invalid_token"'}),
+    ScopeMissing: Answer(403),
     HostNotTrusted: Answer(400),
     OriginNotAllowed: Answer(403),
     Overloaded: Answer(503, "server_error", {"retry-after": "5"}),
@@ -185,9 +208,6 @@ INTERNAL = Answer(500, "server_error", message="The service failed; try again.")
 
 #: In seconds. OpenAI's clients do as they like with a longer one.
 LONGEST_RETRY_AFTER = 120
-
-METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
-HTTP_CODES = {400: MalformedBody.code, 404: "not_found", 405: "method_not_allowed"}
 
 
 def answer_of(error: ScalingCacheError) -> Answer:
@@ -219,9 +239,17 @@ def response_of(error: ScalingCacheError) -> JSONResponse:
         type=answer.type,
         code=ScalingCacheError.code if answer is INTERNAL else error.code,
         param=error.param if isinstance(error, InvalidRequest) else None,
-        headers=answer.headers
-        | ({"retry-after": _whole_seconds(error.seconds)} if isinstance(error, QueueFull) else {}),
+        headers=answer.headers | _headers_of(error),
     )
+
+
+def _headers_of(error: ScalingCacheError) -> dict[str, str]:
+    """What only this very error knows."""
+    if isinstance(error, QueueFull):
+        return {"retry-after": _whole_seconds(error.seconds)}
+    if isinstance(error, ScopeMissing):
+        return {"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
+    return {}
 
 
 def _whole_seconds(seconds: float) -> str:
@@ -243,55 +271,3 @@ def shorten(value: object, limit: int = 80) -> str:
         return "of that length"  # Python refuses to print the longest ones
     text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else f"{text[:limit]}..."
-
-
-async def on_error(request: Request, error: ScalingCacheError) -> JSONResponse:
-    """What this project raises. From a status of 500 on the log says which error was behind it."""
-    request.state.error_code = error.code
-    response = response_of(error)
-    if response.status_code >= 500:
-        cause = type(error.__cause__ or error).__name__
-        structlog.get_logger("service").error("request failed", error=error.code, cause=cause)
-    return response
-
-
-async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-    """What FastAPI refuses: a query, a header, a path."""
-    details = error.errors()[0]
-    where, *loc = details["loc"]
-    return await on_error(request, invalid_value({**details, "loc": loc or [where]}))
-
-
-async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-    """What Starlette itself refuses: an unknown path, a wrong method, a malformed form."""
-    code = HTTP_CODES.get(error.status_code, "http_error")
-    request.state.error_code = code
-    message = f"{request.method} {request.url.path}: {error.detail}"
-    headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers["allow"] = _allowed_methods(request)
-        message += f"; allowed: {headers['allow']}"
-    return error_response(
-        error.status_code,
-        message=message,
-        type="invalid_request_error" if error.status_code < 500 else "server_error",
-        code=code,
-        headers=headers,
-    )
-
-
-def _allowed_methods(request: Request) -> str:
-    """Of all routes with this path; the router itself tells those of the first one only."""
-    scopes = [{**request.scope, "method": method} for method in METHODS]
-    return ", ".join(
-        scope["method"]
-        for scope in scopes
-        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
-    )
-
-
-def install(app: FastAPI) -> None:
-    """Replace the framework's own handlers, so that no answer has another shape."""
-    app.exception_handler(ScalingCacheError)(on_error)
-    app.exception_handler(RequestValidationError)(on_validation_error)
-    app.exception_handler(HTTPException)(on_http_exception)

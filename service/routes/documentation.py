@@ -1,13 +1,16 @@
 """The page that shows every call and tries it, without anything from elsewhere: it works in a closed network."""
 
 from pathlib import Path
+from typing import Any
 
 import fastapi_offline
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-router = APIRouter(include_in_schema=False)
+from service.permissions import may_read_docs
+
+router = APIRouter(dependencies=[Depends(may_read_docs)], include_in_schema=False)
 assets = StaticFiles(directory=Path(fastapi_offline.__file__).parent / "static")
 """Swagger UI, as the library brings it."""
 
@@ -46,3 +49,16 @@ def page() -> HTMLResponse:
 def start() -> Response:
     """A file of its own, since the page may hold no script."""
     return Response(_START, media_type="text/javascript")
+
+
+@router.get("/docs/assets/{path:path}", response_model=None)
+async def asset(request: Request, path: str) -> Response:
+    """A file of Swagger UI."""
+    return await assets.get_response(path, request.scope)
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> dict[str, Any]:
+    """The OpenAPI document."""
+    document: dict[str, Any] = request.app.openapi()
+    return document

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from service.dependencies import Resources, ResourcesDep
+from service.permissions import may_read_metrics, sees_status
 from service.served import known_models
 from workers.jobs.errors import QueueUnavailable, StoreMismatch
 from workers.jobs.inspection import Inspection
@@ -32,7 +33,7 @@ class Check(BaseModel):
 
 
 class Readiness(BaseModel):
-    """All checks, by name; ready when all are ok."""
+    """All checks, by name; ready when all are ok. None are shown to who may not see them."""
 
     ready: bool
     checks: dict[str, Check]
@@ -46,15 +47,21 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
-async def readyz(resources: ResourcesDep, response: Response) -> Readiness:
+async def readyz(request: Request, resources: ResourcesDep, response: Response) -> Readiness:
     """Whether Redis accepts writes, results can be stored, and each model has a live worker. 503 if a check fails."""
     checks = await to_thread.run_sync(_checks, resources, limiter=resources.probes)
     ready = all(check.ok for check in checks.values())
     response.status_code = 200 if ready else 503
-    return Readiness(ready=ready, checks=checks)
+    shown = await sees_status(request, resources, has_redis=checks["redis"].ok)
+    return Readiness(ready=ready, checks=checks if shown else {})
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+    dependencies=[Depends(may_read_metrics)],
+)
 async def metrics(resources: ResourcesDep) -> Response:
     """Prometheus metrics."""
     text = await to_thread.run_sync(generate_latest, resources.metrics.registry, limiter=resources.probes)
@@ -67,6 +74,7 @@ def _checks(resources: Resources) -> dict[str, Check]:
         resources.probe_connection.ping()
         workers = Presence(resources.probe_connection).workers()
         jobs = _jobs(resources)
+        accounts = _accounts(resources)
     except QueueUnavailable:
         redis, storage = Check(ok=False, detail="cannot be reached or accepts no writes"), _storage(resources)
         checks = {"redis": redis, "storage": storage}
@@ -75,6 +83,7 @@ def _checks(resources: Resources) -> dict[str, Check]:
         "redis": Check(ok=True, detail="answers and accepts writes"),
         "storage": _storage(resources, resources.binding),
         "jobs": jobs,
+        **accounts,
     }
     return checks | {f"worker:{model}": _workers(model, workers) for model in resources.catalogue.entries}
 
@@ -94,6 +103,13 @@ def _jobs(resources: Resources) -> Check:
     waiting = {model: inspection.depth(model).queued for model in known_models(presence, served) if model not in served}
     lost = [f"{count} of {model}" for model, count in waiting.items() if count]
     return Check(ok=True, detail=f"jobs wait for models that nobody serves: {', '.join(lost)}" if lost else "none lost")
+
+
+def _accounts(resources: Resources) -> dict[str, Check]:
+    if resources.accounts is None:
+        return {}
+    ok = resources.accounts.has_this_pepper()
+    return {"api_keys": Check(ok=ok, detail=f"were made with {'this' if ok else 'another'} pepper")}
 
 
 def _storage(resources: Resources, binding: StoreBinding | None = None) -> Check:

@@ -9,10 +9,11 @@ from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.content import ArtifactResponse, artifact_response, open_artifact
-from service.dependencies import Resources, ResourcesDep, TenantDep
+from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
 from service.image import Images, image_of, images_of
 from service.image_jobs import finished_images
+from service.permissions import Maker, Reader
 from service.schemas import CreateImage, parse
 from workers.jobs.errors import JobNotFound
 from workers.jobs.job import Job, JobKey
@@ -38,7 +39,7 @@ _DOCS = {
 
 @router.post("/v1/images/generations", openapi_extra=_DOCS)
 async def generate(
-    request: Request, resources: ResourcesDep, tenant: TenantDep, body: Annotated[CreateImage, Depends(_body)]
+    request: Request, resources: ResourcesDep, tenant: Maker, body: Annotated[CreateImage, Depends(_body)]
 ) -> Images:
     """Generate images and wait for them. If the client disconnects or one image fails, the others are cancelled."""
     jobs = await finished_images(resources, tenant, body, request.receive)
@@ -52,7 +53,7 @@ async def generate(
 
 @router.post("/v1/images/edits", include_in_schema=False)
 @router.post("/v1/images/variations", include_in_schema=False)
-async def not_supported(request: Request) -> None:
+async def not_supported(request: Request, _: Reader) -> None:
     """Calls of the OpenAI API that this service does not have."""
     raise NotSupported("path", f"{request.method} {request.url.path} is not supported; generate a new image instead")
 
@@ -63,7 +64,7 @@ async def not_supported(request: Request) -> None:
     response_class=FileResponse,
     responses={200: {"content": {"image/png": {}}}, 206: {"content": {"image/png": {}}}},
 )
-def content(resources: ResourcesDep, tenant: TenantDep, image_id: str) -> ArtifactResponse:
+def content(resources: ResourcesDep, tenant: Reader, image_id: str) -> ArtifactResponse:
     """Download the file of an image. `Range` requests are supported."""
     if not image_id.startswith("image_"):
         raise JobNotFound(f"there is no image {image_id[:120]!r}")

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from service.dependencies import Resources, ResourcesDep
+from service.permissions import Reader
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import LEAST_SF, Media
 from workers.jobs.presence import WorkerInfo
@@ -85,14 +86,14 @@ class ModelList(BaseModel):
 
 
 @router.get("/v1/models")
-def list_models(resources: ResourcesDep) -> ModelList:
+def list_models(resources: ResourcesDep, _: Reader) -> ModelList:
     """List all models. The first of each kind of media is the default."""
     workers = _live_workers(resources)
     return ModelList(data=[_show(resources, entry, workers) for entry in resources.catalogue.entries.values()])
 
 
 @router.get("/v1/models/{model_id}")
-def retrieve(resources: ResourcesDep, model_id: str) -> Model:
+def retrieve(resources: ResourcesDep, _: Reader, model_id: str) -> Model:
     """Retrieve a model: its limits, and its defaults for fields that a request omits."""
     return _show(resources, resources.catalogue.entry(model_id), _live_workers(resources))
 

@@ -10,8 +10,9 @@ from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.content import ArtifactResponse, artifact_response
-from service.dependencies import Resources, ResourcesDep, TenantDep
+from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
+from service.permissions import Maker, Reader
 from service.resolution import models_of
 from service.schemas import CreateVideo, parse
 from service.served import known_models
@@ -71,7 +72,7 @@ def _is_retry(count: str | None) -> bool | None:
 async def create(
     request: Request,
     resources: ResourcesDep,
-    tenant: TenantDep,
+    tenant: Maker,
     response: Response,
     body: Annotated[CreateVideo, Depends(_create_body)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
@@ -88,7 +89,7 @@ async def create(
 @router.get("/v1/videos")
 def list_videos(
     resources: ResourcesDep,
-    tenant: TenantDep,
+    tenant: Reader,
     after: Annotated[str | None, Query(description="The last id of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Annotated[Literal["asc", "desc"], Query(description="Sort by time of creation.")] = "desc",
@@ -111,13 +112,13 @@ def list_videos(
 @router.post("/v1/videos/characters", include_in_schema=False)
 @router.get("/v1/videos/characters/{character_id}", include_in_schema=False)
 @router.post("/v1/videos/{video_id}/remix", include_in_schema=False)
-async def not_supported(request: Request) -> None:
+async def not_supported(request: Request, _: Reader) -> None:
     """Calls of the OpenAI API that this service does not have."""
     raise NotSupported("path", f"{request.method} {request.url.path} is not supported; create a new video instead")
 
 
 @router.get("/v1/videos/{video_id}")
-def retrieve(resources: ResourcesDep, tenant: TenantDep, response: Response, video_id: str) -> Video:
+def retrieve(resources: ResourcesDep, tenant: Reader, response: Response, video_id: str) -> Video:
     """Retrieve a video in its current state. A failed one is returned too, with its `error`."""
     video = _show(resources, _find(resources, tenant, video_id))
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
@@ -125,7 +126,7 @@ def retrieve(resources: ResourcesDep, tenant: TenantDep, response: Response, vid
 
 
 @router.delete("/v1/videos/{video_id}")
-def delete(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> VideoDeleted:
+def delete(resources: ResourcesDep, tenant: Maker, video_id: str) -> VideoDeleted:
     """Delete a video with its prompt and files. One that is queued or running is cancelled first."""
     job = _find(resources, tenant, video_id)
     resources.jobs.delete(job.key)
@@ -136,7 +137,7 @@ def delete(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> VideoDe
 
 
 @router.post("/v1/videos/{video_id}/cancel")
-def cancel(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> Video:
+def cancel(resources: ResourcesDep, tenant: Maker, video_id: str) -> Video:
     """Cancel a video: at once if queued, at its next denoising step if running. One that has ended is unchanged."""
     return _show(resources, cancel_job(resources, _find(resources, tenant, video_id)))
 
@@ -148,7 +149,7 @@ def cancel(resources: ResourcesDep, tenant: TenantDep, video_id: str) -> Video:
 )
 def content(
     resources: ResourcesDep,
-    tenant: TenantDep,
+    tenant: Reader,
     video_id: str,
     variant: Annotated[Literal["video", "thumbnail", "spritesheet"], Query()] = "video",
 ) -> ArtifactResponse:

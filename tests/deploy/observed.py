@@ -100,7 +100,9 @@ def _write_files(folder: Path, targets: Mapping[str, str]) -> None:
 def observed(folder: Path, redis_url: str, catalogue: Path) -> Iterator[Prometheus]:
     """Everything above, running; the jobs have run and been scraped when the block begins."""
     port = free_port()
-    settings = Settings(redis_url=redis_url, artifacts=folder / "artifacts", catalogue=catalogue, port=0)
+    settings = Settings(
+        redis_url=redis_url, artifacts=folder / "artifacts", catalogue=catalogue, port=0, authentication="none"
+    )
     with ExitStack() as undo:
         worker = WorkerProcess(
             "workers", redis_url, folder, "run", catalogue=catalogue, metrics_port=port, torch_threads=1,

@@ -81,7 +81,11 @@ def test_secrets_are_files_and_stand_nowhere_else() -> None:
         user = "service" if name == "service" else "worker"
         assert environment["SCALINGCACHE_REDIS_URL"] == f"redis://{user}@redis:6379/0"
         assert environment["SCALINGCACHE_REDIS_PASSWORD_FILE"] == f"/run/secrets/redis_{user}_password"
-        assert SERVICES[name]["secrets"] == [f"redis_{user}_password"]
+        assert SERVICES[name]["secrets"] == [
+            f"redis_{user}_password",
+            *(["api_key_pepper"] if name == "service" else []),
+        ]
+    assert SERVICES["service"]["environment"]["SCALINGCACHE_PEPPER_FILE"] == "/run/secrets/api_key_pepper"
     assert "GF_SECURITY_ADMIN_PASSWORD" not in SERVICES["grafana"]["environment"]
 
 
@@ -94,7 +98,7 @@ def test_the_secrets_script_makes_each_once(tmp_path: Path) -> None:
     assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == made
     assert set(made) == set(as_written()["secrets"])
     assert all(len(text) == 32 for text in made.values())
-    assert len(set(made.values())) == 4
+    assert len(set(made.values())) == len(made)
 
 
 @pytest.mark.parametrize("name", ["worker", "worker-demo"])

@@ -99,7 +99,12 @@ def test_they_run_a_job_and_stop_in_time(folder: Path, service_image: Image, wor
         for process in (redis, service, worker):
             wait_until(process.healthy, seconds=300, awaited=f"{process.name} is healthy")
 
-        with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30) as client:
+        url = f"http://127.0.0.1:{stack.port}"
+        assert httpx.post(f"{url}/v1/videos", json={"prompt": "a red circle"}).status_code == 401
+        made = service.run([*service_image.command, "keys", "create", "acme"])
+        assert made.returncode == 0, made.stderr.decode()
+        key = {"authorization": f"Bearer {made.stdout.decode().strip()}"}
+        with httpx.Client(base_url=url, headers=key, timeout=30) as client:
             wish = {"prompt": "a red circle", "steps": 4, "frames": 5, "size": "64x64"}
             video = client.post("/v1/videos", json=wish).raise_for_status().json()
             url = f"/v1/videos/{video['id']}"
@@ -134,14 +139,14 @@ class Running:
 
     name: str
     process: subprocess.Popen[bytes]
-    run: Callable[[list[str]], int]
+    run: Callable[[list[str]], subprocess.CompletedProcess[bytes]]
     health: list[str]
     grace: float
     log: Path
 
     def healthy(self) -> bool:
         assert self.process.poll() is None, f"{self.name} ended:\n{self.log.read_text()}"
-        return self.run(self.health) == 0
+        return self.run(self.health).returncode == 0
 
     def stop(self) -> None:
         """SIGTERM, as docker stop sends it; the end has to come within the grace period."""
@@ -164,6 +169,10 @@ class Stack:
             f"/run/secrets/{name}": str(self._mounted(name, f"s3cret-of-{name}", 0o444))
             for name in SERVICES["redis"]["secrets"]
         }
+        # In a container what is mounted below /run/secrets is its own; here others could read it.
+        pepper = self._mounted("api_key_pepper", "s3cret-of-this-test-and-long-enough", 0o400)
+        os.chown(pepper, USER, USER)
+        self._secrets["/run/secrets/api_key_pepper"] = str(pepper)
         self._artifacts = self._made("artifacts")
 
     @contextmanager
@@ -204,6 +213,8 @@ class Stack:
             "SCALINGCACHE_ARTIFACTS": str(self._artifacts),
             "OMP_NUM_THREADS": "1",
         }
+        if pepper := environment.get("SCALINGCACHE_PEPPER_FILE"):
+            environment["SCALINGCACHE_PEPPER_FILE"] = self._secrets[pepper]
         for variable, value in {
             "SCALINGCACHE_HOST": "127.0.0.1",
             "SCALINGCACHE_PORT": str(self.port),
@@ -222,11 +233,17 @@ class Stack:
     def _process(
         self, name: str, command: list[str], health: list[str], environment: Mapping[str, str], folder: Path
     ) -> Iterator[Running]:
-        def run(check: list[str]) -> int:
-            done = subprocess.run(
-                check, env=environment, cwd=folder, user=USER, group=USER, capture_output=True, check=False, timeout=60
+        def run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run(
+                command,
+                env=environment,
+                cwd=folder,
+                user=USER,
+                group=USER,
+                capture_output=True,
+                check=False,
+                timeout=60,
             )
-            return done.returncode
 
         log = self._folder / f"{name}.log"
         with log.open("wb") as output:

@@ -15,4 +15,11 @@ def settings_in(folder: Path, redis_url: str, *models: ModelEntry) -> Settings:
     catalogue.write_text(catalogue_text(*(models or (VIDEO_MODEL,))))
     (artifacts := folder / "artifacts").mkdir()
     hosts = ("localhost", "testserver")  # the second is what Starlette's test client calls
-    return Settings(redis_url=redis_url, artifacts=artifacts, catalogue=catalogue, port=0, trusted_hosts=hosts)
+    return Settings(
+        redis_url=redis_url,
+        artifacts=artifacts,
+        catalogue=catalogue,
+        port=0,
+        trusted_hosts=hosts,
+        authentication="none",  # tests of keys set it
+    )

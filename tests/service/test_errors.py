@@ -28,7 +28,8 @@ STATUS = {
     "not_ready": 422, "idempotency_conflict": 422, "queue_unavailable": 503, "storage_full": 503, "storage_failed": 503,
     "queue_full": 429, "body_too_slow": 408, "headers_too_slow": 408, "headers_too_large": 431,
     "malformed_request": 400, "host_not_trusted": 400, "origin_not_allowed": 403, "overloaded": 503,
-    "deadline_exceeded": 504, "model_unavailable": 503,
+    "deadline_exceeded": 504, "model_unavailable": 503, "missing_api_key": 401, "invalid_api_key": 401,
+    "insufficient_scope": 403,
 }  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def test_the_settings_in_force_are_printed_without_secrets(settings: Settings) -
 def test_the_health_command_follows_the_service(settings: Settings) -> None:
     with served(settings) as service:
         port = service.address.rpartition(":")[2]
-        assert command(settings, "health", host="0.0.0.0", port=port).returncode == 0
+        assert command(settings, "health", host="0.0.0.0", port=port, authentication="keys").returncode == 0
     done = command(settings, "health", port=port)
     assert done.returncode == 1
     assert "does not answer" in done.stderr

@@ -30,6 +30,18 @@ STORE = Key("store")
 #: String, expiring: the append-only file was rewritten not long ago, see `append_only.py`.
 REWRITTEN = Key("rewritten")
 
+#: The start of all API keys, which lie in one slot; only the service has them, see `service/accounts.py`.
+ACCOUNTS = Key("{accounts}")
+#: Set: the ids of API keys, also of some whose time is over.
+API_KEY_IDS = Key("{accounts}:ids")
+#: String: proves which pepper the digests of the API keys were made with.
+PEPPER_PROOF = Key("{accounts}:pepper")
+
+
+def api_key(key_id: str) -> Key:
+    """Hash: an API key, see `service/accounts.py`; gone when its time is over."""
+    return Key(f"{ACCOUNTS}:key:{key_id}")
+
 
 def root(model: str) -> Key:
     """The start of every key of a model; nothing lies under it. The braces say which part decides the slot."""

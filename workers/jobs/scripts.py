@@ -66,6 +66,14 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
 
 
 @dataclass(frozen=True, slots=True)
+class Get(ModelScript[Record]):
+    """Answers with the record, an empty one when the tenant has no such job."""
+
+    job_id: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim(ModelScript[tuple[Record, list[str]]]):
     """Answers with the job's record, or with an empty one and the last entry id of each lane's stream."""
 
@@ -241,3 +249,33 @@ class Workers(Script[list[str]]):
 
     beats: Key
     infos: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Issue(Script[Literal["ok", "many", "gone"]]):
+    """most: how many keys the account may have live. replaced: id of a key, or empty."""
+
+    root: Key
+    key_id: str
+    account: str
+    scopes: str
+    digest: str
+    most: int
+    replaced: str
+    grace_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke(Script[int]):
+    """Answers with 0 where there is no such key."""
+
+    root: Key
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Used(Script[None]):
+    """seconds: how often it is noted at most."""
+
+    record: Key
+    seconds: int

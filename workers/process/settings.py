@@ -19,8 +19,11 @@ class Settings(Configuration):
 
     #: The service's, which workers do not import.
     elsewhere: ClassVar[frozenset[str]] = frozenset(
-        {"host", "port", "trusted_hosts", "public_url", "max_queued", "max_queued_per_tenant", "image_seconds"}
-    )
+        {
+            "host", "port", "trusted_hosts", "public_url", "max_queued", "max_queued_per_tenant", "image_seconds",
+            "authentication", "pepper_file", "metrics_access", "status_access", "docs_access",
+        }
+    )  # fmt: skip
 
     worker: str = Field(
         default_factory=_host_and_pid,
