@@ -3,9 +3,10 @@
 from service.schemas import Create, CreateImage, CreateVideo
 from workers.jobs.errors import InvalidRequest, ModelNotFound
 from workers.jobs.job import SEEDS, GenerationRequest, Media, uncached_sf
+from workers.models.basis import not_measured, readable
 from workers.models.catalogue import Catalogue
 from workers.models.entry import ModelEntry
-from workers.scalingcache.budget import full_steps_of_speedup, sf_of
+from workers.scalingcache.budget import SMALLEST_GAIN, full_steps_of_speedup, sf_of, worthwhile
 
 CALLS: dict[Media, str] = {"video": "/v1/videos", "image": "/v1/images/generations"}
 
@@ -53,7 +54,10 @@ def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **decided: o
     if body.target_speedup is not None:
         decided |= _knob(body, body.target_speedup, steps, entry, catalogue)
     taken = body.model_dump(include=type(body).model_fields.keys() & GenerationRequest.model_fields.keys())
-    return catalogue.request(**taken | decided | {"model": entry.name})
+    request = catalogue.request(**taken | decided | {"model": entry.name})
+    if body.target_speedup is not None:
+        _check_reached(request, body.target_speedup, entry, catalogue)
+    return request
 
 
 def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
@@ -85,6 +89,28 @@ def _knob(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue
             f"{wanted}: {steps} steps are at most {steps / count:g} times faster, with {count} in full",
         )
     return {"sf": sf_of(count, steps), "full_steps": count}
+
+
+def _check_reached(request: GenerationRequest, speedup: float, entry: ModelEntry, catalogue: Catalogue) -> None:
+    """Refuse a wanted speed where the run would be computed in full."""
+    wanted, uncached = f"target_speedup {speedup:g}", f"set sf {request.uncached.sf} to have it computed in full"
+    if speedup == 1:
+        return
+    if entry.method == "covariance":
+        count = request.full_steps or request.steps
+        if not worthwhile(count, request.steps):
+            raise InvalidRequest(
+                "target_speedup",
+                f"{wanted}: {count} of {request.steps} steps in full are less than {SMALLEST_GAIN:g} times faster, "
+                f"which is not worth it; ask for more, or {uncached}",
+            )
+    elif not request.allow_uncalibrated:
+        guided = catalogue.family(entry.name).guided(request)
+        files = readable(entry.coefficients, entry.method)
+        if (why := not_measured(files, request, guided=guided)) is not None:
+            raise InvalidRequest(
+                "target_speedup", f"{wanted}: nothing is accelerated with these settings ({why}); {uncached}"
+            )
 
 
 def _evaluated_sf(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue) -> int:

@@ -12,6 +12,7 @@ from service.permissions import Reader
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import LEAST_SF, Media
 from workers.jobs.presence import WorkerInfo
+from workers.models.basis import Measured, readable
 from workers.models.entry import Defaults, Limits, Method, ModelEntry
 from workers.models.evaluation import Estimate, EvaluationError
 from workers.scalingcache.budget import full_steps
@@ -74,6 +75,10 @@ class Model(BaseModel):
     )
     method: Method = Field(description="How steps are predicted.")
     sf: SfRange
+    rests_on: list[Measured] = Field(
+        description="What acceleration rests on: the model's measured files. A request that none holds for runs on a "
+        "prior, with the method `paper` in full."
+    )
     expected: Evaluated | None = Field(description="Results of the model's evaluation; null if there is none.")
     live_workers: int | None = Field(description="Workers that accept its jobs; null while Redis cannot be reached.")
 
@@ -120,6 +125,7 @@ def _show(resources: Resources, entry: ModelEntry, workers: Sequence[WorkerInfo]
         input_reference=family.input_reference,
         method=entry.method,
         sf=_range(entry),
+        rests_on=readable(entry.coefficients, entry.method),
         expected=_expected(resources, entry.name),
         live_workers=None if workers is None else sum(worker.takes(entry.name) for worker in workers),
     )

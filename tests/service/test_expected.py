@@ -1,6 +1,8 @@
 """What the service tells and decides by what was measured of a model: its evaluation, its coefficients' reach."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,6 +15,8 @@ from tests.service.calls import create
 from tests.service.settings import VIDEO_MODEL
 from tests.workers.evaluations import a_pair, an_evaluation
 from workers.jobs.job import JobKey
+from workers.models.basis import readable
+from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation
 from workers.scalingcache.budget import full_steps
 
@@ -114,6 +118,53 @@ def test_a_target_speedup_chooses_the_most_faithful_sf_that_reaches_it(
 def test_a_target_that_cannot_be_kept_is_refused(measured: TestClient, body: dict[str, object], words: str) -> None:
     param, message = refusal(measured, **body)
     assert param == "target_speedup" and words in message
+
+
+def coefficients(folder: Path, **key: object) -> None:
+    """A file of the paper's method for the model's default requests, as far as the service reads it."""
+    usual = {"steps": 50, "size_class": 18, "guidance": True, "scheduler": {"class": "UniPC", "flow_shift": 1.0}}
+    table = {"key": usual | key, "prompts": 20, "seeds": 5, "provenance": {"date": "2026-11-23"}}
+    (folder / "nowhere.json").write_text(json.dumps(table))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"size": "32x32"}, "32x32, 33 frames: size class 15, measured 18"),
+        ({"flow_shift": 3}, "flow_shift 3, measured 1"),
+        ({"guidance": 1}, "no guidance, measured with it"),
+    ],
+)
+def test_a_speed_is_refused_where_nothing_would_be_accelerated(
+    measured: TestClient, settings: Settings, body: dict[str, object], words: str
+) -> None:
+    coefficients(settings.catalogue.parent)
+    assert create(measured, sf=None, steps=None, target_speedup=2)["sf"] == 10
+    param, message = refusal(measured, target_speedup=2, **body)
+    assert (param, words in message) == ("target_speedup", True), message
+    assert "set sf 50 to have it computed in full" in message
+    assert create(measured, sf=None, steps=None, target_speedup=2, allow_uncalibrated=True, **body)["sf"] == 10
+
+
+@pytest.mark.parametrize(("target", "steps", "count"), [(1.1, 50, 45), (1.01, 50, 49), (1.1, 8, 7)])
+def test_a_speed_that_is_not_worth_it_is_refused(client: TestClient, target: float, steps: int, count: int) -> None:
+    param, message = refusal(client, target_speedup=target, steps=steps)
+    assert param == "target_speedup" and f"{count} of {steps} steps in full are less than 1.15 times faster" in message
+
+
+def test_a_model_says_what_its_acceleration_rests_on(measured: TestClient, settings: Settings) -> None:
+    assert measured.get("/v1/models/wan-test").json()["rests_on"] == [], "a file that cannot be read hides no model"
+    coefficients(settings.catalogue.parent)
+    [file] = measured.get("/v1/models/wan-test").json()["rests_on"]
+    assert file == {
+        "method": "paper", "runs": 100, "steps": 50, "size_class": 18, "guidance": True, "input_reference": False,
+        "flow_shift": 1.0, "date": "2026-11-23",
+    }  # fmt: skip
+
+
+def test_a_model_that_ships_rests_on_its_measured_runs() -> None:
+    [file] = readable(Catalogue.read(Path("models.toml")).entry("wan-tiny").coefficients, "covariance")
+    assert (file.runs, file.steps, file.size_class, file.flow_shift) == (8, 50, 18, None)
 
 
 @pytest.mark.parametrize("steps", [24, 12])

@@ -1,9 +1,12 @@
 """What the offline commands print: what was measured, as tables."""
 
+from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from workers.jobs.job import GenerationRequest, RunReport
 from workers.jobs.no_effect import idle_settings
+from workers.measurement.examination import Examination
 from workers.models.evaluation import Estimate, Evaluation
 from workers.scalingcache.budget import full_steps
 from workers.scalingcache.measured import MeasuredCovariance
@@ -92,3 +95,71 @@ def of_report(report: RunReport, request: GenerationRequest) -> Table:
     for stage, seconds in report.timings.items():
         table.add_row(stage, f"{seconds:.2f} s")
     return table
+
+
+def of_examination(found: Examination) -> list[Table]:
+    """What a model is, its parts, and what its acceleration rests on."""
+    return [_facts(found), _parts(found), _coefficients(found)]
+
+
+def _facts(found: Examination) -> Table:
+    table = _plain_table(title=found.model, show_header=False)
+    schedule = ", ".join(f"{name} {value}" for name, value in found.scheduler.items() if name != "class")
+    table.add_row("source", Text(found.source))
+    table.add_row("family", f"{found.family}, {found.blocks} blocks, {found.streams or '?'} streams")
+    table.add_row("found", Text(found.found))
+    table.add_row("loaded with", Text(found.switches))
+    table.add_row("scheduler", Text(f"{found.scheduler['class']}: {schedule}"))
+    if (loaded := found.loaded) is not None:
+        levels = loaded.noise_levels
+        first, middle, last = levels[0], levels[len(levels) // 2], levels[-1]
+        table.add_row("noise levels", f"{len(levels)}, from {first:g} over {middle:g} to {last:g}")
+        if len(loaded.segments) > 1:
+            table.add_row("steps of each expert", " and ".join(map(str, loaded.segments)))
+        table.add_row("fingerprint", loaded.fingerprint)
+        table.add_row("a step", f"{loaded.step_seconds:.3f} s in full; decoding {loaded.decode_seconds:.2f} s")
+    return table
+
+
+def _parts(found: Examination) -> Table:
+    table = _plain_table("part", "class", "parameters", "stored", "files", "loaded as", "memory")
+    for part in found.parts:
+        stored = ", ".join(part.stored or {}) + (f" ({part.variant})" if part.variant else "")
+        table.add_row(
+            part.name,
+            part.class_name,
+            "" if part.parameters is None else f"{part.parameters:,}",
+            f"{part.tokens:,} tokens" if part.tokens is not None else stored,
+            _size(part.file_bytes),
+            part.dtype or "",
+            _size(part.memory_bytes),
+        )
+    known = [part.memory_bytes for part in found.parts if part.memory_bytes is not None]
+    table.add_row("in all", "", "", "", "", "", _size(sum(known)) if known else "not on this machine")
+    return table
+
+
+def _coefficients(found: Examination) -> Table:
+    table = _plain_table("acceleration rests on", "runs", "steps", "size class", "shift", "measured")
+    for file in found.coefficients:
+        if (each := file.measured) is None:
+            table.add_row(Text(file.file), "", "", "", "", Text(file.problem or ""))
+            continue
+        guided = "with guidance" if each.guidance else "without guidance"
+        kind = f"{guided}, from images" if each.input_reference else guided
+        shift = "any" if each.method == "covariance" else f"{each.flow_shift or '-'}"
+        table.add_row(Text(file.file), str(each.runs), str(each.steps), str(each.size_class), shift, kind)
+    if not found.coefficients:
+        table.add_row("a prior, until runs are measured: python -m workers calibrate", *[""] * 5)
+    return table
+
+
+def _plain_table(*columns: str, title: str | None = None, show_header: bool = True) -> Table:
+    return Table(*columns, title=title, title_justify="left", show_header=show_header, box=box.SIMPLE, pad_edge=False)
+
+
+def _size(size_bytes: int | None) -> str:
+    """In the unit that says it in few digits."""
+    if size_bytes is None:
+        return ""
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.2f} MB"

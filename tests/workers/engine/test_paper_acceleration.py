@@ -70,7 +70,7 @@ def test_sf_of_all_steps_is_bit_identical_to_the_untouched_pipeline(calibrated: 
             "other_settings: steps: measured on 12, this run has 5; coefficients are resampled to 6 to 24",
         ),
         ({"steps": 25}, "other_settings: steps"),
-        ({"flow_shift": 3.0}, "other_settings: scheduler"),
+        ({"flow_shift": 3.0}, "other_settings: scheduler flow_shift: measured on 1.0, this run has 3.0"),
         ({"width": 64, "height": 64}, "other_settings: size_class"),
         ({"guidance": 1.0}, "other_settings: guidance"),
     ],

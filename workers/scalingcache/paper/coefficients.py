@@ -42,8 +42,19 @@ class CoefficientKey:
         for item in fields(self):
             mine, theirs = getattr(self, item.name), getattr(other, item.name)
             if mine != theirs:
-                return f"{item.name}: measured on {mine!r}, this run has {theirs!r}"
+                return _difference(item.name, mine, theirs)
         return None
+
+
+def _difference(name: str, measured: Any, current: Any) -> str:
+    """Of two tables the values that differ: their other settings would only hide them."""
+    if not (isinstance(measured, dict) and isinstance(current, dict)):
+        return f"{name}: measured on {measured!r}, this run has {current!r}"
+    return ", ".join(
+        f"{name} {key}: measured on {measured.get(key)!r}, this run has {current.get(key)!r}"
+        for key in dict.fromkeys([*measured, *current])
+        if measured.get(key) != current.get(key)
+    )
 
 
 @dataclass(frozen=True)

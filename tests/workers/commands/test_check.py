@@ -1,0 +1,86 @@
+"""`python -m workers check` as a person and as a script read it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.catalogues import catalogue_text
+from tests.workers.commands.command_line import run
+from tests.workers.micro_wan import BLOCKS, STEPS, micro_entry
+from workers.__main__ import app
+from workers.jobs.errors import ModelLoadFailed
+
+ROOT = Path(__file__).parents[3]
+
+
+def written(folder: Path, source: Path, **changes: Any) -> Path:
+    path = folder / "models.toml"
+    path.write_text(catalogue_text(micro_entry(source, **changes)))
+    return path
+
+
+def checked(catalogue: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["check", "micro-wan", "--json", "--catalogue", str(catalogue), *options])
+
+
+def test_the_small_files_say_what_a_model_is_and_nothing_is_loaded(micro_folder: Path, tmp_path: Path) -> None:
+    catalogue = written(tmp_path, micro_folder, dtype="bfloat16", vae_dtype="float32")
+    result = checked(catalogue, "--meta")
+    shown = json.loads(result.stdout)
+    assert (result.exit_code, shown["ok"], shown["problems"], shown["loaded"]) == (0, True, [], None)
+    assert (shown["family"], shown["blocks"], shown["streams"]) == ("wan", BLOCKS, 2)
+    assert shown["scheduler"]["class"] == "UniPCMultistepScheduler" and shown["scheduler"]["flow_shift"] == 1.0
+    parts = {part["name"]: part for part in shown["parts"]}
+    assert parts["tokenizer"]["tokens"] == 5
+    transformer, vae = parts["transformer"], parts["vae"]
+    assert (transformer["dtype"], vae["dtype"]) == ("bfloat16", "float32")
+    assert list(transformer["stored"]) == ["F32"]
+    assert transformer["memory_bytes"] == 2 * transformer["parameters"]
+    assert vae["memory_bytes"] == 4 * vae["parameters"]
+
+
+def test_a_loaded_model_tells_its_steps_and_their_time(micro_folder: Path, tmp_path: Path) -> None:
+    result = checked(written(tmp_path, micro_folder))
+    loaded = json.loads(result.stdout)["loaded"]
+    assert result.exit_code == 0
+    assert (loaded["blocks"], loaded["segments"], len(loaded["noise_levels"])) == (BLOCKS, [STEPS], STEPS)
+    assert loaded["step_seconds"] > 0 and len(loaded["fingerprint"]) == 32
+
+
+def test_what_acceleration_rests_on_is_shown_also_where_it_is_not_written_yet(tmp_path: Path) -> None:
+    output = run("check", "wan-tiny", "--meta", "--catalogue", str(ROOT / "models.toml"))
+    assert "wan-tiny.json" in output and "18" in output and "wan-tiny can be served" in output
+    source = ROOT / "demo/checkpoints/wan-tiny"
+    result = checked(written(tmp_path, source, coefficients=(str(tmp_path / "later.json"),)), "--meta")
+    [file] = json.loads(result.stdout)["coefficients"]
+    assert (result.exit_code, file["measured"]) == (0, None)
+    assert file["problem"] == "not written yet: python -m workers calibrate"
+
+
+def test_a_damaged_coefficients_file_and_an_impossible_default_request_end_with_1(
+    micro_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "half.json").write_text('{"schema": 2')
+    result = checked(written(tmp_path, micro_folder, coefficients=(str(tmp_path / "half.json"),)), "--meta")
+    assert result.exit_code == 1 and "half.json cannot be read" in json.loads(result.stdout)["problems"][0]
+    defaults = micro_entry(micro_folder).defaults.model_copy(update={"frames": 6})
+    result = CliRunner().invoke(
+        app, ["check", "micro-wan", "--catalogue", str(written(tmp_path, micro_folder, defaults=defaults))]
+    )
+    assert result.exit_code in (1, 2) and "frames 6 must be 4k+1" in f"{result.output}{result.stderr}{result.exception}"
+
+
+def test_a_checkpoint_that_is_not_whole_ends_with_1_and_the_file(micro_folder: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(micro_folder, tmp_path / "broken"))
+    shutil.rmtree(broken / "tokenizer")
+    result = checked(written(tmp_path, broken), "--meta")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert (told["ok"], told["code"]) == (False, "model_load_failed")
+    assert "the folder tokenizer is missing" in told["problems"][0]
+    with pytest.raises(ModelLoadFailed, match="the folder tokenizer is missing"):
+        run("check", "micro-wan", "--meta", "--catalogue", str(tmp_path / "models.toml"))

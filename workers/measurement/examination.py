@@ -1,0 +1,184 @@
+"""What a model of the catalogue is made of and what it rests on: from its small files, and of a loaded one measured."""
+
+from pathlib import Path
+from typing import Any
+
+from workers.jobs.errors import InvalidRequest
+from workers.jobs.job import Frozen, GenerationRequest
+from workers.models.basis import Measured, read_measured
+from workers.models.catalogue import Catalogue, families
+from workers.models.entry import ModelEntry
+from workers.models.identification import Contents, check_family, check_parts, check_whole, found
+from workers.models.parts import Checkpoint, Part
+from workers.models.source import settings_folder, whole_folder
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+#: Stands for the digest of a picture where a request must have one.
+ANY_PICTURE = "0" * 64
+#: Steps that are run to time one: the first one is slower, and two experts have a turn each.
+TIMED_STEPS = 3
+_SCHEDULE = ("flow_shift", "shift", "use_dynamic_shifting", "solver_order", "num_train_timesteps")
+
+
+class PartShown(Frozen):
+    """One part. Sizes are in bytes; None where the weights were not looked at.
+
+    stored: by safetensors' name of a type how many parameters are in it. memory_bytes: of the weights as the entry has
+    them loaded. tokens: that a tokenizer knows.
+    """
+
+    name: str
+    class_name: str
+    parameters: int | None = None
+    stored: dict[str, int] | None = None
+    file_bytes: int | None = None
+    variant: str | None = None
+    dtype: str | None = None
+    memory_bytes: int | None = None
+    tokens: int | None = None
+
+
+class FileShown(Frozen):
+    """A coefficients file that the entry names: what it was measured on, or why it is not used."""
+
+    file: str
+    measured: Measured | None
+    problem: str | None
+
+
+class LoadedShown(Frozen):
+    """What only a loaded model tells.
+
+    segments: how many steps of the default request each expert computes. noise_levels: of these steps.
+    step_seconds: of a full step of the default request.
+    """
+
+    fingerprint: str
+    blocks: int
+    segments: list[int]
+    noise_levels: list[float]
+    step_seconds: float
+    decode_seconds: float
+
+
+class Examination(Frozen):
+    """The answer. `problems` are what keeps the model, or its default request, from being served."""
+
+    model: str
+    source: str
+    family: str
+    found: str
+    switches: str
+    parts: list[PartShown]
+    scheduler: dict[str, Any]
+    blocks: int
+    streams: int | None
+    coefficients: list[FileShown]
+    loaded: LoadedShown | None
+    problems: list[str]
+
+
+def examine(catalogue: Catalogue, model: str, *, meta: bool) -> Examination:
+    """Look at a model; without `meta` load it and run a few steps of its default request.
+
+    Raises `ModelLoadFailed` for a checkpoint that could not be loaded, `CoefficientsMismatch`, `ModelNotFound`.
+    """
+    entry, family = catalogue.entry(model), catalogue.family(model)
+    checkpoint = Checkpoint.read(settings_folder(entry))
+    check_family(checkpoint, family, families())
+    check_parts(checkpoint, family)
+    contents = check_whole(checkpoint, entry.variant) if Path(entry.source).is_dir() else None
+    files = [_file(Path(path)) for path in entry.coefficients]
+    problems = [each.problem for each in files if each.problem is not None and Path(each.file).exists()]
+    request = None
+    try:
+        picture = ANY_PICTURE if family.input_reference == "required" else None
+        request = catalogue.request(model, "a", seed=0, input_reference=picture).uncached
+    except InvalidRequest as error:
+        problems.append(f"its default request: {error}")
+    loaded = None if meta or request is None else _loaded(catalogue, request)
+    if loaded is not None and contents is None:
+        contents = check_whole(Checkpoint.read(whole_folder(entry)), entry.variant)
+    return Examination(
+        model=model,
+        source=entry.source,
+        family=entry.family,
+        found=found(checkpoint),
+        switches=entry.shown(),
+        parts=[_part(part, entry, contents) for part in checkpoint.parts.values()],
+        scheduler=_scheduler(checkpoint),
+        blocks=loaded.blocks if loaded else _blocks(checkpoint),
+        streams=None if request is None else 1 + family.guided(request),
+        coefficients=files,
+        loaded=loaded,
+        problems=problems,
+    )
+
+
+def _part(part: Part, entry: ModelEntry, contents: Contents | None) -> PartShown:
+    shown = PartShown(name=part.name, class_name=part.class_name)
+    if contents is None:
+        return shown
+    if part.kind == "tokenizer":
+        return shown.model_copy(update={"tokens": contents.tokens[part.name]})
+    if part.kind != "weights":
+        return shown
+    weights, dtype = contents.weights[part.name], _dtype(part, entry)
+    return shown.model_copy(
+        update={
+            "parameters": weights.parameters,
+            "stored": dict(weights.dtypes),
+            "file_bytes": weights.size_bytes,
+            "variant": weights.variant,
+            "dtype": dtype,
+            "memory_bytes": weights.parameters * BYTES[dtype],
+        }
+    )
+
+
+def _dtype(part: Part, entry: ModelEntry) -> str:
+    if part.name == "vae" and entry.vae_dtype is not None:
+        return entry.vae_dtype
+    return "float32" if part.name == "image_encoder" else entry.dtype
+
+
+def _scheduler(checkpoint: Checkpoint) -> dict[str, Any]:
+    part = checkpoint.parts["scheduler"]
+    return {"class": part.class_name} | {name: part.config[name] for name in _SCHEDULE if name in part.config}
+
+
+def _blocks(checkpoint: Checkpoint) -> int:
+    """Of a transformer; FLUX and HunyuanVideo have two kinds."""
+    return sum(int(checkpoint.setting("transformer", name, 0)) for name in ("num_layers", "num_single_layers"))
+
+
+def _file(path: Path) -> FileShown:
+    try:
+        return FileShown(file=str(path), measured=read_measured(path), problem=None)
+    except FileNotFoundError:
+        return FileShown(file=str(path), measured=None, problem="not written yet: python -m workers calibrate")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        cause = f"{type(error).__name__}: {error}"
+        return FileShown(file=str(path), measured=None, problem=f"coefficient file {path} cannot be read: {cause}")
+
+
+def _loaded(catalogue: Catalogue, request: GenerationRequest) -> LoadedShown:
+    from PIL import Image
+
+    from workers.engine.generation import generate
+    from workers.engine.loaded import load_model
+    from workers.engine.plan import plan_run
+
+    model = load_model(catalogue.entry(request.model), catalogue.family(request.model))
+    plan = plan_run(model, request)
+    few = request.model_copy(update={"steps": min(TIMED_STEPS, request.steps)}).uncached
+    image = Image.new("RGB", (request.width, request.height)) if request.input_reference else None
+    report = generate(model, few, image=image).report
+    return LoadedShown(
+        fingerprint=model.fingerprint,
+        blocks=model.blocks,
+        segments=list(plan.segments),
+        noise_levels=[round(level, 4) for level in plan.sigmas.tolist()],
+        step_seconds=report.full_step_seconds,
+        decode_seconds=report.timings["decode"],
+    )
