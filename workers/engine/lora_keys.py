@@ -63,5 +63,5 @@ def _peft_config(file: Path) -> dict[str, Any]:
 def _scale(layer: str, rank: int, config: Mapping[str, Any]) -> float:
     """What peft multiplies a layer's product with; 1 where a file says no alpha, as diffusers has it."""
     patterns = config.get("alpha_pattern") or {}
-    alpha = patterns.get(get_pattern_key(patterns, layer), config.get("lora_alpha"))
+    alpha = patterns.get(get_pattern_key(list(patterns), layer), config.get("lora_alpha"))
     return 1.0 if alpha is None else alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
