@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from service.metrics import Metrics as ServiceMetrics
 from service.settings import Settings as ServiceSettings
+from service.webhook_metrics import WebhookMetrics
 from workers.configuration import FROM_FILE, Configuration, is_secret, variable
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
@@ -48,6 +49,11 @@ def worker_metrics() -> list[Described]:
     return list(_described(WorkerMetrics()))
 
 
+def webhook_metrics() -> list[Described]:
+    """The metrics of the process that sends webhooks, in the order in which it makes them."""
+    return list(_described(WebhookMetrics()))
+
+
 def _described(metrics: object) -> Iterator[Described]:
     for collector in vars(metrics).values():
         if not hasattr(collector, "describe"):
@@ -69,7 +75,8 @@ def series(described: Described) -> set[str]:
 def metrics_page() -> str:
     """The text of metrics.md."""
     parts = [(DOCS / "metrics.head.md").read_text().format(**_reasons())]
-    for title, described in (("Service", service_metrics()), ("Worker", worker_metrics())):
+    owners = ("Service", service_metrics()), ("Worker", worker_metrics()), ("Webhooks", webhook_metrics())
+    for title, described in owners:
         parts.append(f"\n## {title}\n\n| metric | type | labels | says |\n|---|---|---|---|\n")
         for metric in described:
             labels = ", ".join(f"`{label}`" for label in metric.labels)

@@ -1,4 +1,4 @@
-"""python -m service: serve until SIGTERM or Ctrl-C; `status` and `health` ask how things stand, `keys` are clients'."""
+"""python -m service: serve until SIGTERM or Ctrl-C; `status`, `health`, `keys` and `webhooks` are beside it."""
 
 import resource
 import socket
@@ -20,6 +20,7 @@ from service.app import create_app
 from service.protocol import CONNECTIONS, Protocol
 from service.served import known_models
 from service.settings import Settings
+from service.webhooks_command import webhooks
 from workers.configuration import run_program
 from workers.jobs.connection import Connection
 from workers.jobs.errors import QueueUnavailable
@@ -38,6 +39,7 @@ HEALTH_SECONDS = 3.0
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(keys_command.cli, name="keys")
+cli.add_typer(webhooks, name="webhooks")
 
 
 @cli.callback(invoke_without_command=True)

@@ -10,14 +10,17 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from service.accounts import Accounts
+from service.addresses import Network
 from service.authentication import Authentication
 from service.metrics import Metrics
 from service.patience import Patience
 from service.pepper import read_pepper
 from service.settings import Access, Settings
+from service.webhook_secrets import WebhookSecrets
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.breaker import Breaker
 from workers.jobs.connection import Connection
+from workers.jobs.deliveries import Deliveries
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.events import Events
 from workers.jobs.presence import Presence
@@ -43,6 +46,7 @@ class Resources:
     """Everything that outlives a request. Of the queue only the client's side: no lease can be taken or settled here.
 
     authentication: who calls. accounts: for who asks after the service itself; None where nobody has keys.
+    webhook_secrets: None where there are no webhooks. webhook_allowed: networks they may go to besides public ones.
     public_url: where clients reach the service, if that is set.
     image_seconds: how long a call waits for its images. image_calls: limits how many do at a time.
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
@@ -66,6 +70,9 @@ class Resources:
     metrics_access: Access
     status_access: Access
     docs_access: Access
+    deliveries: Deliveries
+    webhook_secrets: WebhookSecrets | None
+    webhook_allowed: tuple[Network, ...]
     public_url: str | None
     image_seconds: float
     clock: Callable[[], float] = time.time
@@ -102,6 +109,9 @@ class Resources:
             metrics_access=settings.metrics_access,
             status_access=settings.status_access,
             docs_access=settings.docs_access,
+            deliveries=Deliveries(connection),
+            webhook_secrets=WebhookSecrets(connection, root) if (root := settings.webhook_root) else None,
+            webhook_allowed=settings.webhook_allowed,
             public_url=settings.public_url,
             image_seconds=settings.image_seconds,
         )

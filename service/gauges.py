@@ -12,6 +12,7 @@ from service.patience import Patience
 from service.served import known_models
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
+from workers.jobs.deliveries import Outbox
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.inspection import Inspection
 from workers.jobs.presence import TAKES_JOBS, Presence, WorkerState
@@ -26,6 +27,7 @@ class QueueCollector(Collector):
     def __init__(self, connection: Connection, models: Sequence[str]) -> None:
         self._connection, self._models = connection, models
         self._inspection, self._presence = Inspection(connection), Presence(connection)
+        self._outbox = Outbox(connection)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The families without samples: registering must not read the queue."""
@@ -61,6 +63,10 @@ class QueueCollector(Collector):
             families["oldest"].add_metric([model], depth.oldest_seconds)
             families["dead"].add_metric([model], self._inspection.dead_letters(model))
             families["aside"].add_metric([model], self._inspection.set_aside(model))
+            backlog = self._outbox.backlog(model)
+            families["webhooks"].add_metric([model], backlog.pending)
+            families["webhook_age"].add_metric([model], backlog.oldest_seconds)
+            families["webhook_overdue"].add_metric([model], backlog.overdue_seconds)
         live = self._presence.workers()
         tally = Tally((model, worker.state) for worker in live for model in worker.serves or worker.models)
         # Zeros too: an alert cannot see what is not there.
@@ -91,6 +97,19 @@ class QueueCollector(Collector):
             "aside": GaugeMetricFamily(
                 "scalingcache_set_aside_entries",
                 "Entries of the queue that no job belongs to, taken out of it and kept, at most 1000.",
+                labels=["model"],
+            ),
+            "webhooks": GaugeMetricFamily(
+                "scalingcache_webhook_pending", "Webhooks that are still to be delivered.", labels=["model"]
+            ),
+            "webhook_age": GaugeMetricFamily(
+                "scalingcache_webhook_oldest_age_seconds",
+                "Age of the oldest webhook that is still to be delivered; 0 when none.",
+                labels=["model"],
+            ),
+            "webhook_overdue": GaugeMetricFamily(
+                "scalingcache_webhook_overdue_seconds",
+                "How long the webhook that waits longest for a sender has been due; 0 when none is.",
                 labels=["model"],
             ),
             "workers": GaugeMetricFamily("scalingcache_workers", "Live workers of a model.", labels=["model", "state"]),

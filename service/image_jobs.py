@@ -14,7 +14,7 @@ from service.errors import JobFailed, JobRefused, Overloaded, WaitedTooLong
 from service.resolution import resolve_images
 from service.schemas import CreateImage
 from service.served import check_loadable
-from service.submission import cancel_job, record_submission
+from service.submission import cancel_job, receiver_of, record_submission
 from service.video import error_of
 from workers.jobs.errors import InvalidRequest, JobNotFound, QueueUnavailable
 from workers.jobs.events import START
@@ -49,8 +49,9 @@ async def _made(
 ) -> list[Job]:
     requests = await run_in_threadpool(resolve_images, body, resources.catalogue)
     keys = [JobKey(tenant, new_job_id(request.model, "image")) for request in requests]
+    webhook = await run_in_threadpool(receiver_of, resources, tenant, body.webhook_url)
     try:
-        await run_in_threadpool(_submit, resources, Priority(body.priority), keys, requests)
+        await run_in_threadpool(_submit, resources, Priority(body.priority), keys, requests, webhook)
         async with asyncio.timeout(resources.image_seconds):
             return await unless_client_leaves(receive, _completed(resources, keys))
     except TimeoutError:
@@ -79,10 +80,17 @@ async def _completed(resources: Resources, keys: list[JobKey]) -> list[Job]:
                 return jobs
 
 
-def _submit(resources: Resources, priority: Priority, keys: list[JobKey], requests: list[GenerationRequest]) -> None:
+def _submit(
+    resources: Resources,
+    priority: Priority,
+    keys: list[JobKey],
+    requests: list[GenerationRequest],
+    webhook: str | None,
+) -> None:
     check_loadable(resources.presence, requests[0].model)
     for key, request in zip(keys, requests, strict=True):
-        record_submission(resources, resources.jobs.submit(key, priority=priority, request=request, metadata={}))
+        job = resources.jobs.submit(key, priority=priority, request=request, metadata={}, webhook_url=webhook)
+        record_submission(resources, job)
 
 
 def _read(resources: Resources, keys: list[JobKey]) -> list[Job]:

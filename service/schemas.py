@@ -142,6 +142,12 @@ class Create(BaseModel):
         default="normal", description="Jobs of a higher priority start before those of a lower one."
     )
 
+    webhook_url: str | None = Field(
+        default=None,
+        description="Where a message goes when the job has completed, failed or was cancelled, by Standard Webhooks; "
+        "needs a secret of POST /v1/webhooks/secrets.",
+    )
+
     @field_validator("prompt")
     @classmethod
     def _not_blank(cls, prompt: str) -> str:

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from service.addresses import Network
 from workers.configuration import Configuration, split, variable
 from workers.process.settings import Settings as WorkerSettings
 
 #: Who may see something: anybody, keys with the scope `admin`, nobody.
 Access = Literal["open", "admin", "off"]
+LEAST_SECRET = 32
 
 
 class Settings(Configuration):
@@ -65,6 +67,57 @@ class Settings(Configuration):
         le=86_400,
         description="How long a call waits for its images; after that they are cancelled and it is answered 504.",
     )
+
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="At least 32 characters from which the secrets of all accounts' webhooks follow, the same for the "
+        "service and the process that sends. Without it there are no webhooks; with another one all accounts need new "
+        "secrets.",
+    )
+    webhook_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Networks that webhooks may go to although they are not public, separated by commas, such as "
+        "10.0.0.0/8. Every account that may make jobs can then have the service call any host in them.",
+    )
+    webhook_metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="The process that sends webhooks serves its metrics here; 0 takes a free port and logs it.",
+    )
+    webhook_metrics_host: str = Field(default="127.0.0.1", description="Address on which it does so.")
+
+    @field_validator("webhook_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        return split(value)
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"{network!r} must be a network such as 10.0.0.0/8: {error}") from None
+        return networks
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_long(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < LEAST_SECRET:
+            raise ValueError(f"must have at least {LEAST_SECRET} characters; make one with: openssl rand -base64 32")
+        return secret
+
+    @property
+    def webhook_root(self) -> bytes | None:
+        """What webhook secrets follow from; None where there are no webhooks."""
+        return None if self.webhook_secret is None else self.webhook_secret.get_secret_value().encode()
+
+    @property
+    def webhook_allowed(self) -> tuple[Network, ...]:
+        """The networks that webhooks may go to although they are not public."""
+        return tuple(ipaddress.ip_network(network) for network in self.webhook_networks)
 
     @field_validator("trusted_hosts", mode="before")
     @classmethod

@@ -15,8 +15,9 @@ from service.reference import Upload
 from service.resolution import resolve_video
 from service.schemas import CreateVideo
 from service.served import check_loadable
+from service.webhook_urls import webhook_url
 from workers.jobs.artifacts import storage_errors
-from workers.jobs.errors import JobNotFound, ModelUnavailable, QueueFull
+from workers.jobs.errors import InvalidRequest, JobNotFound, ModelUnavailable, QueueFull
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Priority, new_job_id
 
 IDEMPOTENCY_SECONDS = 86_400
@@ -60,13 +61,14 @@ async def _decoded(resources: Resources, upload: Upload, request: GenerationRequ
 
 
 def _submit(resources: Resources, arrival: Arrival, request: GenerationRequest, image: bytes | None) -> Job:
+    webhook = receiver_of(resources, arrival.tenant, arrival.body.webhook_url)
     new = JobKey(arrival.tenant, new_job_id(request.model))
     key = _key(resources, arrival, new)
     try:
-        return _make(resources, arrival.body, key, request, image, is_new=key == new)
+        return _make(resources, arrival.body, key, request, image, webhook, is_new=key == new)
     except JobNotFound:  # Deleted while it ran, and not gone yet: the request is for a job of its own again.
         _key(resources, arrival, new, gone=key)
-        return _make(resources, arrival.body, new, request, image, is_new=True)
+        return _make(resources, arrival.body, new, request, image, webhook, is_new=True)
 
 
 def _make(
@@ -75,6 +77,7 @@ def _make(
     key: JobKey,
     request: GenerationRequest,
     image: bytes | None,
+    webhook: str | None,
     *,
     is_new: bool,
 ) -> Job:
@@ -87,7 +90,9 @@ def _make(
     if image is not None:  # Before the job, or a worker would miss it.
         resources.artifacts.keep_reference(key, image)
     try:
-        job = resources.jobs.submit(key, priority=Priority(body.priority), request=request, metadata=body.metadata)
+        job = resources.jobs.submit(
+            key, priority=Priority(body.priority), request=request, metadata=body.metadata, webhook_url=webhook
+        )
     except QueueFull:
         if image is not None:
             resources.artifacts.delete(key)
@@ -114,6 +119,23 @@ def _key(resources: Resources, arrival: Arrival, new: JobKey, gone: JobKey | Non
         return earlier
     jobs.remember(new, fingerprint, RETRY_SECONDS)
     return new
+
+
+def receiver_of(resources: Resources, tenant: str, url: str | None) -> str | None:
+    """The receiver that a request names, as it is called. Raises `InvalidRequest` where nothing would ever be sent
+    there, and `QueueUnavailable`."""
+    if url is None:
+        return None
+    if resources.webhook_secrets is None:
+        raise InvalidRequest(
+            "webhook_url", "webhook_url: this service sends no webhooks; its operator has not set them up"
+        )
+    checked = webhook_url(url, resources.webhook_allowed)
+    if not resources.webhook_secrets.all(tenant):
+        raise InvalidRequest(
+            "webhook_url", "webhook_url needs a secret to sign with: POST /v1/webhooks/secrets makes one"
+        )
+    return checked
 
 
 def record_submission(resources: Resources, job: Job) -> None:

@@ -45,6 +45,7 @@ class Video(Run, OpenAIVideo):
     state: JobState = Field(description="As `status`, with `cancelled` and `dead`: failed on every attempt.")
     priority: Priority
     metadata: dict[str, str]
+    webhook_url: str | None = Field(description="Where a message goes when it has ended.")
     negative_prompt: str
     truncate_prompt: bool
     frames: int
@@ -103,6 +104,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float, family: Family
         state=job.state,
         priority=job.priority,
         metadata=job.metadata,
+        webhook_url=job.webhook_url,
         negative_prompt=request.negative_prompt,
         truncate_prompt=request.truncate_prompt,
         frames=request.frames,

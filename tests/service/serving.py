@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
+from pydantic import SecretStr
+
 from service.settings import Settings
 
 
@@ -50,6 +52,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return "" if value is None else str(value)

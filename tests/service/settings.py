@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from service.settings import Settings
 from tests.catalogues import a_model, catalogue_text
 from workers.models.entry import ModelEntry
+
+#: What webhook secrets follow from. Receivers of the tests are on this host.
+WEBHOOK_SECRET = SecretStr("w" * 32)
 
 VIDEO_MODEL = a_model("wan-test", coefficients="nowhere.json", defaults={"negative_prompt": "blurry"})
 
@@ -22,4 +27,6 @@ def settings_in(folder: Path, redis_url: str, *models: ModelEntry) -> Settings:
         port=0,
         trusted_hosts=hosts,
         authentication="none",  # tests of keys set it
+        webhook_secret=WEBHOOK_SECRET,
+        webhook_networks=("127.0.0.0/8",),
     )

@@ -75,8 +75,8 @@ IMAGES = RUN | {
     "negative_prompt": Sample("fog", lambda request: request.negative_prompt, beside={"true_cfg_scale": 2}),
 }
 #: What is no part of the generation.
-OF_THE_JOB = {"priority", "metadata"}
-OF_THE_ANSWER = {"n", "response_format"}
+OF_THE_JOB = {"priority", "metadata", "webhook_url"}
+OF_THE_ANSWER = {"n", "response_format", "webhook_url"}
 #: What no family of images takes: it arrives where its refusal says so.
 REFUSED_FOR_IMAGES = {"flow_shift"}
 

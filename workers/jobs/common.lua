@@ -17,6 +17,11 @@
 --   <root>:rerun:<list>     hash    of those that were begun: "<tries> <token>", the token empty once it is given back
 --   <root>:dead             stream  the last jobs that failed on every attempt
 --   <root>:aside            stream  the last entries of the others that no job of ours belongs to
+--   <root>:delivery:<id>    hash    a message to a client's receiver that a job has ended, and what became of it
+--   <root>:deliveries:<tenant> zset a tenant's messages by creation
+--   <root>:undelivered      zset    those of all tenants that are still to be delivered, by creation
+--   <root>:outbox           zset    lanes "<tenant> <receiver>" by the time when their first message is due
+--   <root>:outbox:<lane>    zset    a lane's messages by the time when each is due, or the lease of its sender ends
 --
 -- At maxmemory Redis refuses a script's first growing write, but nothing after a shrinking one. Scripts that end or
 -- renew an attempt therefore begin with ZREM: a running job can still finish.
@@ -31,6 +36,8 @@ local CANCELLED_SECONDS = 600
 local COMPLETED_KEPT, FRUITLESS_KEPT = 10000, 1000 -- of each tenant: nobody may fill Redis
 local PLACE_SECONDS, PLACES_KEPT = 3600, 10000 -- how long who pages through a list may take between two pages
 local RECORD_GRACE_SECONDS = 86400 -- the sweep takes a record after its artifact; this is for when nobody sweeps
+local DELIVERIES_KEPT = 10000 -- of each tenant, pending ones among them: nobody may fill Redis
+local DELIVERY_SECONDS = 7 * 86400 -- how long one is shown once it has ended
 local CANCELLED = cjson.encode({ code = 'cancelled', message = 'the job was cancelled' })
 
 local clock = redis.call('TIME')
@@ -125,6 +132,62 @@ local function purge(id, owner)
   redis.call('ZADD', key('expiries'), stamp(now), id .. ':' .. tenant)
 end
 
+-- Where a lane stands among the others: by the first message in it.
+local function rank_lane(lane)
+  local first = redis.call('ZRANGE', key('outbox', lane), 0, 0, 'WITHSCORES')
+  if first[1] then
+    redis.call('ZADD', key('outbox'), first[2], lane)
+  else
+    redis.call('ZREM', key('outbox'), lane)
+  end
+end
+
+-- The message is to go out at that time.
+local function schedule(message, lane, due)
+  redis.call('HSET', key('delivery', message), 'state', 'pending', 'due_at', stamp(due))
+  redis.call('ZADD', key('outbox', lane), stamp(due), message)
+  rank_lane(lane)
+end
+
+-- The message is not to go out any more.
+local function unschedule(message, lane)
+  redis.call('ZREM', key('undelivered'), message)
+  redis.call('ZREM', key('outbox', lane), message)
+  rank_lane(lane)
+end
+
+-- At most so many messages of a tenant are kept; those whose record has expired go first.
+local function trim_deliveries(tenant)
+  local log = key('deliveries', tenant)
+  for _, message in ipairs(redis.call('ZRANGE', log, 0, 9)) do
+    local lane = redis.call('HGET', key('delivery', message), 'lane')
+    if lane and redis.call('ZCARD', log) <= DELIVERIES_KEPT then
+      return
+    end
+    if lane then
+      unschedule(message, lane)
+    end
+    redis.call('DEL', key('delivery', message))
+    redis.call('ZREM', log, message)
+  end
+end
+
+-- A message that the job has ended, where its client asked for one: neither is without the other.
+local function notify(id, tenant, state)
+  local message, url = fields(id, 'webhook_id', 'webhook_url')
+  if not message or not url then
+    return
+  end
+  local lane = tenant .. ' ' .. (string.match(url, '^%a+://[^/?]+') or url)
+  local event = string.match(id, '^%l+') .. '.' .. (state == 'dead' and 'failed' or state)
+  redis.call('HSET', key('delivery', message), 'id', message, 'tenant', tenant, 'job', id, 'type', event, 'url', url,
+    'lane', lane, 'created_at', stamp(now), 'attempts', 0)
+  redis.call('ZADD', key('deliveries', tenant), stamp(now), message)
+  redis.call('ZADD', key('undelivered'), stamp(now), message)
+  schedule(message, lane, now)
+  trim_deliveries(tenant)
+end
+
 local function finish(id, state, retention, ...)
   leave(id)
   local tenant = fields(id, 'tenant') or ''
@@ -142,6 +205,7 @@ local function finish(id, state, retention, ...)
   redis.call('ZADD', key('expiries'), stamp(ends), id .. ':' .. tenant)
   redis.call('EXPIREAT', key('job', id), math.ceil(ends + RECORD_GRACE_SECONDS))
   publish(id, ENDED_EVENTS_SECONDS, 'type', 'state', 'state', state)
+  notify(id, tenant, state)
 end
 
 -- A cancel or delete that a client was told about wins over whatever the attempt came to. Returns true if there was one.

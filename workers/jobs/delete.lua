@@ -5,7 +5,7 @@ if owner ~= tenant or deleted then
   return 0
 end
 if state == 'running' then -- hidden now; purged when the attempt ends, which the cancel brings about
-  redis.call('HDEL', key('job', id), 'request', 'metadata')
+  redis.call('HDEL', key('job', id), 'request', 'metadata', 'webhook_id', 'webhook_url')
   redis.call('HSET', key('job', id), 'deleted', 1, 'cancel_requested', 1)
   redis.call('DEL', key('events', id))
   unlist(id, tenant)

@@ -66,6 +66,10 @@ class JobNotFound(ScalingCacheError):
     code = "not_found"
 
 
+class DeliveryNotFound(JobNotFound):
+    """There is no such webhook delivery, or it belongs to another tenant."""
+
+
 class JobNotFinished(ScalingCacheError):
     """The job has no artifact yet, or will never have one."""
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Media = Literal["video", "image"]
 _ID = re.compile(r"(?P<media>video|image)_(?P<model>[a-z0-9][a-z0-9.\-]*)_[0-9a-f]{32}")
+_MESSAGE_ID = re.compile(r"msg_(?P<model>[a-z0-9][a-z0-9.\-]*)_[0-9a-f]{32}")
 
 Stage = Literal["encode_prompt", "denoise", "decode", "encode_video", "store"]
 StepKind = Literal["full", "predicted"]
@@ -253,7 +254,10 @@ class RunReport(Frozen):
 
 
 class Job(Frozen):
-    """The record as it stands in Redis. Times are Unix seconds by the Redis server's clock."""
+    """The record as it stands in Redis. Times are Unix seconds by the Redis server's clock.
+
+    `webhook_url` is where a message goes when the job has ended, and `webhook_id` the id of that message.
+    """
 
     id: str
     tenant: str
@@ -273,6 +277,8 @@ class Job(Frozen):
     error: JobError | None = None
     artifact: Artifact | None = None
     report: RunReport | None = None
+    webhook_id: str | None = None
+    webhook_url: str | None = None
 
     @property
     def key(self) -> JobKey:
@@ -288,4 +294,15 @@ def new_job_id(model: str, media: Media = "video") -> str:
 def model_of(job_id: str) -> str | None:
     """The model in a job id, or None when the id cannot be one of ours."""
     match = _ID.fullmatch(job_id)
+    return match["model"] if match else None
+
+
+def new_message_id(model: str) -> str:
+    """A random 128-bit id that carries its model, as those of jobs do."""
+    return f"msg_{model}_{secrets.token_hex(16)}"
+
+
+def model_of_message(message_id: str) -> str | None:
+    """The model in a message's id, or None when the id cannot be one of ours."""
+    match = _MESSAGE_ID.fullmatch(message_id)
     return match["model"] if match else None

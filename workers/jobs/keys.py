@@ -6,8 +6,8 @@ All keys of one model begin with its root and so lie in one slot of a Redis Clus
 import hashlib
 from typing import NewType
 
-from workers.jobs.errors import JobNotFound
-from workers.jobs.job import Priority, model_of
+from workers.jobs.errors import DeliveryNotFound, JobNotFound
+from workers.jobs.job import Priority, model_of, model_of_message
 
 #: The name of a key, so that no other string is taken for one.
 Key = NewType("Key", str)
@@ -26,6 +26,9 @@ WORKER_INFOS = Key("{workers}:infos")
 MODELS = Key("models")
 #: String: the id of the folder of results that belongs to this Redis, see `store_binding.py`.
 STORE = Key("store")
+
+#: The start of the secrets that messages to receivers are signed with, see `service/webhook_secrets.py`.
+WEBHOOKS = Key("{webhooks}")
 
 #: String, expiring: the append-only file was rewritten not long ago, see `append_only.py`.
 REWRITTEN = Key("rewritten")
@@ -106,6 +109,29 @@ def aside(model: str) -> Key:
     return Key(f"{root(model)}:aside")
 
 
+def delivery(message_id: str) -> Key:
+    """Hash: a message that a job has ended, see `deliveries.py`. Raises `DeliveryNotFound` for what cannot be one."""
+    return Key(f"{delivery_root(message_id)}:delivery:{message_id}")
+
+
+def delivery_root(message_id: str) -> Key:
+    """The root of a message's keys. Raises `DeliveryNotFound` for an id that cannot be one of ours."""
+    model = model_of_message(message_id)
+    if model is None:
+        raise DeliveryNotFound(f"there is no delivery {message_id[:120]!r}")
+    return root(model)
+
+
+def deliveries(model: str, tenant: str) -> Key:
+    """Sorted set: the ids of a tenant's messages by the Unix second of their creation."""
+    return Key(f"{root(model)}:deliveries:{tenant}")
+
+
+def undelivered(model: str) -> Key:
+    """Sorted set: the ids of messages still to be delivered by the Unix second of their creation."""
+    return Key(f"{root(model)}:undelivered")
+
+
 def observations(model: str, fingerprint: str) -> Key:
     """List: what uncached runs of these weights have shown, see `observations.py`."""
     return Key(f"{root(model)}:observations:{fingerprint}")
@@ -114,6 +140,11 @@ def observations(model: str, fingerprint: str) -> Key:
 def observed_requests(model: str, fingerprint: str) -> Key:
     """Sorted set: digests of the requests of these observations by the Unix second at which each is forgotten."""
     return Key(f"{root(model)}:observed:{fingerprint}")
+
+
+def webhook_secrets(tenant: str) -> Key:
+    """Hash: from the id of a secret to what is known of it."""
+    return Key(f"{WEBHOOKS}:secrets:{tenant}")
 
 
 def idempotency(tenant: str, key: str) -> Key:

@@ -159,10 +159,11 @@ class Leases:
         return self._connection.run(abandon)
 
     def is_done(self, model: str) -> bool:
-        """Whether none of a model's jobs waits, runs, or has still to be deleted."""
+        """Whether none of a model's jobs waits, runs, has still to be deleted, or has a message left to send."""
         with self._connection.asking():
             lanes = (keys.queued(model, lane) for lane in keys.LANES)
-            return not self._connection.commands.exists(*lanes, keys.leases(model), keys.expiries(model))
+            others = keys.leases(model), keys.expiries(model), keys.undelivered(model)
+            return not self._connection.commands.exists(*lanes, *others)
 
     def expired(self, model: str, limit: int = 100) -> list[JobKey]:
         """Deleted jobs, and those past their retention: delete their files, then `forget` them.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull
-from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
+from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of, new_message_id
 from workers.jobs.records import fields_of, is_visible, readable_job
 from workers.jobs.removal import TENANT
 
@@ -74,21 +74,34 @@ class Jobs:
             job_id = self._connection.commands.get(keys.attempt_at(tenant, fingerprint))
         return JobKey(tenant, str(job_id)) if job_id else None
 
-    def submit(self, job: JobKey, *, priority: Priority, request: GenerationRequest, metadata: dict[str, str]) -> Job:
-        """Accept a job. Idempotent: a second submission of `job` returns the job as it stands. Raises `QueueFull`, and
-        `InvalidRequest` for a tenant under whose name no file could be kept."""
+    def submit(
+        self,
+        job: JobKey,
+        *,
+        priority: Priority,
+        request: GenerationRequest,
+        metadata: dict[str, str],
+        webhook_url: str | None = None,
+    ) -> Job:
+        """Accept a job. Idempotent: a second submission of `job` returns the job as it stands.
+
+        webhook_url: a receiver that is told when the job has ended. Raises `QueueFull`, and `InvalidRequest` for a
+        tenant under whose name no file could be kept.
+        """
         if not TENANT.fullmatch(job.tenant):
             raise InvalidRequest("tenant", f"tenant {job.tenant!r} must be of letters, digits, '.', '_' and '-'")
         root, limits = keys.root_of(job.job_id), self._limits
         texts = request.model_dump_json(), json.dumps(metadata)
-        submit = scripts.Submit(root, job.job_id, job.tenant, priority, *texts, limits.queued, limits.queued_of_tenant)
+        message = (new_message_id(model_of(job.job_id) or ""), webhook_url) if webhook_url else ("", "")
+        most = limits.queued, limits.queued_of_tenant
+        submit = scripts.Submit(root, job.job_id, job.tenant, priority, *texts, *most, *message)
         record, refusal = self._connection.run(submit)
         if not refusal:
             return _visible(record, job)
         whose, seconds = refusal
-        most, of = (limits.queued, "") if whose == "model" else (limits.queued_of_tenant, " of yours")
-        message = f"{most} jobs{of} wait for {request.model}, which is the most that may; try again later"
-        raise QueueFull(message, float(seconds))
+        count, of = (limits.queued, "") if whose == "model" else (limits.queued_of_tenant, " of yours")
+        reason = f"{count} jobs{of} wait for {request.model}, which is the most that may; try again later"
+        raise QueueFull(reason, float(seconds))
 
     def get(self, job: JobKey) -> Job:
         """The job as it stands. Raises `JobNotFound`, for another tenant's job as for none: same words, same work."""

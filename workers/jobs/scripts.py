@@ -54,6 +54,7 @@ class ModelScript(Script[Reply]):
 @dataclass(frozen=True, slots=True)
 class Submit(ModelScript[tuple[Record, list[str]]]):
     """request, metadata: as JSON. most_queued, most_of_tenant: how many jobs of the model, and of the tenant, may wait.
+    webhook_id, webhook_url: empty where nobody is to be told of the job's end.
     Answers with the record, or with an empty one, whose limit was reached and the seconds until there is room."""
 
     job_id: str
@@ -63,6 +64,8 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     metadata: str
     most_queued: int
     most_of_tenant: int
+    webhook_id: str
+    webhook_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,43 @@ class Abandon(ModelScript[list[str]]):
 
     retention_seconds: float
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch(ModelScript[list[Record]]):
+    """most, most_of_lane, most_of_tenant: how many in all. under_way: as JSON. Answers with the records of messages."""
+
+    token: str
+    lease_seconds: float
+    most: int
+    most_of_lane: int
+    most_of_tenant: int
+    under_way: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report(ModelScript[int]):
+    """delay_seconds: until the next attempt, where there is one. outcome: field, value, field, value, ...
+    Answers with 0 where the message is not this sender's any more."""
+
+    message: str
+    token: str
+    state: Literal["pending", "released", "delivered", "failed"]
+    delay_seconds: float
+    outcome: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Redeliver(ModelScript[Record]):
+    """Answers with the message's record, an empty one where the tenant has none."""
+
+    message: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog(ModelScript[tuple[int, str, str]]):
+    """Answers with messages pending, seconds since the oldest was made, seconds that one has been due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class Settings(Configuration):
         {
             "host", "port", "trusted_hosts", "public_url", "max_queued", "max_queued_per_tenant", "image_seconds",
             "authentication", "pepper_file", "metrics_access", "status_access", "docs_access",
+            "webhook_secret", "webhook_networks", "webhook_metrics_port", "webhook_metrics_host",
         }
     )  # fmt: skip
 
