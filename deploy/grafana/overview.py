@@ -19,6 +19,7 @@ def build() -> dashboard.Dashboard:
             ("How long is the queue?", _queue()),
             ("How fast are we?", _speed()),
             ("What did caching save?", _saved()),
+            ("Do webhooks arrive?", _webhooks()),
         ),
     )
 
@@ -126,6 +127,38 @@ def _speed() -> Panels:
                 "95 % {{route}}",
             ),
             width=12,
+        ),
+    ]
+
+
+def _webhooks() -> Panels:
+    return [
+        curves(
+            "Attempts at webhooks",
+            "Per minute, by outcome: delivered, to be retried, given up, or lost to another sender after a pause.",
+            "cpm",
+            (f"60 * sum by (outcome) (rate(scalingcache_webhook_attempts_total{_R}))", "{{outcome}}"),
+            stacked=True,
+        ),
+        curves(
+            "Time of an attempt",
+            "From the name of a receiver to its answer, or to the end of our patience.",
+            "s",
+            *_quantiles("scalingcache_webhook_attempt_seconds", "", "job", ""),
+        ),
+        curves(
+            "Webhooks to be delivered",
+            "Messages that no receiver has taken yet, by model.",
+            "none",
+            (f"max by (model) (scalingcache_webhook_pending{{{_M}}})", "{{model}}"),
+            ("sum(scalingcache_webhook_attempts_under_way)", "under way"),
+        ),
+        curves(
+            "Age of webhooks",
+            "Of the oldest message that no receiver has taken, and for how long one has been due that nobody sends.",
+            "s",
+            (f"max by (model) (scalingcache_webhook_oldest_age_seconds{{{_M}}})", "oldest {{model}}"),
+            (f"max by (model) (scalingcache_webhook_overdue_seconds{{{_M}}})", "overdue {{model}}"),
         ),
     ]
 

@@ -14,6 +14,7 @@ import httpx
 import yaml
 
 from service.settings import Settings
+from service.webhook_metrics import WebhookMetrics
 from tests.catalogues import a_micro_model, catalogue_text
 from tests.deploy.containers import as_written, replaced, seconds
 from tests.deploy.tools import ROOT, program
@@ -110,7 +111,12 @@ def observed(folder: Path, redis_url: str, catalogue: Path) -> Iterator[Promethe
         )  # fmt: skip
         undo.enter_context(worker)
         service = undo.enter_context(served(settings))
-        targets = {"service:8000": service.address.removeprefix("http://"), "worker:9100": f"127.0.0.1:{port}"}
+        webhooks = undo.enter_context(WebhookMetrics().served("127.0.0.1", 0))
+        targets = {
+            "service:8000": service.address.removeprefix("http://"),
+            "webhooks:9200": f"127.0.0.1:{webhooks}",
+            "worker:9100": f"127.0.0.1:{port}",
+        }
         watcher = undo.enter_context(prometheus(folder, targets))
         client = undo.enter_context(httpx.Client(base_url=service.address, timeout=30))
         wait_until(lambda: worker.logged("models loaded"), seconds=300, awaited="models loaded")

@@ -14,7 +14,7 @@ from workers.process.attempt import STOP_GRACE_SECONDS
 from workers.process.child import CLOSE_SECONDS
 
 SERVICES = as_written()["services"]
-OURS = {"service", "worker", "worker-demo"}
+OURS = {"service", "webhooks", "worker", "worker-demo"}
 
 
 def run(*command: str) -> str:
@@ -39,7 +39,7 @@ def test_the_dockerfile_passes_its_linter() -> None:
 
 @pytest.mark.parametrize(("profile", "worker"), [("demo", "worker-demo"), ("gpu", "worker")])
 def test_a_profile_starts_the_whole_stack_with_one_kind_of_worker(profile: str, worker: str) -> None:
-    assert set(started(profile)) == {"redis", "service", worker, "prometheus", "grafana"}
+    assert set(started(profile)) == {"redis", "service", "webhooks", worker, "prometheus", "grafana"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -65,7 +65,7 @@ def test_nothing_is_published_beyond_loopback_and_redis_not_at_all() -> None:
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_prometheus_meets_each_process_in_one_network_under_one_name(name: str) -> None:
     assert set(SERVICES[name]["networks"]) & set(SERVICES["prometheus"]["networks"]) == {"metrics"}
-    if name != "service":
+    if name.startswith("worker"):
         assert SERVICES[name]["networks"]["metrics"] == {"aliases": ["worker"]}
 
 
@@ -78,13 +78,11 @@ def test_secrets_are_files_and_stand_nowhere_else() -> None:
     assert all(set(secret) == {"file"} for secret in as_written()["secrets"].values())
     for name in OURS:
         environment = SERVICES[name]["environment"]
-        user = "service" if name == "service" else "worker"
+        user = "worker" if name.startswith("worker") else name
         assert environment["SCALINGCACHE_REDIS_URL"] == f"redis://{user}@redis:6379/0"
         assert environment["SCALINGCACHE_REDIS_PASSWORD_FILE"] == f"/run/secrets/redis_{user}_password"
-        assert SERVICES[name]["secrets"] == [
-            f"redis_{user}_password",
-            *(["api_key_pepper"] if name == "service" else []),
-        ]
+        others = {"service": ["api_key_pepper", "webhook_secret"], "webhooks": ["webhook_secret"]}
+        assert SERVICES[name]["secrets"] == [f"redis_{user}_password", *others.get(name, [])]
     assert SERVICES["service"]["environment"]["SCALINGCACHE_PEPPER_FILE"] == "/run/secrets/api_key_pepper"
     assert "GF_SECURITY_ADMIN_PASSWORD" not in SERVICES["grafana"]["environment"]
 
@@ -112,6 +110,7 @@ def test_containers_wait_for_the_health_of_what_they_need() -> None:
     assert needs == {
         "redis": set(),
         "service": {"redis"},
+        "webhooks": {"redis"},
         "worker": {"redis"},
         "worker-demo": {"redis"},
         "prometheus": {"service"},

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from docs.pages import series, service_metrics, worker_metrics
+from docs.pages import series, service_metrics, webhook_metrics, worker_metrics
 from tests.deploy import expressions
 
-DESCRIBED = [*service_metrics(), *worker_metrics()]
+DESCRIBED = [*service_metrics(), *worker_metrics(), *webhook_metrics()]
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,5 @@ def test_no_metric_is_left_out_of_the_dashboards_without_a_reason() -> None:
         "scalingcache_jobs_submitted_total",  # the queue and the jobs that end say it
         "scalingcache_queued_jobs_cancelled_total",  # of interest to clients only
         "scalingcache_redis_persisting",  # an alert
+        "scalingcache_webhook_round_age_seconds",  # the container's health
     }

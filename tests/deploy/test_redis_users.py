@@ -8,14 +8,16 @@ import pytest
 import redis
 
 from demo.embedded_redis import EmbeddedRedis
+from service.webhook_secrets import WebhookSecrets
 from tests.queues import Queue
 from tests.redis_servers import every_redis
 from tests.workers.factories import MODEL, TENANT, a_report, a_request, an_artifact, submit
 from workers.jobs import keys
 from workers.jobs.append_only import AppendOnlyFile
+from workers.jobs.deliveries import Deliveries, Outbox
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
-from workers.jobs.job import JobError, JobKey, JobState, new_job_id
+from workers.jobs.job import JobError, JobKey, JobState, Priority, new_job_id
 from workers.jobs.observations import Observations
 from workers.jobs.reruns import Reruns
 from workers.jobs.store_binding import StoreBinding
@@ -131,7 +133,34 @@ def test_they_can_do_their_work(
     assert AppendOnlyFile(worker.connection).rewrite_daily()
 
 
-@pytest.mark.parametrize("user", ["service", "worker"])
+def test_the_sender_does_its_work_and_sees_no_prompt(service: Queue, worker: Queue, addresses: dict[str, str]) -> None:
+    sender = Queue.open(addresses["webhooks"])
+    key = JobKey(TENANT, new_job_id(MODEL))
+    service.jobs.submit(
+        key, priority=Priority.NORMAL, request=a_request(), metadata={}, webhook_url="https://hooks.example.com"
+    )
+    service.jobs.cancel(key)
+    secrets = WebhookSecrets(service.connection, b"root")
+    secrets.create(TENANT, 0)
+    outbox, deliveries = Outbox(sender.connection), Deliveries(service.connection)
+    assert WebhookSecrets(sender.connection, b"root").signatures(TENANT, "m", 0, "{}")
+    assert sender.presence.unserved() == []
+    [leased] = outbox.lease(MODEL, [])
+    outbox.retry(leased, 0, status=500, error="x", seconds=1)
+    [leased] = outbox.lease(MODEL, [])
+    assert outbox.release(leased)
+    [leased] = outbox.lease(MODEL, [])
+    assert outbox.delivered(leased, status=200, seconds=1) and outbox.backlog(MODEL).pending == 0
+    assert deliveries.redeliver(TENANT, leased.delivery.id).state == "pending"
+    assert len(deliveries.page(TENANT, [MODEL], after=None, limit=5)[0]) == 1
+    with pytest.raises(QueueUnavailable, match=r"can't access|permission"):
+        sender.jobs.cancel(key)
+    with redis.Redis.from_url(addresses["webhooks"]) as raw, pytest.raises(redis.exceptions.NoPermissionError):
+        raw.hgetall(keys.job(key.job_id))
+    sender.close()
+
+
+@pytest.mark.parametrize("user", ["service", "webhooks", "worker"])
 @pytest.mark.parametrize(
     "command",
     [

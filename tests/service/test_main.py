@@ -61,6 +61,8 @@ def test_every_setting_is_used(settings: Settings) -> None:
     used = "".join(path.read_text() for path in Path("service").rglob("*.py") if path.name != "settings.py")
     used = used.replace("settings.redis_address", "settings.redis_url settings.redis_password")
     used = used.replace("settings.read_catalogue", "settings.catalogue settings.catalogue_overrides settings.models")
+    used = used.replace("settings.webhook_root", "settings.webhook_secret")
+    used = used.replace("settings.webhook_allowed", "settings.webhook_networks")
     for name in Settings.model_fields:
         assert f"settings.{name}" in used
 

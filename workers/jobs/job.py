@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Media = Literal["video", "image"]
 _ID = re.compile(r"(?P<media>video|image)_(?P<model>[a-z0-9][a-z0-9.\-]*)_[0-9a-f]{32}")
-_MESSAGE_ID = re.compile(r"msg_(?P<model>[a-z0-9][a-z0-9.\-]*)_[0-9a-f]{32}")
 
 Stage = Literal["encode_prompt", "denoise", "decode", "encode_video", "store"]
 StepKind = Literal["full", "predicted"]
@@ -294,15 +293,4 @@ def new_job_id(model: str, media: Media = "video") -> str:
 def model_of(job_id: str) -> str | None:
     """The model in a job id, or None when the id cannot be one of ours."""
     match = _ID.fullmatch(job_id)
-    return match["model"] if match else None
-
-
-def new_message_id(model: str) -> str:
-    """A random 128-bit id that carries its model, as those of jobs do."""
-    return f"msg_{model}_{secrets.token_hex(16)}"
-
-
-def model_of_message(message_id: str) -> str | None:
-    """The model in a message's id, or None when the id cannot be one of ours."""
-    match = _MESSAGE_ID.fullmatch(message_id)
     return match["model"] if match else None

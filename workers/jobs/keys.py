@@ -7,7 +7,8 @@ import hashlib
 from typing import NewType
 
 from workers.jobs.errors import DeliveryNotFound, JobNotFound
-from workers.jobs.job import Priority, model_of, model_of_message
+from workers.jobs.job import Priority, model_of
+from workers.jobs.messages import model_of_message
 
 #: The name of a key, so that no other string is taken for one.
 Key = NewType("Key", str)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull
-from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of, new_message_id
+from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
+from workers.jobs.messages import new_message_id
 from workers.jobs.records import fields_of, is_visible, readable_job
 from workers.jobs.removal import TENANT
 
