@@ -37,6 +37,8 @@ PROBE_SECONDS = 0.5
 STORE_SECONDS = 2.0
 #: How many calls may wait for their images at a time.
 IMAGE_CALLS = 100
+#: How many calls may wait for a video at a time; with those above fewer than there are readers of events.
+WAITING_CALLS = 500
 #: Of what machines ask, how many at a time: never behind the calls of users, nor in front of them.
 PROBES = 4
 
@@ -49,6 +51,7 @@ class Resources:
     webhook_secrets: None where there are no webhooks. webhook_allowed: networks they may go to besides public ones.
     public_url: where clients reach the service, if that is set.
     image_seconds: how long a call waits for its images. image_calls: limits how many do at a time.
+    waiting_calls: limits how many calls wait for a video at a time.
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
     decoders: limits the images that are decoded at a time.
     probes: the threads of health and metrics, whose connection to Redis is their own too.
@@ -78,6 +81,7 @@ class Resources:
     clock: Callable[[], float] = time.time
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
     image_calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGE_CALLS))
+    waiting_calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WAITING_CALLS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
     store_patience: Patience = field(default_factory=lambda: Patience(STORE_SECONDS))
 

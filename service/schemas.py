@@ -5,6 +5,7 @@ import json
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -23,6 +24,7 @@ from workers.jobs.job import LEAST_SHIFT, MOST_FPS, MOST_FRAMES, MOST_GUIDANCE, 
 
 METADATA_PAIRS = 16
 MOST_IMAGES = 10
+MOST_CANCELLED = 1000
 
 
 def _not_a_boolean(value: object) -> object:
@@ -31,6 +33,13 @@ def _not_a_boolean(value: object) -> object:
     return value
 
 
+def _not_blank(prompt: str) -> str:
+    if not prompt.strip():
+        raise ValueError("must have at least one character that is not a space")
+    return prompt
+
+
+Prompt = Annotated[str, AfterValidator(_not_blank)]
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 Number = Annotated[float, BeforeValidator(_not_a_boolean)]
 Reference = Annotated[
@@ -59,7 +68,7 @@ class Create(BaseModel):
         json_schema_extra=lambda schema, model: _document_aliases(schema, model),
     )
 
-    prompt: str = Field(min_length=1, max_length=32_000, description="Describes what to generate.")
+    prompt: Prompt = Field(min_length=1, max_length=32_000, description="Describes what to generate.")
     model: str | None = Field(
         default=None,
         min_length=1,
@@ -148,13 +157,6 @@ class Create(BaseModel):
         "needs a secret of POST /v1/webhooks/secrets.",
     )
 
-    @field_validator("prompt")
-    @classmethod
-    def _not_blank(cls, prompt: str) -> str:
-        if not prompt.strip():
-            raise ValueError("must have at least one character that is not a space")
-        return prompt
-
 
 class CreateVideo(Create):
     """A video to generate."""
@@ -205,6 +207,11 @@ class CreateVideo(Create):
             raise ValueError("keys must have 1 to 64 characters, values at most 512")
         return metadata
 
+    @property
+    def remixed_from(self) -> None:
+        """A video of its own."""
+        return None
+
     def fingerprint(self) -> str:
         """SHA-256 in hexadecimal; equal for equal requests, whichever content type and field names they came in."""
         fields = self.model_dump(exclude_unset=True, exclude={"input_reference"})
@@ -213,6 +220,30 @@ class CreateVideo(Create):
     def reference_digest(self) -> str | None:
         """SHA-256 in hexadecimal of the file that was uploaded, None without one."""
         return None if self.input_reference is None else self.input_reference.sha256
+
+
+class RemixVideo(BaseModel):
+    """A video that was made, with another prompt."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: Prompt = Field(min_length=1, max_length=32_000, description="Describes what to generate instead.")
+
+
+class CancelVideos(BaseModel):
+    """Which videos to cancel: by their ids, or all that have not ended and are like this."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ids: list[str] | None = Field(
+        default=None, min_length=1, max_length=MOST_CANCELLED, description="Up to 1000 ids; with nothing beside."
+    )
+    status: Literal["queued", "in_progress"] | None = Field(default=None, description="Only those that wait, or run.")
+    model: str | None = Field(default=None, min_length=1, description="Only those of this model.")
+    metadata: dict[str, str] | None = Field(
+        default=None, min_length=1, max_length=METADATA_PAIRS, description="Only those with all of these pairs."
+    )
+    all: bool = Field(default=False, description="All of them, where nothing else is said.")
 
 
 class CreateImage(Create):
@@ -226,7 +257,7 @@ class CreateImage(Create):
     )
 
 
-Body = TypeVar("Body", bound=Create)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def _document_aliases(schema: dict[str, Any], model: type[BaseModel]) -> None:

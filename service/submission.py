@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Protocol
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +25,23 @@ IDEMPOTENCY_SECONDS = 86_400
 RETRY_SECONDS = 60
 
 
+class Order(Protocol):
+    """What a job is beside its generation, by a body or by another job."""
+
+    @property
+    def priority(self) -> str: ...
+    @property
+    def metadata(self) -> dict[str, str]: ...
+    @property
+    def webhook_url(self) -> str | None: ...
+    @property
+    def remixed_from(self) -> str | None:
+        """Id of the job whose settings it has."""
+
+    def fingerprint(self) -> str:
+        """Equal for equal requests."""
+
+
 @dataclass(frozen=True)
 class Arrival:
     """One arrival of a request: its idempotency key if it has one, and whether it came before as its client says.
@@ -32,23 +50,25 @@ class Arrival:
     """
 
     tenant: str
-    body: CreateVideo
+    body: Order
     idempotency_key: str | None
     retry: bool | None
 
 
-async def submit(resources: Resources, arrival: Arrival, receive: Callable[[], Awaitable[Message]]) -> Job:
+async def submit(
+    resources: Resources, arrival: Arrival, body: CreateVideo, receive: Callable[[], Awaitable[Message]]
+) -> Job:
     """The job of this request, new or the one that an earlier arrival made.
 
     receive: the request's, whose body has been read. Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`,
     `StorageFailed`, `QueueFull`, `ModelUnavailable`, `QueueUnavailable`, and `ClientDisconnect` once the client has
     left while its image is decoded.
     """
-    request = await run_in_threadpool(resolve_video, arrival.body, resources.catalogue)
+    request = await run_in_threadpool(resolve_video, body, resources.catalogue)
     image = None
-    if (upload := arrival.body.input_reference) is not None:
+    if (upload := body.input_reference) is not None:
         image = await unless_client_leaves(receive, _decoded(resources, upload, request))
-    return await run_in_threadpool(_submit, resources, arrival, request, image)
+    return await run_in_threadpool(submit_request, resources, arrival, request, image)
 
 
 async def _decoded(resources: Resources, upload: Upload, request: GenerationRequest) -> bytes:
@@ -60,7 +80,12 @@ async def _decoded(resources: Resources, upload: Upload, request: GenerationRequ
         return await fitted(upload.file, request.width, request.height)
 
 
-def _submit(resources: Resources, arrival: Arrival, request: GenerationRequest, image: bytes | None) -> Job:
+def submit_request(resources: Resources, arrival: Arrival, request: GenerationRequest, image: bytes | None) -> Job:
+    """The job of this arrival, for what it asks to be generated, from an image that is kept with it where it has one.
+
+    Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`, `StorageFailed`, `QueueFull`, `ModelUnavailable`,
+    `QueueUnavailable`.
+    """
     webhook = receiver_of(resources, arrival.tenant, arrival.body.webhook_url)
     new = JobKey(arrival.tenant, new_job_id(request.model))
     key = _key(resources, arrival, new)
@@ -73,7 +98,7 @@ def _submit(resources: Resources, arrival: Arrival, request: GenerationRequest, 
 
 def _make(
     resources: Resources,
-    body: CreateVideo,
+    body: Order,
     key: JobKey,
     request: GenerationRequest,
     image: bytes | None,
@@ -91,7 +116,12 @@ def _make(
         resources.artifacts.keep_reference(key, image)
     try:
         job = resources.jobs.submit(
-            key, priority=Priority(body.priority), request=request, metadata=body.metadata, webhook_url=webhook
+            key,
+            priority=Priority(body.priority),
+            request=request,
+            metadata=body.metadata,
+            webhook_url=webhook,
+            remixed_from=body.remixed_from,
         )
     except QueueFull:
         if image is not None:

@@ -73,6 +73,16 @@ class VideoList(BaseModel):
     has_more: bool = Field(description="Whether there is another page, `after` the last id of this one.")
 
 
+class VideosCancelled(BaseModel):
+    """What became of each video that was to be cancelled, by id."""
+
+    object: Literal["video.cancellation"] = "video.cancellation"
+    cancelled: list[str] = Field(description="Cancelled, or about to be: at their next denoising step.")
+    ended: list[str] = Field(description="They had ended already, and are unchanged.")
+    not_found: list[str]
+    has_more: bool = Field(description="Whether there may be more that are like what was said; call again.")
+
+
 class VideoDeleted(BaseModel):
     """Says that the video is gone."""
 
@@ -99,7 +109,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float, family: Family
         prompt=request.prompt,
         size=f"{request.width}x{request.height}",
         seconds=f"{request.seconds:.6g}",
-        remixed_from_video_id=None,
+        remixed_from_video_id=job.remixed_from,
         error=error_of(job),
         state=job.state,
         priority=job.priority,

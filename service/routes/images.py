@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
+from service.body_docs import body_docs
 from service.content import ArtifactResponse, artifact_response, open_artifact
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
@@ -26,18 +27,7 @@ async def _body(request: Request) -> CreateImage:
         return await run_in_threadpool(parse, CreateImage, fields)
 
 
-_DOCS = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": CreateImage.model_json_schema()},
-            "multipart/form-data": {"schema": CreateImage.model_json_schema()},
-        },
-    }
-}
-
-
-@router.post("/v1/images/generations", openapi_extra=_DOCS)
+@router.post("/v1/images/generations", openapi_extra=body_docs(CreateImage))
 async def generate(
     request: Request, resources: ResourcesDep, tenant: Maker, body: Annotated[CreateImage, Depends(_body)]
 ) -> Images:

@@ -1,7 +1,7 @@
 """The video calls."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -9,17 +9,21 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
+from service.body_docs import body_docs
+from service.cancellation import cancel_videos
 from service.content import ArtifactResponse, artifact_response
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
 from service.permissions import Maker, Reader
+from service.remix import Remix
 from service.resolution import models_of
-from service.schemas import CreateVideo, parse
+from service.schemas import CancelVideos, CreateVideo, RemixVideo, parse
+from service.selection import metadata_of_query, models_named, wanted
 from service.served import known_models
-from service.submission import Arrival, cancel_job, submit
-from service.video import Video, VideoDeleted, VideoList, poll_after_ms, video_of
-from workers.jobs.errors import JobNotFound
-from workers.jobs.job import Job, JobKey, JobState
+from service.submission import Arrival, cancel_job, submit, submit_request
+from service.video import Video, VideoDeleted, VideoList, VideosCancelled, VideoStatus, poll_after_ms
+from service.videos import find, show
+from service.waiting import MOST_WAIT_SECONDS, once_ended
 
 router = APIRouter(tags=["videos"])
 
@@ -29,38 +33,14 @@ async def _create_body(request: Request) -> AsyncIterator[CreateVideo]:
         yield await run_in_threadpool(parse, CreateVideo, fields)
 
 
-def _form_schema() -> dict[str, Any]:
-    schema = CreateVideo.model_json_schema()
-    schema["description"] = (
-        "The same fields as in JSON, with metadata as metadata[key] fields and input_reference as a file."
-    )
-    description = schema["properties"]["input_reference"]["description"]
-    schema["properties"]["input_reference"] = {"type": "string", "format": "binary", "description": description}
-    return schema
+async def _remix_body(request: Request) -> RemixVideo:
+    async with read_fields(request) as fields:
+        return await run_in_threadpool(parse, RemixVideo, fields)
 
 
-_CREATE_DOCS = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": CreateVideo.model_json_schema()},
-            "multipart/form-data": {"schema": _form_schema()},
-        },
-    }
-}
-
-
-def _show(resources: Resources, job: Job) -> Video:
-    position = resources.jobs.position(job) if job.state is JobState.QUEUED else None
-    served = job.request.model in resources.catalogue.entries
-    family = resources.catalogue.family(job.request.model) if served else None
-    return video_of(job, queue_position=position, now=resources.clock(), family=family)
-
-
-def _find(resources: Resources, tenant: str, video_id: str) -> Job:
-    if not video_id.startswith("video_"):
-        raise JobNotFound(f"there is no video {video_id[:120]!r}")
-    return resources.jobs.get(JobKey(tenant, video_id))
+async def _cancel_body(request: Request) -> CancelVideos:
+    async with read_fields(request) as fields:
+        return await run_in_threadpool(parse, CancelVideos, fields)
 
 
 def _is_retry(count: str | None) -> bool | None:
@@ -68,7 +48,7 @@ def _is_retry(count: str | None) -> bool | None:
     return None if count is None else count.isdecimal() and count.strip("0") != ""
 
 
-@router.post("/v1/videos", openapi_extra=_CREATE_DOCS)
+@router.post("/v1/videos", openapi_extra=body_docs(CreateVideo))
 async def create(
     request: Request,
     resources: ResourcesDep,
@@ -80,30 +60,54 @@ async def create(
 ) -> Video:
     """Queue a video. Repeating the same body with the same `Idempotency-Key` within a day returns the same video."""
     arrival = Arrival(tenant, body, idempotency_key, _is_retry(x_stainless_retry_count))
-    job = await submit(resources, arrival, request.receive)
-    video = await run_in_threadpool(_show, resources, job)
+    job = await submit(resources, arrival, body, request.receive)
+    video = await run_in_threadpool(show, resources, job)
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video
 
 
 @router.get("/v1/videos")
 def list_videos(
+    request: Request,
     resources: ResourcesDep,
     tenant: Reader,
     after: Annotated[str | None, Query(description="The last id of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Annotated[Literal["asc", "desc"], Query(description="Sort by time of creation.")] = "desc",
+    status: Annotated[VideoStatus | None, Query(description="Only videos in this status.")] = None,
+    model: Annotated[str | None, Query(description="Only videos of this model.")] = None,
 ) -> VideoList:
-    """List videos page by page, newest first by default."""
-    models = known_models(resources.presence, [entry.name for entry in models_of("video", resources.catalogue)])
-    jobs, more = resources.jobs.list(tenant, models, after=after, limit=limit, ascending=order == "asc", media="video")
+    """List videos page by page, newest first by default. `metadata[key]=value` lists those with this pair alone."""
+    metadata = metadata_of_query(request, ("after", "limit", "order", "status", "model"))
+    jobs, more = resources.jobs.list(
+        tenant,
+        models_named(model, _known(resources)),
+        after=after,
+        limit=limit,
+        ascending=order == "asc",
+        media="video",
+        only=wanted([status] if status else [], metadata),
+    )
     ids = [job.id for job in jobs]
     return VideoList(
-        data=[_show(resources, job) for job in jobs],
+        data=[show(resources, job) for job in jobs],
         first_id=ids[0] if ids else None,
         last_id=ids[-1] if ids else None,
         has_more=more,
     )
+
+
+def _known(resources: Resources) -> list[str]:
+    return known_models(resources.presence, [entry.name for entry in models_of("video", resources.catalogue)])
+
+
+@router.post("/v1/videos:cancel", openapi_extra=body_docs(CancelVideos, form=False))
+def cancel_many(
+    resources: ResourcesDep, tenant: Maker, body: Annotated[CancelVideos, Depends(_cancel_body)]
+) -> VideosCancelled:
+    """Cancel many videos, as each by itself: by ids, or those that have not ended and are like what the body says."""
+    done = cancel_videos(resources, tenant, body, models_named(body.model, _known(resources)))
+    return VideosCancelled(cancelled=done.cancelled, ended=done.ended, not_found=done.not_found, has_more=done.more)
 
 
 # Before the paths with an id, or "edits" would be one.
@@ -111,16 +115,46 @@ def list_videos(
 @router.post("/v1/videos/extensions", include_in_schema=False)
 @router.post("/v1/videos/characters", include_in_schema=False)
 @router.get("/v1/videos/characters/{character_id}", include_in_schema=False)
-@router.post("/v1/videos/{video_id}/remix", include_in_schema=False)
 async def not_supported(request: Request, _: Reader) -> None:
     """Calls of the OpenAI API that this service does not have."""
     raise NotSupported("path", f"{request.method} {request.url.path} is not supported; create a new video instead")
 
 
 @router.get("/v1/videos/{video_id}")
-def retrieve(resources: ResourcesDep, tenant: Reader, response: Response, video_id: str) -> Video:
+async def retrieve(
+    request: Request,
+    resources: ResourcesDep,
+    tenant: Reader,
+    response: Response,
+    video_id: str,
+    wait: Annotated[
+        float,
+        Query(ge=0, le=MOST_WAIT_SECONDS, description="Seconds to wait for its end; answers at once when it comes."),
+    ] = 0,
+) -> Video:
     """Retrieve a video in its current state. A failed one is returned too, with its `error`."""
-    video = _show(resources, _find(resources, tenant, video_id))
+    job = await run_in_threadpool(find, resources, tenant, video_id)
+    job = await once_ended(resources, job, wait, request.receive)
+    video = await run_in_threadpool(show, resources, job)
+    response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
+    return video
+
+
+@router.post("/v1/videos/{video_id}/remix", openapi_extra=body_docs(RemixVideo))
+def remix(
+    resources: ResourcesDep,
+    tenant: Maker,
+    response: Response,
+    video_id: str,
+    body: Annotated[RemixVideo, Depends(_remix_body)],
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    x_stainless_retry_count: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Video:
+    """Queue a video with the settings, the seed and the first frame of a completed one, and another prompt."""
+    order = Remix(find(resources, tenant, video_id), body.prompt)
+    request, image = order.request(resources), order.image(resources)
+    arrival = Arrival(tenant, order, idempotency_key, _is_retry(x_stainless_retry_count))
+    video = show(resources, submit_request(resources, arrival, request, image))
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video
 
@@ -128,7 +162,7 @@ def retrieve(resources: ResourcesDep, tenant: Reader, response: Response, video_
 @router.delete("/v1/videos/{video_id}")
 def delete(resources: ResourcesDep, tenant: Maker, video_id: str) -> VideoDeleted:
     """Delete a video with its prompt and files. One that is queued or running is cancelled first."""
-    job = _find(resources, tenant, video_id)
+    job = find(resources, tenant, video_id)
     resources.jobs.delete(job.key)
     if job.artifact is not None:  # Else an attempt may still be writing; the workers' sweep comes after it.
         resources.artifacts.delete(job.key)
@@ -139,7 +173,7 @@ def delete(resources: ResourcesDep, tenant: Maker, video_id: str) -> VideoDelete
 @router.post("/v1/videos/{video_id}/cancel")
 def cancel(resources: ResourcesDep, tenant: Maker, video_id: str) -> Video:
     """Cancel a video: at once if queued, at its next denoising step if running. One that has ended is unchanged."""
-    return _show(resources, cancel_job(resources, _find(resources, tenant, video_id)))
+    return show(resources, cancel_job(resources, find(resources, tenant, video_id)))
 
 
 @router.get(
@@ -156,4 +190,4 @@ def content(
     """Download the file of a completed video. `Range` requests are supported."""
     if variant != "video":
         raise NotSupported("variant", f"variant {variant!r} is not supported yet; allowed: video")
-    return artifact_response(_find(resources, tenant, video_id), resources.artifacts)
+    return artifact_response(find(resources, tenant, video_id), resources.artifacts)

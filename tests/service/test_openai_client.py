@@ -136,7 +136,7 @@ def test_it_raises_its_own_error_classes_with_param_and_code(openai_client: Open
         openai_client.videos.download_content(create(openai_client).id)
     with pytest.raises(openai.BadRequestError, match="input_reference"):
         create(openai_client, input_reference=("a.png", b"x" * 100, "image/png"))
-    with pytest.raises(openai.BadRequestError, match="not supported"):
+    with pytest.raises(openai.NotFoundError):
         openai_client.videos.remix("video_1", prompt="a blue ball")
 
 

@@ -168,7 +168,6 @@ def test_an_id_that_is_not_there_is_not_found(client: TestClient, video_id: str,
         ("POST", "/v1/videos/extensions"),
         ("POST", "/v1/videos/characters"),
         ("GET", "/v1/videos/characters/char_1"),
-        ("POST", "/v1/videos/video_1/remix"),
     ],
 )
 def test_calls_of_openai_that_are_not_served_say_so(client: TestClient, method: str, path: str) -> None:

@@ -256,6 +256,7 @@ class Job(Frozen):
     """The record as it stands in Redis. Times are Unix seconds by the Redis server's clock.
 
     `webhook_url` is where a message goes when the job has ended, and `webhook_id` the id of that message.
+    `remixed_from` is the id of the job whose settings it has.
     """
 
     id: str
@@ -278,6 +279,7 @@ class Job(Frozen):
     report: RunReport | None = None
     webhook_id: str | None = None
     webhook_url: str | None = None
+    remixed_from: str | None = None
 
     @property
     def key(self) -> JobKey:

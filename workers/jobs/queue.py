@@ -18,6 +18,7 @@ from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Pr
 from workers.jobs.messages import new_message_id
 from workers.jobs.records import fields_of, is_visible, readable_job
 from workers.jobs.removal import TENANT
+from workers.jobs.walk import Only, Walk
 
 #: Of a page of a list: how long its records may be together, beyond the first of them.
 PAGE_CHARACTERS = 1 << 20
@@ -83,10 +84,12 @@ class Jobs:
         request: GenerationRequest,
         metadata: dict[str, str],
         webhook_url: str | None = None,
+        remixed_from: str | None = None,
     ) -> Job:
         """Accept a job. Idempotent: a second submission of `job` returns the job as it stands.
 
-        webhook_url: a receiver that is told when the job has ended. Raises `QueueFull`, and `InvalidRequest` for a
+        webhook_url: a receiver that is told when the job has ended. remixed_from: id of the job whose settings it has.
+        Raises `QueueFull`, and `InvalidRequest` for a
         tenant under whose name no file could be kept.
         """
         if not TENANT.fullmatch(job.tenant):
@@ -95,7 +98,7 @@ class Jobs:
         texts = request.model_dump_json(), json.dumps(metadata)
         message = (new_message_id(model_of(job.job_id) or ""), webhook_url) if webhook_url else ("", "")
         most = limits.queued, limits.queued_of_tenant
-        submit = scripts.Submit(root, job.job_id, job.tenant, priority, *texts, *most, *message)
+        submit = scripts.Submit(root, job.job_id, job.tenant, priority, *texts, *most, *message, remixed_from or "")
         record, refusal = self._connection.run(submit)
         if not refusal:
             return _visible(record, job)
@@ -118,17 +121,16 @@ class Jobs:
         limit: int,
         ascending: bool,
         media: Media | None = None,
+        only: Only | None = None,
     ) -> tuple[list[Job], bool]:
         """A page of the tenant's jobs by creation then id, starting behind the job `after`; and whether more follow.
 
-        A page is shorter than `limit` where its jobs are large. Raises `InvalidRequest` when `after` is no job of the
-        tenant's, nor was one within the last hour.
+        only: which of them, by state and metadata. A page is shorter than `limit` where its jobs are large. Raises
+        `InvalidRequest` when `after` is no job of the tenant's, nor was one within the last hour.
         """
         start = self._position_in_time(after, tenant) if after else None
-        places = _places(self._connection, tenant, models, start, limit, ascending)
-        # Of a model that is not served any more nobody else knows what it made: its ids do.
-        wanted = "" if media is None else f"{media}_"
-        ids = [job_id for _, job_id in places if job_id.startswith(wanted) and model_of(job_id)]
+        walk = Walk(self._connection, tenant, tuple(models), ascending)
+        ids = walk.ids(start, limit + 1, media, only)
         jobs: list[Job] = []
         size = 0
         for first in range(0, min(limit, len(ids)), READ_AT_A_TIME):
@@ -182,33 +184,6 @@ class Jobs:
         raise InvalidRequest(
             "after", f"after {job_id!r} must be the id of one of your jobs, or of one deleted within the hour"
         )
-
-
-def _places(
-    connection: Connection,
-    tenant: str,
-    models: Iterable[str],
-    start: tuple[float, str] | None,
-    limit: int,
-    ascending: bool,
-) -> list[tuple[float, str]]:
-    """Creation and id of the tenant's jobs behind `start`, in order; a few more than `limit` if there are more."""
-    first = start[0] if start else ("-inf" if ascending else "+inf")
-    with connection.asking(), connection.commands.pipeline(transaction=False) as pipeline:
-        for model in models:
-            pipeline.zrange(
-                keys.tenant_jobs(model, tenant),
-                first,  # a score, not an index, because of byscore
-                "+inf" if ascending else "-inf",
-                byscore=True,
-                desc=not ascending,
-                offset=0,
-                num=limit + 5,  # `after` itself, one to see whether there are more, and any of the same microsecond
-                withscores=True,
-            )
-        places = [(score, job_id) for page in pipeline.execute() for job_id, score in page]
-    places.sort(reverse=not ascending)
-    return [place for place in places if start is None or (place > start if ascending else place < start)]
 
 
 def _records(connection: Connection, ids: Sequence[str]) -> list[tuple[str, dict[str, str]]]:

@@ -54,7 +54,7 @@ class ModelScript(Script[Reply]):
 @dataclass(frozen=True, slots=True)
 class Submit(ModelScript[tuple[Record, list[str]]]):
     """request, metadata: as JSON. most_queued, most_of_tenant: how many jobs of the model, and of the tenant, may wait.
-    webhook_id, webhook_url: empty where nobody is to be told of the job's end.
+    webhook_id, webhook_url: empty where nobody is to be told of the job's end. remixed_from: empty for most.
     Answers with the record, or with an empty one, whose limit was reached and the seconds until there is room."""
 
     job_id: str
@@ -66,6 +66,7 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     most_of_tenant: int
     webhook_id: str
     webhook_url: str
+    remixed_from: str
 
 
 @dataclass(frozen=True, slots=True)
