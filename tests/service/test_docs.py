@@ -71,6 +71,7 @@ def test_only_calls_that_work_are_documented(document: dict[str, Any]) -> None:
         "/v1/videos/{video_id}/content",
         "/v1/videos/{video_id}/remix",
         "/v1/videos:cancel",
+        "/v1/videos:estimate",
         "/v1/images/generations",
         "/v1/images/{image_id}/content",
         "/v1/webhooks/secrets",

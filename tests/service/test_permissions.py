@@ -63,9 +63,9 @@ CALLS = [
     ("POST", "/v1/videos"), ("GET", "/v1/videos"), ("HEAD", "/v1/videos"), ("GET", "/v1/videos/video_x"),
     ("DELETE", "/v1/videos/video_x"), ("POST", "/v1/videos/video_x/cancel"), ("GET", "/v1/videos/video_x/content"),
     ("HEAD", "/v1/videos/video_x/content"), ("POST", "/v1/videos/video_x/remix"), ("POST", "/v1/images/generations"),
-    ("POST", "/v1/videos:cancel"), ("POST", "/v1/webhooks/secrets"), ("GET", "/v1/webhooks/secrets"),
-    ("DELETE", "/v1/webhooks/secrets/x"), ("GET", "/v1/webhooks/deliveries"), ("GET", "/v1/webhooks/deliveries/x"),
-    ("POST", "/v1/webhooks/deliveries/x/redeliver"),
+    ("POST", "/v1/videos:cancel"), ("POST", "/v1/videos:estimate"), ("POST", "/v1/webhooks/secrets"),
+    ("GET", "/v1/webhooks/secrets"), ("DELETE", "/v1/webhooks/secrets/x"), ("GET", "/v1/webhooks/deliveries"),
+    ("GET", "/v1/webhooks/deliveries/x"), ("POST", "/v1/webhooks/deliveries/x/redeliver"),
     ("GET", "/v1/images/image_x/content"), ("GET", "/v1/models"), ("GET", "/v1/models/wan-test"), ("GET", "/metrics"),
 ]  # fmt: skip
 
@@ -118,7 +118,8 @@ def test_the_body_of_a_request_without_a_key_is_not_read(client: TestClient) -> 
         ("POST", "/v1/videos/video_x/remix", "generate"), ("POST", "/v1/videos:cancel", "generate"),
         ("POST", "/v1/webhooks/secrets", "generate"), ("DELETE", "/v1/webhooks/secrets/x", "generate"),
         ("POST", "/v1/webhooks/deliveries/x/redeliver", "generate"),
-        ("GET", "/v1/webhooks/secrets", "read"), ("GET", "/v1/webhooks/deliveries", "read"),
+        ("POST", "/v1/videos:estimate", "read"), ("GET", "/v1/webhooks/secrets", "read"),
+        ("GET", "/v1/webhooks/deliveries", "read"),
         ("GET", "/metrics", "admin"),
     ],
 )  # fmt: skip

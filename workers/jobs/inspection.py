@@ -5,7 +5,7 @@ from typing import Any
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
-from workers.jobs.job import Job, JobState, model_of
+from workers.jobs.job import Job, JobState, Priority, model_of
 from workers.jobs.records import readable_job
 
 #: How many of a model's jobs that ended last are searched for failures.
@@ -44,6 +44,21 @@ class Inspection:
             ended: list[Any] = self._connection.commands.zrange(keys.expiries(model), 0, SEARCHED - 1, desc=True)
         jobs = self._jobs([member.split(":", 1)[0] for member in ended])
         return [job for job in jobs if job.state in (JobState.FAILED, JobState.DEAD)][:limit]
+
+    def last_completed(self, model: str, limit: int) -> list[Job]:
+        """The model's jobs that completed last, newest first, as far as they are still kept."""
+        with self._connection.asking():
+            ended: list[Any] = self._connection.commands.zrange(keys.expiries(model), 0, limit - 1, desc=True)
+        jobs = self._jobs([member.split(":", 1)[0] for member in ended])
+        return [job for job in jobs if job.state is JobState.COMPLETED and job.report is not None]
+
+    def waiting(self, model: str, priority: Priority) -> int:
+        """How many of the model's jobs wait in the lanes that are served before a new one of this priority."""
+        lanes = keys.LANES[: keys.LANES.index(priority) + 1]
+        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
+            for lane in lanes:
+                pipeline.zcard(keys.queued(model, lane))
+            return sum(pipeline.execute())
 
     def dead_letters(self, model: str) -> int:
         """How many jobs the model's dead-letter stream keeps."""

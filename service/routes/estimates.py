@@ -1,0 +1,114 @@
+"""What a video would take, without making it."""
+
+from typing import Annotated, Literal
+
+import structlog
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from service import estimation
+from service.bodies import read_fields
+from service.body_docs import body_docs
+from service.dependencies import Resources, ResourcesDep
+from service.permissions import Reader
+from service.resolution import resolve_video
+from service.routes.models import Expected
+from service.schemas import CreateVideo, parse
+from service.served import check_loadable
+from workers.jobs.inspection import Inspection
+from workers.jobs.job import GenerationRequest, Priority
+from workers.models.evaluation import EvaluationError
+
+router = APIRouter(tags=["videos"])
+
+#: How many of a model's jobs that ended last are looked at.
+LOOKED_AT = 50
+
+
+class VideoEstimate(BaseModel):
+    """What is known of a video before it is made. Null is what is not known."""
+
+    object: Literal["video.estimate"] = "video.estimate"
+    model: str
+    size: str
+    frames: int
+    steps: int
+    sf: int
+    full_steps: int | None = Field(
+        description="Steps that would be computed in full; a few more where predictions turn out bad. Null for a model "
+        "whose method decides it as a run goes."
+    )
+    cached_steps: int | None
+    run_seconds: float | None = Field(
+        description="How long a worker would have it, by the median times of earlier jobs of the model."
+    )
+    measured_jobs: int = Field(description="Over how many jobs these are medians.")
+    measured_at_this_size: bool | None = Field(
+        description="Whether they made videos of this size; else their times are scaled by pixels and frames, which is "
+        "too little for larger videos."
+    )
+    queue_position: int = Field(description="How many jobs wait that start before it.")
+    queued_seconds: float | None = Field(
+        description="How long it would wait for its start, where each job before it takes what the last ones took; "
+        "null without a live worker, too."
+    )
+    live_workers: int
+    expected_snr: float | None = Field(
+        description="Signal to noise of the latents against an uncached video's, in dB, as the method expected it of "
+        "the last video with as many steps, in full and in all."
+    )
+    evaluated: Expected | None = Field(
+        description="Speed and fidelity of this `sf` in the model's evaluation, where that had these steps, this size "
+        "and as many frames."
+    )
+
+
+async def _body(request: Request) -> CreateVideo:
+    async with read_fields(request) as fields:
+        return await run_in_threadpool(parse, CreateVideo, fields)
+
+
+@router.post("/v1/videos:estimate", openapi_extra=body_docs(CreateVideo))
+def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVideo, Depends(_body)]) -> VideoEstimate:
+    """Say what the video of this body would take, and where it would stand. Nothing is made; what would be refused is
+    refused."""
+    request = resolve_video(body, resources.catalogue)
+    check_loadable(resources.presence, request.model)
+    inspection, model = Inspection(resources.connection), request.model
+    completed, depth = inspection.last_completed(model, LOOKED_AT), inspection.depth(model)
+    ahead = inspection.waiting(model, Priority(body.priority))
+    workers = sum(worker.takes(model) for worker in resources.presence.workers())
+    plan = estimation.plan_of(request, resources.catalogue.entry(model).method)
+    times = estimation.step_times(request, completed)
+    return VideoEstimate(
+        model=model,
+        size=f"{request.width}x{request.height}",
+        frames=request.frames,
+        steps=request.steps,
+        sf=request.sf,
+        full_steps=plan and plan.full,
+        cached_steps=plan and plan.cached,
+        run_seconds=estimation.run_seconds(plan, times) if plan and times else None,
+        measured_jobs=times.jobs if times else 0,
+        measured_at_this_size=times and times.same_size,
+        queue_position=ahead,
+        queued_seconds=estimation.queued_seconds(ahead, depth.running, workers, completed),
+        live_workers=workers,
+        expected_snr=estimation.expected_snr(request, plan, completed) if plan else None,
+        evaluated=_evaluated(resources, request),
+    )
+
+
+def _evaluated(resources: Resources, request: GenerationRequest) -> Expected | None:
+    try:
+        found = resources.catalogue.evaluation(request.model)
+    except EvaluationError as error:
+        structlog.get_logger("service").warning("evaluation unreadable", model=request.model, error=str(error))
+        return None
+    size, from_image = f"{request.width}x{request.height}", request.input_reference is not None
+    asked = (request.steps, size, request.frames, from_image)
+    if found is None or asked != (found.steps, found.size, found.frames, found.input_reference):
+        return None
+    row = next((row for row in found.rows if row.sf == request.sf), None)
+    return row and Expected(**row.model_dump(include=set(Expected.model_fields)))
