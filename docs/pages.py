@@ -1,4 +1,4 @@
-"""`python -m docs.pages`: write the pages that the code knows best: metrics.md, configuration.md and models.md."""
+"""`python -m docs.pages`: write the pages that the code knows best: metrics, configuration, models and errors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from prometheus_client import Info
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from docs.errors_page import errors_page
 from service.metrics import Metrics as ServiceMetrics
 from service.settings import Settings as ServiceSettings
 from service.webhook_metrics import WebhookMetrics
@@ -168,7 +169,12 @@ def _default(field: FieldInfo) -> str:
 
 def pages() -> dict[str, str]:
     """Each page's name and text."""
-    return {"metrics.md": metrics_page(), "configuration.md": configuration_page(), "models.md": models_page()}
+    return {
+        "metrics.md": metrics_page(),
+        "configuration.md": configuration_page(),
+        "models.md": models_page(),
+        "errors.md": errors_page(),
+    }
 
 
 def main() -> None:

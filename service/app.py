@@ -15,7 +15,7 @@ from service import error_handlers
 from service.access import AccessLogMiddleware
 from service.dependencies import Resources, sent_once
 from service.draining import DrainMiddleware
-from service.errors import ErrorBody
+from service.error_response import PROBLEM, ErrorBody, Problem
 from service.limits import BodyLimitMiddleware
 from service.origins import OriginMiddleware
 from service.routes import documentation, estimates, health, images, models, videos, webhooks
@@ -25,8 +25,16 @@ from service.startup import say_problems
 
 # Named by class, these stand for all codes, and keep FastAPI from announcing a 422 of another shape.
 _ERROR_DOCS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorBody, "description": "The request is wrong; the message says what is allowed."},
-    "5XX": {"model": ErrorBody, "description": "The service cannot handle the request now."},
+    "4XX": {
+        "model": ErrorBody,
+        "description": "The request is wrong; the message says what is allowed.",
+        "content": {PROBLEM: {"schema": Problem.model_json_schema()}},
+    },
+    "5XX": {
+        "model": ErrorBody,
+        "description": "The service cannot handle the request now.",
+        "content": {PROBLEM: {"schema": Problem.model_json_schema()}},
+    },
 }
 
 

@@ -7,11 +7,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from service.errors import MalformedBody, error_response, invalid_value, response_of
+from service.error_response import error_response
+from service.errors import MalformedBody, invalid_value, response_of
 from workers.jobs.errors import ScalingCacheError
 
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 HTTP_CODES = {400: MalformedBody.code, 404: "not_found", 405: "method_not_allowed"}
+HTTP_TITLES = {
+    400: "The body is not what its content type says.",
+    404: "There is nothing at this path.",
+    405: "The path has other methods.",
+}
 
 
 async def on_error(request: Request, error: ScalingCacheError) -> JSONResponse:
@@ -45,6 +51,7 @@ async def on_http_exception(request: Request, error: HTTPException) -> JSONRespo
         message=message,
         type="invalid_request_error" if error.status_code < 500 else "server_error",
         code=code,
+        title=HTTP_TITLES.get(error.status_code, "The request cannot be served."),
         headers=headers,
     )
 

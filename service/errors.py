@@ -4,9 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
-
+from service.error_response import ErrorResponse, error_response
 from workers.jobs.errors import (
     IdempotencyConflict,
     InvalidRequest,
@@ -142,21 +140,6 @@ class JobRefused(JobFailed):
     """The worker found that the request asks for what cannot be had."""
 
 
-class ErrorDetail(BaseModel):
-    """All four keys are always present."""
-
-    message: str = Field(description="What was wrong, with which value, and what is allowed.")
-    type: str = Field(description="The kind of error: invalid_request_error, rate_limit_error or server_error.")
-    param: str | None = Field(description="The field that was wrong.")
-    code: str = Field(description="Stable, for programs.")
-
-
-class ErrorBody(BaseModel):
-    """The body of every answer with a status of 400 and more, but for `/readyz`."""
-
-    error: ErrorDetail
-
-
 @dataclass(frozen=True)
 class Answer:
     """How a class of errors is answered. `message` replaces the error's own where that tells of the inside."""
@@ -215,22 +198,12 @@ def answer_of(error: ScalingCacheError) -> Answer:
     return next((ANSWERS[cls] for cls in type(error).__mro__ if cls in ANSWERS), INTERNAL)
 
 
-def error_response(
-    status: int, *, message: str, type: str, code: str, param: str | None = None, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    """An answer in the one shape of errors. `message` and `param` are cut where they are long."""
-    # Names and paths of the client's choice are in there, of any length.
-    detail = ErrorDetail(message=message[:1000], type=type, param=param and param[:200], code=code)
-    body = ErrorBody(error=detail)
-    return JSONResponse(body.model_dump(), status, headers)
-
-
-def internal_error() -> JSONResponse:
+def internal_error() -> ErrorResponse:
     """Says nothing of the cause: the log has it, under the same request id."""
     return response_of(ScalingCacheError())
 
 
-def response_of(error: ScalingCacheError) -> JSONResponse:
+def response_of(error: ScalingCacheError) -> ErrorResponse:
     """The answer to a request that failed with this error; without a row in the table it keeps the inside to itself."""
     answer = answer_of(error)
     return error_response(
@@ -238,9 +211,16 @@ def response_of(error: ScalingCacheError) -> JSONResponse:
         message=answer.message or str(error),
         type=answer.type,
         code=ScalingCacheError.code if answer is INTERNAL else error.code,
+        title=title_of(type(error)),
         param=error.param if isinstance(error, InvalidRequest) else None,
         headers=answer.headers | _headers_of(error),
     )
+
+
+def title_of(kind: type[ScalingCacheError]) -> str:
+    """What errors of a class have in common, in a sentence; nothing for one that keeps the inside to itself."""
+    known = next((cls for cls in kind.__mro__ if cls in ANSWERS), None)
+    return " ".join((kind.__doc__ or "").split("\n\n")[0].split()) if known else "The service failed."
 
 
 def _headers_of(error: ScalingCacheError) -> dict[str, str]:

@@ -111,4 +111,4 @@ def _evaluated(resources: Resources, request: GenerationRequest) -> Expected | N
     if found is None or asked != (found.steps, found.size, found.frames, found.input_reference):
         return None
     row = next((row for row in found.rows if row.sf == request.sf), None)
-    return row and Expected(**row.model_dump(include=set(Expected.model_fields)))
+    return None if row is None else Expected(**row.model_dump(include=set(Expected.model_fields)))

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from docs.errors_page import CURES, codes
 from docs.pages import Described, pages, service_metrics, webhook_metrics, worker_metrics
 from tests.deploy.tools import ROOT
 
@@ -29,6 +30,10 @@ LABELS = {
     "route", "method", "code", "worker", "device", "component", "version", "python", "torch", "diffusers",
     "work", "end", "verdict",
 }  # fmt: skip
+
+
+def test_every_error_code_has_a_cure_and_no_cure_is_left_over() -> None:
+    assert set(CURES) == codes()
 
 
 @pytest.mark.parametrize("name", pages())

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from workers.jobs import keys, scripts
+from workers.jobs import delivery_scripts, keys
 from workers.jobs.connection import Connection
 from workers.jobs.errors import DeliveryNotFound, InvalidRequest
 from workers.jobs.job import Frozen
@@ -114,7 +114,7 @@ class Deliveries:
     def redeliver(self, tenant: str, message_id: str) -> Delivery:
         """Have a message sent again at once, under the same id, with as many attempts as a new one. One that is being
         sent at this moment stays as it is. Raises `DeliveryNotFound`."""
-        redeliver = scripts.Redeliver(keys.delivery_root(message_id), message_id, tenant)
+        redeliver = delivery_scripts.Redeliver(keys.delivery_root(message_id), message_id, tenant)
         return _of_tenant(fields_of(self._connection.run(redeliver)), tenant, message_id)
 
     def _records(self, ids: Sequence[str]) -> list[Delivery | None]:
@@ -141,7 +141,9 @@ class Outbox:
         tenants = Counter(delivery.tenant for delivery in sending)
         token, counts = secrets.token_hex(16), json.dumps({"lanes": lanes, "tenants": tenants})
         most = room, self._most.of_lane, self._most.of_tenant
-        records = self._connection.run(scripts.Dispatch(keys.root(model), token, self._lease_seconds, *most, counts))
+        records = self._connection.run(
+            delivery_scripts.Dispatch(keys.root(model), token, self._lease_seconds, *most, counts)
+        )
         found = [(_readable(fields_of(record)), fields_of(record)) for record in records]
         for delivery, fields in found:
             if delivery is None:  # Of another version: as if it had failed, so that it is met once.
@@ -168,7 +170,7 @@ class Outbox:
 
     def backlog(self, model: str) -> Backlog:
         """What is still to be delivered."""
-        pending, oldest, overdue = self._connection.run(scripts.Backlog(keys.root(model)))
+        pending, oldest, overdue = self._connection.run(delivery_scripts.Backlog(keys.root(model)))
         return Backlog(pending, float(oldest), float(overdue))
 
     def _settle(
@@ -193,7 +195,7 @@ class Outbox:
     ) -> bool:
         # An empty field is none: so an earlier attempt's value goes.
         fields = tuple("" if item is None else str(item) for pair in outcome.items() for item in pair)
-        report = scripts.Report(keys.delivery_root(message), message, token, state, delay, fields)
+        report = delivery_scripts.Report(keys.delivery_root(message), message, token, state, delay, fields)
         return bool(self._connection.run(report))
 
 
