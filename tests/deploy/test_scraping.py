@@ -14,7 +14,9 @@ from workers.process.metrics import Metrics
 
 
 def test_it_becomes_healthy_scrapes_all_and_has_no_trouble_with_a_rule(tmp_path: Path, redis_url: str) -> None:
-    settings = Settings(redis_url=redis_url, artifacts=tmp_path, catalogue=ROOT / "models.toml", port=0)
+    settings = Settings(
+        redis_url=redis_url, artifacts=tmp_path, catalogue=ROOT / "models.toml", port=0, authentication="none"
+    )
     with (
         served(settings) as service,
         Metrics(["wan-tiny"]).serve("127.0.0.1", 0) as port,

@@ -28,7 +28,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "model of no name": ({"model": ""}, "model", ["model ''", "at least 1 character"]),
     "sf above the only step": ({"sf": 3, "steps": 1}, "sf", ["sf 3", "between 2 and 2", "sf 2 runs without the cache"]),
     "unknown field of null": ({"sff": None}, "sff", ["unknown field 'sff'"]),
-    "webhook": ({"webhook_url": "http://x"}, "webhook_url", ["unknown field 'webhook_url'"]),
+    "webhook": ({"webhook_url": "http://x"}, "webhook_url", ["POST /v1/webhooks/secrets"]),
     "target speedup out of reach": (
         {"target_speedup": 30},
         "target_speedup",
