@@ -3,10 +3,9 @@
 from service.schemas import Create, CreateImage, CreateVideo
 from workers.jobs.errors import InvalidRequest, ModelNotFound
 from workers.jobs.job import SEEDS, GenerationRequest, Media, uncached_sf
-from workers.models.basis import not_measured, readable
 from workers.models.catalogue import Catalogue
 from workers.models.entry import ModelEntry
-from workers.scalingcache.budget import SMALLEST_GAIN, full_steps_of_speedup, sf_of, worthwhile
+from workers.models.wishes import check_reached, frames_of, knob
 
 CALLS: dict[Media, str] = {"video": "/v1/videos", "image": "/v1/images/generations"}
 
@@ -56,7 +55,7 @@ def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **decided: o
     taken = body.model_dump(include=type(body).model_fields.keys() & GenerationRequest.model_fields.keys())
     request = catalogue.request(**taken | decided | {"model": entry.name})
     if body.target_speedup is not None:
-        _check_reached(request, body.target_speedup, entry, catalogue)
+        check_reached(request, body.target_speedup, entry, catalogue)
     return request
 
 
@@ -65,68 +64,13 @@ def _frames(body: CreateVideo, entry: ModelEntry, catalogue: Catalogue) -> int:
         raise InvalidRequest("seconds", f"seconds {body.seconds:g} and frames {body.frames}: set only one of them")
     if body.seconds is None:
         return body.frames or entry.defaults.frames
-    fps, most = body.fps or entry.defaults.fps, entry.limits.max_frames
-    if body.seconds * fps > most + 1:
-        raise InvalidRequest(
-            "seconds",
-            f"seconds {body.seconds:g} at {fps} fps is {body.seconds * fps:g} frames; "
-            f"{entry.name} makes at most {most} frames, which is {most / fps:.6g} seconds",
-        )
-    return catalogue.family(entry.name).nearest_frames(body.seconds * fps, entry.limits)
+    return frames_of(body.seconds, body.fps or entry.defaults.fps, entry, catalogue)
 
 
 def _knob(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue) -> dict[str, int]:
     """The fields that make a run this much faster."""
-    wanted = f"target_speedup {speedup:g}"
     if body.sf is not None:
+        wanted = f"target_speedup {speedup:g}"
         raise InvalidRequest("target_speedup", f"{wanted} and sf {body.sf}: set only one of them")
-    if entry.method == "paper":
-        return {"sf": _evaluated_sf(body, speedup, steps, entry, catalogue)}
-    count = full_steps_of_speedup(speedup, steps)
-    if steps < speedup * count:
-        raise InvalidRequest(
-            "target_speedup",
-            f"{wanted}: {steps} steps are at most {steps / count:g} times faster, with {count} in full",
-        )
-    return {"sf": sf_of(count, steps), "full_steps": count}
-
-
-def _check_reached(request: GenerationRequest, speedup: float, entry: ModelEntry, catalogue: Catalogue) -> None:
-    """Refuse a wanted speed where the run would be computed in full."""
-    wanted, uncached = f"target_speedup {speedup:g}", f"set sf {request.uncached.sf} to have it computed in full"
-    if speedup == 1:
-        return
-    if entry.method == "covariance":
-        count = request.full_steps or request.steps
-        if not worthwhile(count, request.steps):
-            raise InvalidRequest(
-                "target_speedup",
-                f"{wanted}: {count} of {request.steps} steps in full are less than {SMALLEST_GAIN:g} times faster, "
-                f"which is not worth it; ask for more, or {uncached}",
-            )
-    elif not request.allow_uncalibrated:
-        guided = catalogue.family(entry.name).guided(request)
-        files = readable(entry.coefficients, entry.method)
-        if (why := not_measured(files, request, guided=guided)) is not None:
-            raise InvalidRequest(
-                "target_speedup", f"{wanted}: nothing is accelerated with these settings ({why}); {uncached}"
-            )
-
-
-def _evaluated_sf(body: Create, speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue) -> int:
-    """The `sf` that is expected to be this much faster, by the model's evaluation."""
-    wanted = f"target_speedup {speedup:g}"
-    evaluation = catalogue.evaluation(entry.name)
-    if evaluation is None:
-        raise InvalidRequest("target_speedup", f"{wanted}: {entry.name} has no evaluation to choose by; set sf instead")
-    if evaluation.steps != steps:
-        raise InvalidRequest(
-            "target_speedup",
-            f"{wanted}: {entry.name} was evaluated with {evaluation.steps} steps, not {steps}; set sf instead",
-        )
-    if evaluation.input_reference != (isinstance(body, CreateVideo) and body.input_reference is not None):
-        kind = "with" if evaluation.input_reference else "without"
-        raise InvalidRequest(
-            "target_speedup", f"{wanted}: {entry.name} was evaluated {kind} input_reference; set sf instead"
-        )
-    return evaluation.sf_for(speedup)
+    from_image = isinstance(body, CreateVideo) and body.input_reference is not None
+    return knob(speedup, steps, entry, catalogue, from_image=from_image)

@@ -1,7 +1,8 @@
 """`python -m workers generate`: one prompt or many, without service, queue or Redis."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +21,7 @@ from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest
 from workers.measurement.prompts import Prompt, read_prompts
 from workers.models.catalogue import Catalogue
+from workers.models.wishes import check_reached, frames_of, knob
 
 
 def generate(
@@ -36,11 +38,15 @@ def generate(
         list[int] | None,
         typer.Option(help="The speed knob; as many as steps runs uncached. Several: side by side."),
     ] = None,
+    target_speedup: Annotated[
+        float | None, typer.Option(help="Instead of --sf: how many times faster, by steps.", min=1)
+    ] = None,
     steps: StepsOption = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same video; random by default.")] = None,
     width: Annotated[int | None, typer.Option(help="Pixels.")] = None,
     height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
     frames: Annotated[int | None, typer.Option(help="Number of frames.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Instead of --frames: the length.")] = None,
     fps: Annotated[int | None, typer.Option(help="Frames per second.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 runs without guidance.")] = None,
     guidance_2: Annotated[float | None, typer.Option("--guidance-2", help="Of the second of two experts.")] = None,
@@ -69,15 +75,16 @@ def generate(
     texts = [Prompt(prompt, image=image)] if prompt is not None else read_prompts(prompts or Path())
     values = settings(catalogue, threads)
     models = values.whole_catalogue().changed(model, source=source, method=method)
-    groups = [
-        _side_by_side(
-            models, model, each, sf or [None], steps=steps, seed=seed, width=width, height=height, frames=frames,
-            fps=fps, guidance=guidance, guidance_2=guidance_2, true_cfg_scale=true_cfg_scale, flow_shift=flow_shift,
-            negative_prompt=negative_prompt, truncate_prompt=truncate_prompt, basis_runs=basis_runs,
-            allow_uncalibrated=allow_uncalibrated,
-        )
-        for each in texts
-    ]  # fmt: skip
+    wanted = {
+        "steps": steps, "seed": seed, "width": width, "height": height, "frames": frames, "fps": fps,
+        "guidance": guidance, "guidance_2": guidance_2, "true_cfg_scale": true_cfg_scale, "flow_shift": flow_shift,
+        "negative_prompt": negative_prompt, "truncate_prompt": truncate_prompt, "basis_runs": basis_runs,
+        "allow_uncalibrated": allow_uncalibrated,
+    }  # fmt: skip
+    wanted |= _wishes(models, model, target_speedup, seconds, sf, wanted, texts[0])
+    groups = [_side_by_side(models, model, each, sf or [None], wanted) for each in texts]
+    if target_speedup is not None:
+        check_reached(groups[0][0], target_speedup, models.entry(model), models)
     use_threads(values.torch_threads)
     _generate(models, model, texts, groups, output)
 
@@ -106,10 +113,37 @@ def _kept(written: list[Path], wanted: int) -> str:
     return f"{len(written)} of {wanted} files are written{where}; the same command starts from the first again"
 
 
+def _wishes(
+    models: Catalogue,
+    model: str,
+    speedup: float | None,
+    seconds: float | None,
+    sf: list[int] | None,
+    wanted: Mapping[str, Any],
+    first: Prompt,
+) -> dict[str, int]:
+    """The fields that follow from a length and a speedup, as the service has them follow."""
+    entry, found = models.entry(model), {}
+    if seconds is not None:
+        if wanted["frames"] is not None:
+            raise InvalidRequest("seconds", "--seconds and --frames: set only one of them")
+        found["frames"] = frames_of(seconds, wanted["fps"] or entry.defaults.fps, entry, models)
+    if speedup is not None:
+        if sf:
+            raise InvalidRequest("target_speedup", "--target-speedup and --sf: set only one of them")
+        steps = wanted["steps"] or entry.defaults.steps
+        found |= knob(speedup, steps, entry, models, from_image=first.image is not None)
+    return found
+
+
 def _side_by_side(
-    models: Catalogue, model: str, prompt: Prompt, sf: list[int] | list[None], **values: object
+    models: Catalogue, model: str, prompt: Prompt, sf: list[int] | list[None], wanted: Mapping[str, Any]
 ) -> list[GenerationRequest]:
     """Requests that differ in sf alone: also a seed that is drawn is the same for all."""
-    values["input_reference"] = prompt.reference
-    first = models.request(model, prompt.text, **values, sf=sf[0])
-    return [models.request(model, prompt.text, **values | {"seed": first.seed}, sf=each) for each in sf]
+    values = {**wanted, "input_reference": prompt.reference}
+    first = models.request(model, prompt.text, **values | _sf(sf[0]))
+    return [models.request(model, prompt.text, **values | {"seed": first.seed} | _sf(each)) for each in sf]
+
+
+def _sf(sf: int | None) -> dict[str, int]:
+    return {} if sf is None else {"sf": sf}
