@@ -16,6 +16,8 @@ from workers.models.hub.download import check_room, download, gigabytes
 from workers.models.hub.errors import KEPT, HubError
 from workers.models.hub.needed import INDEX, is_list, missing_shards, needed
 from workers.models.hub.repository import RemoteFile, Repository
+from workers.models.identification import check_whole
+from workers.models.parts import Checkpoint
 
 
 def fetch(
@@ -58,7 +60,9 @@ def _fetched_checkpoint(name: str, revision: str | None, entry: ModelEntry) -> P
         table = json.loads(repository.get(path).read_text())
         if missing := missing_shards(table, path.rpartition("/")[0], repository.files):
             raise HubError(f"{name} at {repository.commit} is not whole: {path} names {missing[0]}, which is not there")
-    return _downloaded(repository, [repository.files[path] for path in chosen])
+    folder = _downloaded(repository, [repository.files[path] for path in chosen])
+    check_whole(Checkpoint.read(folder), entry.variant)  # The hub may have files whole that were cut before they came.
+    return folder
 
 
 def _fetched_lora(lora: Lora) -> None:

@@ -14,6 +14,7 @@ from tests.catalogues import catalogue_text
 from tests.workers.commands.command_line import run
 from tests.workers.fake_hub import COMMIT, LARGE, Hub, serving
 from tests.workers.micro_wan import micro_entry
+from workers.jobs.errors import ModelLoadFailed
 from workers.models.hub.errors import HubError, explained
 
 NAME = "someone/micro-wan"
@@ -93,6 +94,12 @@ def test_a_file_that_was_damaged_on_this_machine_is_fetched_again(hub: Hub, tmp_
     blob.write_bytes(blob.read_bytes()[:-1] + b"!")
     run("fetch", "micro-wan")
     assert (lying(tmp_path) / WEIGHTS).read_bytes() == hub.files[WEIGHTS]
+
+
+def test_a_checkpoint_that_is_not_whole_on_the_hub_either_is_told(hub: Hub) -> None:
+    hub.files = {path: content for path, content in hub.files.items() if path != "tokenizer/tokenizer.json"}
+    with pytest.raises(ModelLoadFailed, match="tokenizer has no vocabulary"):
+        run("fetch", "micro-wan")
 
 
 @pytest.mark.parametrize(
