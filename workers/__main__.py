@@ -7,6 +7,7 @@ import typer
 from workers.commands.add import add
 from workers.commands.calibrate import calibrate
 from workers.commands.check import check
+from workers.commands.console import interruptible_command
 from workers.commands.doctor import doctor
 from workers.commands.evaluate import evaluate
 from workers.commands.fetch import fetch
@@ -16,7 +17,7 @@ from workers.configuration import run_program
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 for command in (doctor, add, fetch, check, generate, calibrate, evaluate):
-    app.command()(command)
+    app.command()(interruptible_command(command))
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workers.commands.console import console, interruptible, quiet_warnings
+from workers.commands.console import console, quiet_warnings
 from workers.commands.options import CatalogueOption, settings
 from workers.jobs.errors import InvalidRequest
 from workers.models.catalogue import Catalogue
@@ -18,7 +18,6 @@ from workers.models.parts import Checkpoint
 from workers.models.proposal import proposed, proposed_name
 from workers.models.site_file import has_entry, write_entry
 from workers.process.devices import device_memory
-from workers.process.settings import Settings
 
 
 def add(
@@ -36,14 +35,8 @@ def add(
     Only its configurations are read. What they do not say is as on the family's model card: look at the entry, and
     change what you know better.
     """
-    with interruptible(lambda: "nothing was written"):
-        _add(source, name, revision, file, replace, settings(catalogue))
-
-
-def _add(
-    source: str, name: str | None, revision: str | None, file: Path | None, replace: bool, values: Settings
-) -> None:
     quiet_warnings()
+    values = settings(catalogue)
     path = file or values.catalogue_overrides or Path("site.toml")
     new = name or proposed_name(source)
     models = values.model_copy(update={"catalogue_overrides": path if path.exists() else None}).whole_catalogue()

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import structlog
 import typer
@@ -31,6 +33,17 @@ def interruptible(kept: Callable[[], str]) -> Iterator[None]:
     except KeyboardInterrupt:
         console.print(f"stopped: {kept()}", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def interruptible_command(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that ends so also before it has begun: reading libraries takes a while."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        with interruptible(lambda: "nothing was begun, so there is nothing to keep; the same command starts again"):
+            command(*arguments, **options)
+
+    return run
 
 
 def quiet_warnings() -> None:

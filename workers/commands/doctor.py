@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
-from workers.commands.console import interruptible, quiet_warnings
+from workers.commands.console import quiet_warnings
 from workers.commands.options import CatalogueOption, settings
 from workers.configuration import shown_url
 from workers.diagnosis import machine
@@ -41,8 +41,7 @@ def doctor(
     Exits with 1 where a model that is to be served could not be.
     """
     quiet_warnings()
-    with interruptible(lambda: "nothing was changed"):
-        found = diagnose(settings(catalogue))
+    found = diagnose(settings(catalogue))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

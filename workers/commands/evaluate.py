@@ -54,18 +54,17 @@ def evaluate(
     texts = read_prompts(prompts, limit)
     destination = _destination(models, model, output, images=texts[0].image is not None)
     use_threads(values.torch_threads)
-    with interruptible(lambda: "nothing was measured yet"):
-        from workers.engine.loaded import load_model
-        from workers.measurement import tables
-        from workers.measurement.evaluation import EvaluationSettings, Measures, save_evaluation
-        from workers.measurement.evaluation import evaluate as measure
-        from workers.measurement.perceptual import ClipScore, Lpips
+    from workers.engine.loaded import load_model
+    from workers.measurement import tables
+    from workers.measurement.evaluation import EvaluationSettings, Measures, save_evaluation
+    from workers.measurement.evaluation import evaluate as measure
+    from workers.measurement.perceptual import ClipScore, Lpips
 
-        measures = Measures(Lpips.load(lpips) if lpips else None, ClipScore(clip) if clip else None)
-        overrides = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
-        wanted = EvaluationSettings(texts, sorted(set(sf)), seed, overrides, work)
-        with status(f"loading {model}"):
-            loaded = load_model(models.entry(model), models.family(model))
+    measures = Measures(Lpips.load(lpips) if lpips else None, ClipScore(clip) if clip else None)
+    overrides = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
+    wanted = EvaluationSettings(texts, sorted(set(sf)), seed, overrides, work)
+    with status(f"loading {model}"):
+        loaded = load_model(models.entry(model), models.family(model))
     with progress() as bar:
         done = Done(bar, f"{len(texts)} prompts × {len(wanted.sf) + 1} runs", len(texts))
         with interruptible(lambda: _kept(done, work)):

@@ -91,8 +91,8 @@ def _check_table(path: Path, name: str, table: object) -> None:
     full, inner = name, table
     while inner and not inner.keys() & ModelEntry.model_fields.keys():
         part, below = next(iter(inner.items()))
-        if not isinstance(below, dict):
-            return
+        if not isinstance(below, dict) or get_close_matches(part, ModelEntry.model_fields, 1):
+            break
         full, inner = f"{full}.{part}", below
     if full != name:
         raise CatalogueError(

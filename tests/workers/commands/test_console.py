@@ -87,10 +87,14 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(folder: Path, command: list[s
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_before_anything_was_done_ctrl_c_says_that_too() -> None:
-    with pytest.raises(typer.Exit) as ended, shown.interruptible(lambda: "nothing was measured yet"):
+def test_before_anything_was_done_ctrl_c_says_that_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
         raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as ended:
+        shown.interruptible_command(command)()
     assert ended.value.exit_code == shown.INTERRUPTED
+    assert "stopped: nothing was begun" in capsys.readouterr().err
 
 
 def test_a_command_prints_nothing_that_its_libraries_say(folder: Path) -> None:

@@ -189,6 +189,8 @@ def test_a_negative_prompt_that_no_stream_reads_is_refused_as_a_default(path: Pa
     [
         ("[models.wan2.1-small]\ndtype = 'float16'\n", r'\.1-small\] is a table .*: \[models\."wan2\.1-small"\]$'),
         ("[models.wan2.1-14b.defaults]\nsf = 8\n", r'put the name in quotes: \[models\."wan2\.1-14b"\]$'),
+        ("[models.wan2.1-14b]\nsf = 8\n", r'put the name in quotes: \[models\."wan2\.1-14b"\]$'),
+        ('[models."wan2.1-small".default]\nsf = 8\n', r"\.default is no field; did you mean defaults\?$"),
         ("[model.wan]\nsf = 8\n", r"nothing reads model: every table is a \[models\.<name>\]$"),
         ("[models]\nwan = 1\n", r"models\.wan = 1 must be a table: \[models\.wan\]$"),
         ('[models."wan2.1-smal"]\ndtype = "float16"\n', r"\.family is required, .*; did you mean models\.wan2\.1-s"),
