@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from demo.embedded_redis import EmbeddedRedis
+from workers.models.layers import variable
 
 READY_SECONDS = 180.0
 STOP_SECONDS = 40.0
@@ -60,6 +61,7 @@ def running_stack(*models: str, port: int | None = None) -> Iterator[Stack]:
             "SCALINGCACHE_METRICS_PORT": str(metrics_port),
             "SCALINGCACHE_MODELS": ",".join(models),
             "SCALINGCACHE_DRAIN_SECONDS": "0",
+            **learning_when_idle(models),
         }
         processes = {
             name: undo.enter_context(_process(name, command, folder, environment))
@@ -70,6 +72,11 @@ def running_stack(*models: str, port: int | None = None) -> Iterator[Stack]:
         for model in models:
             _wait_until_ready(stack, model)
         yield stack
+
+
+def learning_when_idle(models: Sequence[str]) -> dict[str, str]:
+    """The variables that let these models learn while nothing is queued: nobody else shares this machine's device."""
+    return {variable(model, "calibrate_when_idle"): "true" for model in models}
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from workers.configuration import FROM_FILE, Configuration, is_secret, variable
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.job import ReasonCode
+from workers.models.catalogue import Catalogue
 from workers.models.entry import Defaults, Limits, Lora, ModelEntry
 from workers.process.metrics import FINAL, RETRIED
 from workers.process.metrics import Metrics as WorkerMetrics
@@ -40,7 +41,7 @@ def service_metrics() -> list[Described]:
     """The metrics of the service, in the order in which it makes them."""
     connection = Connection("redis://127.0.0.1:6379/0")  # Connects at its first use, which never comes.
     try:
-        return list(_described(ServiceMetrics(connection, (), ArtifactStore(Path()))))
+        return list(_described(ServiceMetrics(connection, Catalogue({}, {}), ArtifactStore(Path()))))
     finally:
         connection.close()
 

@@ -107,7 +107,7 @@ class Resources:
             probe_connection=probe_connection,
             artifacts=artifacts,
             binding=StoreBinding(settings.artifacts, probe_connection),
-            metrics=Metrics(probe_connection, list(catalogue.entries), artifacts),
+            metrics=Metrics(probe_connection, catalogue, artifacts),
             authentication=Authentication(None if pepper is None else Accounts(connection, pepper)),
             accounts=None if pepper is None else Accounts(probe_connection, pepper),
             metrics_access=settings.metrics_access,

@@ -3,6 +3,7 @@
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import get_args
 
 from prometheus_client.core import GaugeMetricFamily
@@ -16,6 +17,8 @@ from workers.jobs.deliveries import Outbox
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.inspection import Inspection
 from workers.jobs.presence import TAKES_JOBS, Presence, WorkerState
+from workers.models.catalogue import Catalogue
+from workers.models.evaluation import EvaluationError
 
 #: How long one scrape may go on asking. A Redis that is too slow for it counts as away.
 SCRAPE_SECONDS = 0.4
@@ -119,6 +122,34 @@ class QueueCollector(Collector):
                 labels=["worker"],
             ),
         }
+
+
+class EvaluationCollector(Collector):
+    """What the models' evaluations say now: what measured fidelity is held against."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The family without samples."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Asked by the registry at each scrape. A broken file is told of where models are listed."""
+        family = self._family()
+        for name in self._catalogue.entries:
+            with suppress(EvaluationError):
+                for row in evaluation.rows if (evaluation := self._catalogue.evaluation(name)) else ():
+                    family.add_metric([name, str(row.sf)], row.psnr.mean)
+        return [family]
+
+    @staticmethod
+    def _family() -> GaugeMetricFamily:
+        return GaugeMetricFamily(
+            "scalingcache_evaluated_psnr_decibels",
+            "PSNR that the model's evaluation found for an sf, of frames before they are encoded.",
+            labels=["model", "sf"],
+        )
 
 
 class StorageCollector(Collector):

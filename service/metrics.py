@@ -1,14 +1,13 @@
 """Every metric of the service, in a registry of its own. Labels never carry ids, paths or prompts."""
 
-from collections.abc import Sequence
-
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
-from service.gauges import QueueCollector, StorageCollector
+from service.gauges import EvaluationCollector, QueueCollector, StorageCollector
 from workers.build import build
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.job import GenerationRequest, Priority
+from workers.models.catalogue import Catalogue
 
 # A client may send any word as its method; each new one would be a new time series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -17,7 +16,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Metrics:
     """What is counted as it happens, plus what is read from queue and disk at each scrape."""
 
-    def __init__(self, connection: Connection, models: Sequence[str], artifacts: ArtifactStore) -> None:
+    def __init__(self, connection: Connection, catalogue: Catalogue, artifacts: ArtifactStore) -> None:
+        models = list(catalogue.entries)
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "scalingcache_http_requests_total", "HTTP requests.", ["route", "method", "code"], registry=self.registry
@@ -49,7 +49,8 @@ class Metrics:
         self._build.info(build("service"))
         self._queue = QueueCollector(connection, models)
         self._storage = StorageCollector(artifacts)
-        for collector in (self._queue, self._storage):
+        self._evaluations = EvaluationCollector(catalogue)
+        for collector in (self._queue, self._storage, self._evaluations):
             self.registry.register(collector)
         for model in models:  # Prometheus sees no increase in a series that begins at 1.
             self._cancelled.labels(model)

@@ -21,6 +21,7 @@ def build() -> dashboard.Dashboard:
         page,
         (
             ("What sf gives", _gives()),
+            ("Is it still near?", _is_near()),
             ("Distributions", _distributions()),
             ("Does it engage?", _engages()),
         ),
@@ -67,6 +68,51 @@ def _gives() -> Panels:
             "Denoising steps per second, computed in full or predicted.",
             "ops",
             (f"sum by (model, kind) (rate(scalingcache_steps_total{{{_M}}}{_R}))", "{{model}} {{kind}}"),
+            stacked=True,
+        ),
+    ]
+
+
+def _is_near() -> Panels:
+    near, alike = "scalingcache_shadow_psnr_decibels", "scalingcache_shadow_ssim_ratio"
+    ends = f"sum by (model, work, end) (increase(scalingcache_reruns_total{{{_M}}}[1h])) > 0"
+    seen = f"sum by (model, verdict) (increase(scalingcache_observed_runs_total{{{_M}}}[1h])) > 0"
+    busy = f"sum by (model, work) (rate(scalingcache_rerun_seconds_total{{{_M}}}{_R}))"
+    return [
+        curves(
+            "PSNR of delivered results",
+            "Against the uncached ones, both as files; the mean of what idle workers compared within an hour. Encoded "
+            "videos stay below what an evaluation finds of frames.",
+            "dB",
+            (_mean(near, _S, "model, sf", "[1h]"), _BY),
+            (f"max by (model, sf) (scalingcache_evaluated_psnr_decibels{{{_S}}})", f"{_BY} evaluated"),
+        ),
+        curves(
+            "SSIM of delivered results",
+            "Against the uncached ones, both as files; the mean of what idle workers compared within an hour.",
+            "none",
+            (_mean(alike, _S, "model, sf", "[1h]"), _BY),
+        ),
+        heat("PSNR", "How many compared results had which PSNR.", "dB", _buckets(near, _S)),
+        curves(
+            "Runs again while idle",
+            "Completed jobs that idle workers were to run again within an hour, by how that ended.",
+            "none",
+            (ends, "{{model}} {{work}} {{end}}"),
+            stacked=True,
+        ),
+        curves(
+            "What uncached runs taught",
+            "Within an hour: promoted ones count from then on, and those held back before with them.",
+            "none",
+            (seen, "{{model}} {{verdict}}"),
+            stacked=True,
+        ),
+        curves(
+            "Time in runs again",
+            "Part of the workers' time, given-up ones included: 1 is one worker all the time.",
+            "none",
+            (busy, "{{model}} {{work}}"),
             stacked=True,
         ),
     ]
@@ -153,8 +199,8 @@ def _engages() -> Panels:
     ]
 
 
-def _mean(histogram: str, selector: str, by: str) -> str:
-    total, count = (f"sum by ({by}) (rate({histogram}_{part}{{{selector}}}{_R}))" for part in ("sum", "count"))
+def _mean(histogram: str, selector: str, by: str, over: str = _R) -> str:
+    total, count = (f"sum by ({by}) (rate({histogram}_{part}{{{selector}}}{over}))" for part in ("sum", "count"))
     return f"{total} / ({count} > 0)"
 
 

@@ -31,7 +31,7 @@ CALIBRATED, PLAIN = "micro-calibrated", "micro-plain"
 def write_catalogue(folder: Path, checkpoint: Path) -> Path:
     """Two models of one checkpoint: the first is accelerated, the second is not: by the paper, without coefficients."""
     path = folder / "models.toml"
-    calibrated = a_micro_model(CALIBRATED, "wan", checkpoint, coefficients="coefficients.json")
+    calibrated = a_micro_model(CALIBRATED, "wan", checkpoint, coefficients="coefficients.json", shadow_share=1.0)
     path.write_text(catalogue_text(calibrated, a_micro_model(PLAIN, "wan", checkpoint, method="paper")))
     return path
 
@@ -108,6 +108,7 @@ def observed(folder: Path, redis_url: str, catalogue: Path) -> Iterator[Promethe
         worker = WorkerProcess(
             "workers", redis_url, folder, "run", catalogue=catalogue, metrics_port=port, torch_threads=1,
             lease_seconds=60,  # A machine with much to do must not lose a job here.
+            idle_seconds=1,
         )  # fmt: skip
         undo.enter_context(worker)
         service = undo.enter_context(served(settings))
@@ -127,6 +128,11 @@ def observed(folder: Path, redis_url: str, catalogue: Path) -> Iterator[Promethe
                 lambda done=round_: watcher.value('sum(scalingcache_jobs_total{outcome="completed"})') == 5 * done,
                 seconds=60,
                 awaited="a scrape of the finished jobs",
+            )
+            wait_until(
+                lambda done=round_: watcher.value('sum(scalingcache_reruns_total{end="completed"})') == 3 * done,
+                seconds=120,
+                awaited="a scrape of the shadows of the accelerated jobs",
             )
         yield watcher
 

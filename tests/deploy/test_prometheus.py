@@ -18,11 +18,13 @@ EMPTY = {
     "ScalingCache: Workers / Device memory": "there is no NVIDIA device",
     "ScalingCache: Workers / Device utilisation": "there is no NVIDIA device",
     "scalingcache:speedup_ratio:mean30m": "needs three jobs of one sf",
+    "scalingcache:shadow_psnr_decibels:mean1d": "needs three shadows of one sf",
+    "ScalingCache: Speed knob / PSNR of delivered results / B": "there is no evaluation",
     "AccelerationNotEngaging": "needs three jobs that asked for it",
     **dict.fromkeys(
         (
             "ServiceDown", "RedisUnreachable", "RedisNotPersisting", "NoLiveWorker", "QueueAge", "FailureRate",
-            "LeaseLosses", "DeadLetters", "SpeedupBelowUsual", "StorageNearlyFull",
+            "LeaseLosses", "DeadLetters", "SpeedupBelowUsual", "FidelityDrift", "StorageNearlyFull",
         ),
         "nothing is wrong",
     ),
@@ -30,6 +32,8 @@ EMPTY = {
 #: Series that alerts read and that are not there while all is well.
 QUIET = {
     "scalingcache:speedup_ratio:mean30m": "needs three jobs of one sf",
+    "scalingcache:shadow_psnr_decibels:mean1d": "needs three shadows of one sf",
+    "scalingcache_evaluated_psnr_decibels": "there is no evaluation",
     'scalingcache_workers{state="loading"}': "the worker has loaded its models",
 }
 
@@ -85,6 +89,15 @@ def test_the_counts_are_those_of_the_jobs_that_ran(watched: Prometheus) -> None:
     assert watched.value('sum(scalingcache_acceleration_total{engaged="true"})') == 6
     assert watched.value('sum(scalingcache_acceleration_total{reason="not_requested"})') == 2
     assert watched.value('sum(scalingcache_acceleration_total{reason="not_calibrated"})') == 2
+
+
+def test_each_accelerated_job_was_compared_by_an_idle_worker(watched: Prometheus) -> None:
+    compared = {
+        sample["metric"]["sf"]: float(sample["value"][1])
+        for sample in watched.query(f'sum by (sf) (scalingcache_shadow_ssim_ratio_count{{model="{CALIBRATED}"}})')
+    }
+    assert compared == {"3": 2, "4": 2, "6": 2}
+    assert watched.value('sum(scalingcache_observed_runs_total{verdict="not_needed"})') == 8  # of 12 steps
 
 
 def test_time_is_saved_where_steps_were_predicted(watched: Prometheus) -> None:

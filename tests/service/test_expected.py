@@ -185,3 +185,19 @@ def test_an_sf_for_steps_that_the_coefficients_do_not_reach_is_refused(measured:
 )
 def test_within_reach_uncached_or_allowed_it_is_taken(measured: TestClient, body: dict[str, object]) -> None:
     assert create(measured, **body)["status"] == "queued"
+
+
+def test_metrics_say_the_psnr_that_was_evaluated_and_nothing_of_a_broken_file(
+    measured: TestClient, settings: Settings
+) -> None:
+    def shown() -> list[str]:
+        lines = measured.get("/metrics").text.splitlines()
+        return [line for line in lines if line.startswith("scalingcache_evaluated_psnr_decibels{")]
+
+    model = VIDEO_MODEL.name
+    assert shown() == [
+        f'scalingcache_evaluated_psnr_decibels{{model="{model}",sf="{sf}"}} {psnr}'
+        for sf, psnr in ((4, 20.0), (10, 31.0), (20, 40.0))
+    ]
+    (settings.catalogue.parent / "e.json").write_text("{")
+    assert shown() == []

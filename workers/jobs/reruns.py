@@ -15,8 +15,9 @@ from workers.jobs.records import job_from
 #: `shadow`: to compare with what was delivered; `calibration`: to learn of the model.
 Work = Literal["shadow", "calibration"]
 
-#: `given_up`: a job came; `stopped`: the worker ends, or Redis is away; `gone`: the job, or a file of it, is; `known`:
-#: such a run was seen already; `not_needed`: enough are known; `failed`: it ended with an error, or made no progress.
+#: `given_up`: a job came; `stopped`: the worker ends, or Redis is away; `gone`: the job, or a file of it, is, or it was
+#: begun often enough; `known`: such a run was seen already; `not_needed`: enough are known; `failed`: it ended with an
+#: error, or made no progress.
 End = Literal["completed", "given_up", "stopped", "gone", "known", "not_needed", "failed"]
 
 MOST = 100

@@ -1,5 +1,6 @@
 """A completed job again, uncached, on real checkpoints: what it is compared with, what it teaches, how it stops."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from workers.engine.generation import generate
 from workers.engine.loaded import load_model
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobCancelled, ModelLoadFailed
-from workers.jobs.job import AttemptKey, Basis, GenerationRequest, new_job_id
+from workers.jobs.job import AttemptKey, Basis, GenerationRequest, JobKey, new_job_id
 from workers.measurement import fidelity
 from workers.measurement.fidelity import psnr, ssim
 from workers.media.mp4 import read_mp4, write_mp4
@@ -149,7 +150,7 @@ def test_it_stops_also_while_a_prompt_is_read_or_a_result_decoded_and_leaves_no_
     request = videos.request()
     done = videos.run(request)
     expected = videos.again(request, done)
-    hooks = count_hooks(videos)
+    hooks, vae = count_hooks(videos), videos.runner._models[videos.model].pipeline.vae
     for stage in ("encode_prompt", "denoise", "decode"):
         videos.events.clear()
 
@@ -161,6 +162,7 @@ def test_it_stops_also_while_a_prompt_is_read_or_a_result_decoded_and_leaves_no_
         [last] = [event.stage for event in videos.events if isinstance(event, StageStarted)][-1:]
         assert last == stage
         assert count_hooks(videos) == hooks
+        assert all(each is None for each in vae._feat_map), "no memory of the device is held"
     assert videos.again(request, done) == expected, "the model is as it was"
     assert videos.run(request).artifact.sha256 == done.artifact.sha256
 
@@ -184,6 +186,13 @@ def test_what_was_delivered_or_started_from_may_be_gone(images: Lab, tmp_path: P
         flow_shift=1.0, seed=7, input_reference="0" * 64,
     )  # fmt: skip
     assert animating.again(started) == LeftOut("b" * 32, "gone")
+
+    content = io.BytesIO()
+    variants.a_picture().save(content, "PNG")
+    key = JobKey("acme", new_job_id(entry.name))
+    animating.store.keep_reference(key, content.getvalue())
+    command = Again("b" * 32, key, started, None)
+    assert isinstance(animating.runner.run_again(command, lambda _event: None, lambda: False), RanAgain)
 
 
 def test_a_share_that_could_not_be_measured_is_refused_when_the_model_is_loaded(
