@@ -17,6 +17,7 @@ def interruptible(model: LoadedModel, check: Callable[[], None]) -> Iterator[Non
     Before it is asked the device has caught up, or the host would be far ahead of it. That makes these parts slower.
     Transformers are left alone, as their steps are asked anyway, and compiled ones would be compiled anew.
     """
+    device = model.pipeline._execution_device  # Looks through all modules, so it is asked once.
     transformers = model.family.transformers(model.pipeline)
     parts = [
         part
@@ -25,8 +26,8 @@ def interruptible(model: LoadedModel, check: Callable[[], None]) -> Iterator[Non
     ]
 
     def before(layer: nn.Module, _inputs: Any) -> None:
-        if model.pipeline._execution_device.type == "cuda":
-            torch.cuda.synchronize(model.pipeline._execution_device)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         check()
 
     with ExitStack() as undo:
