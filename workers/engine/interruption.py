@@ -32,8 +32,9 @@ def interruptible(model: LoadedModel, check: Callable[[], None]) -> Iterator[Non
 
     with ExitStack() as undo:
         for part in parts:
-            if hasattr(part, "clear_cache"):  # A decoder that goes frame by frame keeps features of the last one.
-                undo.callback(part.clear_cache)
+            # A decoder that goes frame by frame keeps features of the last one.
+            if callable(forget := getattr(part, "clear_cache", None)):
+                undo.callback(forget)
             for layer in part.modules():
                 undo.callback(layer.register_forward_pre_hook(before).remove)
         yield
