@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import redis
+from openai import OpenAI
 
 from service.addresses import Resolver
 from service.settings import Settings
@@ -101,7 +102,8 @@ def test_a_message_reaches_its_receiver_signed(
     assert asyncio.run(send_all(queue, metrics)) == 1
     got = receiver.next()
     assert got.event(secret)["data"] == {"id": job.id}
-    assert got.headers["webhook-id"] == job.webhook_id
+    event = OpenAI(api_key="unused", webhook_secret=secret).webhooks.unwrap(got.body, got.headers)
+    assert (event.type, event.id, event.data.id) == ("video.cancelled", job.webhook_id, job.id)
     assert deliveries.get(TENANT, job.webhook_id or "").state == "delivered"
     assert asyncio.run(send_all(queue)) == 0
     counted = metrics.registry.get_sample_value("scalingcache_webhook_attempts_total", {"outcome": "delivered"})
