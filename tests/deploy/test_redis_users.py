@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from demo.embedded_redis import EmbeddedRedis
+from service.accounts import Accounts, Scope
 from service.webhook_secrets import WebhookSecrets
 from tests.queues import Queue
 from tests.redis_servers import every_redis
@@ -82,6 +83,12 @@ def test_they_can_do_their_work(
     key = JobKey(TENANT, new_job_id(MODEL))
     assert service.jobs.reserve(key, "k", "f", 60) == key
     service.jobs.remember(key, "f", 60)
+    accounts = Accounts(service.connection, b"p" * 32)
+    presented = accounts.create(TENANT, [Scope.READ])
+    accounts.rotate(accounts.live()[0].id, 60)
+    verified = accounts.verify(presented)
+    assert verified is not None
+    accounts.revoke(verified.id)
     assert service.jobs.remembered(TENANT, "f") == key
     assert service.jobs.position(queued) == 3
     attempt = worker.leases.claim([MODEL], "w")
