@@ -213,8 +213,8 @@ def test_one_model_that_cannot_be_loaded_does_not_stop_the_others_of_its_worker(
     broken = tmp_path / "artifacts" / f"{BROKEN}-other"
     broken.parent.mkdir()
     broken.touch()
-    (tmp_path / "models.toml").write_text(catalogue_text(a_model("other"), a_model(MODEL)))
-    with start(worker="half", metrics_port=0) as worker:
+    (tmp_path / "others.toml").write_text(catalogue_text(a_model("other")))
+    with start(worker="half", metrics_port=0, catalogue_overrides=tmp_path / "others.toml") as worker:
         assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
         [info] = queue.presence.workers()
         assert (info.models, info.problem) == ((MODEL,), None)
