@@ -83,33 +83,43 @@ class Deliveries:
             record: dict[str, str] = self._connection.commands.hgetall(keys.delivery(message_id))  # type: ignore[assignment]
         return _of_tenant(record, tenant, message_id)
 
-    def page(self, tenant: str, models: Iterable[str], *, after: str | None, limit: int) -> tuple[list[Delivery], bool]:
+    def page(self, tenant: str, models: Sequence[str], *, after: str | None, limit: int) -> tuple[list[Delivery], bool]:
         """A page of the tenant's messages, newest first, behind the message `after`; and whether more follow.
 
         Raises `InvalidRequest` where `after` is none of the tenant's.
         """
-        start = None
-        if after is not None:
-            try:
-                start = self.get(tenant, after).created_at
-            except DeliveryNotFound as error:
-                raise InvalidRequest("after", f"after: {error}; it must be the id of one of your deliveries") from None
+        start = None if after is None else self._place(tenant, after)
+        found: list[Delivery] = []
+        while len(found) <= limit and (places := self._places(tenant, models, start, limit + 1)):
+            start = places[min(limit, len(places) - 1)]
+            # Of some the record has expired; their places go later.
+            found += [each for each in self._records([name for _, name in places[: limit + 1]]) if each is not None]
+        return found[:limit], len(found) > limit
+
+    def _place(self, tenant: str, message_id: str) -> tuple[float, str]:
+        try:
+            return self.get(tenant, message_id).created_at, message_id
+        except DeliveryNotFound as error:
+            raise InvalidRequest("after", f"after: {error}; it must be the id of one of your deliveries") from None
+
+    def _places(
+        self, tenant: str, models: Sequence[str], start: tuple[float, str] | None, limit: int
+    ) -> list[tuple[float, str]]:
+        """Creation and id of the tenant's messages behind `start`, the newest first; `limit` of them or a few more."""
         with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
             for model in models:
                 pipeline.zrange(
                     keys.deliveries(model, tenant),
-                    "+inf" if start is None else start,  # a score, not an index, because of byscore
+                    "+inf" if start is None else start[0],  # a score, not an index, because of byscore
                     "-inf",
                     byscore=True,
                     desc=True,
                     offset=0,
-                    num=limit + 5,  # `after` itself, one to see whether there are more, any of the same microsecond
+                    num=limit + 4,  # `start` itself, and any of the same microsecond
                     withscores=True,
                 )
             places = sorted(((score, name) for page in pipeline.execute() for name, score in page), reverse=True)
-        ids = [name for score, name in places if start is None or (score, name) < (start, after)]
-        found = [each for each in self._records(ids[:limit]) if each is not None and each.tenant == tenant]
-        return found, len(ids) > limit
+        return [place for place in places if start is None or place < start]
 
     def redeliver(self, tenant: str, message_id: str) -> Delivery:
         """Have a message sent again at once, under the same id, with as many attempts as a new one. One that is being

@@ -101,14 +101,12 @@ def test_a_deleted_job_is_told_of_by_nobody(queue: Queue, outbox: Outbox, raw: "
     queue.jobs.delete(job.key)
     if attempt:
         queue.leases.cancel(attempt)
-    assert outbox.lease(MODEL, []) == []
-    assert not raw.exists(keys.undelivered(MODEL))
+    assert outbox.lease(MODEL, []) == [] and not raw.exists(keys.undelivered(MODEL))
 
 
 def test_nobody_is_told_who_did_not_ask(queue: Queue, outbox: Outbox) -> None:
     queue.jobs.cancel(submit(queue, None).key)
-    assert outbox.lease(MODEL, []) == []
-    assert outbox.backlog(MODEL).pending == 0
+    assert outbox.lease(MODEL, []) == [] and outbox.backlog(MODEL).pending == 0
 
 
 def test_a_job_submitted_twice_keeps_its_message(queue: Queue, outbox: Outbox) -> None:
@@ -220,6 +218,13 @@ def test_pages_lead_from_the_newest_to_the_oldest_once_each(queue: Queue, delive
     assert seen == made[::-1]
 
 
+def test_what_has_expired_ends_no_list(queue: Queue, deliveries: Deliveries, raw: "redis.Redis") -> None:
+    oldest, *newer = [cancelled(queue).webhook_id or "" for _ in range(8)]
+    raw.delete(*map(keys.delivery, newer))
+    page, more = deliveries.page(TENANT, [MODEL], after=None, limit=2)
+    assert ([delivery.id for delivery in page], more) == ([oldest], False)
+
+
 def test_a_receiver_has_so_many_at_a_time_and_leaves_the_rest_of_the_room_to_others(queue: Queue) -> None:
     outbox = Outbox(queue.connection, most=Most(in_all=10, of_lane=2, of_tenant=5))
     for _ in range(4):
@@ -264,7 +269,7 @@ def test_the_backlog_says_how_many_and_for_how_long(queue: Queue, outbox: Outbox
     assert outbox.backlog(MODEL).overdue_seconds > 1_000_000
 
 
-def test_a_model_with_a_message_left_is_not_forgotten(queue: Queue, outbox: Outbox, raw: "redis.Redis") -> None:
+def test_a_model_with_a_message_left_is_not_forgotten(queue: Queue, outbox: Outbox) -> None:
     job = cancelled(queue)
     queue.leases.forget(job.key)
     assert not queue.leases.is_done(MODEL)
@@ -275,8 +280,7 @@ def test_a_model_with_a_message_left_is_not_forgotten(queue: Queue, outbox: Outb
 def test_a_message_without_its_record_is_set_aside(queue: Queue, outbox: Outbox, raw: "redis.Redis") -> None:
     job = cancelled(queue)
     raw.delete(keys.delivery(job.webhook_id or ""))
-    assert outbox.lease(MODEL, []) == []
-    assert outbox.backlog(MODEL).pending == 0
+    assert outbox.lease(MODEL, []) == [] and outbox.backlog(MODEL).pending == 0
     assert queue.inspection.set_aside(MODEL) == 1
 
 
