@@ -20,7 +20,12 @@ def build() -> dashboard.Dashboard:
     """The page with its rows and panels."""
     page = board("scalingcache-workers", "ScalingCache: Workers", "State, heartbeat, memory, step times, failures.")
     return with_rows(
-        page, (("State", _state()), ("Load", [*_devices(), *_steps(), *_loading()]), ("What fails", _failures()))
+        page,
+        (
+            ("State", _state()),
+            ("Load", [*_devices(), *_steps(), *_loading()]),
+            ("What fails", [*_failures(), *_unloadable()]),
+        ),
     )
 
 
@@ -118,6 +123,18 @@ def _loading() -> Panels:
                 f"/ (sum by (instance, model, kind) (scalingcache_warmup_step_seconds_count{{{_M}}}) > 0)",
                 "{{instance}} {{model}} first {{kind}} step",
             ),
+        ),
+    ]
+
+
+def _unloadable() -> Panels:
+    return [
+        curves(
+            "Models that cannot be loaded",
+            "By worker, which goes on to try; its log names the file or setting. Its other models are served.",
+            "none",
+            (f"max by (instance, model) (scalingcache_model_load_failed{{{_M}}}) > 0", "{{instance}} {{model}}"),
+            width=24,
         ),
     ]
 
