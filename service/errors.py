@@ -82,7 +82,7 @@ class ScopeMissing(ScalingCacheError):
     code = "insufficient_scope"
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"the API key lacks the scope {scope!r}, which this call needs")
+        super().__init__(f"the API key lacks the scope '{scope}', which this call needs")
         self.scope = scope
 
 

@@ -129,7 +129,7 @@ def test_a_key_without_the_scope_is_told_which(
     others = [each for each in Scope if each != scope]
     response = client.request(method, path, headers=bearer(a_key(settings, "acme", *others)))
     assert (response.status_code, response.json()["error"]["code"]) == (403, "insufficient_scope")
-    assert f"{scope!r}" in response.json()["error"]["message"]
+    assert f"lacks the scope {scope!r}," in response.json()["error"]["message"]
     assert f'error="insufficient_scope", scope="{scope}"' in response.headers["www-authenticate"]
     allowed = client.request(method, path, headers=bearer(a_key(settings, "acme", Scope(scope))))
     assert allowed.status_code not in (401, 403)
