@@ -133,7 +133,7 @@ def _unloadable() -> Panels:
             "Models that cannot be loaded",
             "By worker, which goes on to try; its log names the file or setting. Its other models are served.",
             "none",
-            (f"max by (instance, model) (scalingcache_model_load_failed{{{_M}}}) > 0", "{{instance}} {{model}}"),
+            (f"max by (instance, model) (scalingcache_model_load_failed{{{_M}}})", "{{instance}} {{model}}"),
             width=24,
         ),
     ]

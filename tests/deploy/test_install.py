@@ -173,6 +173,8 @@ class Stack:
         pepper = self._mounted("api_key_pepper", "s3cret-of-this-test-and-long-enough", 0o400)
         os.chown(pepper, USER, USER)
         self._secrets["/run/secrets/api_key_pepper"] = str(pepper)
+        webhooks = self._mounted("webhook_secret", "s3cret-of-this-test-and-long-enough", 0o444)
+        self._secrets["/run/secrets/webhook_secret"] = str(webhooks)
         self._artifacts = self._made("artifacts")
 
     @contextmanager
@@ -213,8 +215,9 @@ class Stack:
             "SCALINGCACHE_ARTIFACTS": str(self._artifacts),
             "OMP_NUM_THREADS": "1",
         }
-        if pepper := environment.get("SCALINGCACHE_PEPPER_FILE"):
-            environment["SCALINGCACHE_PEPPER_FILE"] = self._secrets[pepper]
+        for file in ("SCALINGCACHE_PEPPER_FILE", "SCALINGCACHE_WEBHOOK_SECRET_FILE"):
+            if secret := environment.get(file):
+                environment[file] = self._secrets[secret]
         for variable, value in {
             "SCALINGCACHE_HOST": "127.0.0.1",
             "SCALINGCACHE_PORT": str(self.port),

@@ -22,8 +22,9 @@ def secrets(queue: Queue) -> WebhookSecrets:
 
 
 def headers(secrets: WebhookSecrets, tenant: str = "acme") -> dict[str, str]:
-    signatures = secrets.signatures(tenant, "msg_1", NOW, "{}")
-    return {"webhook-id": "msg_1", "webhook-timestamp": str(NOW), "webhook-signature": signatures}
+    sent = int(datetime.now(UTC).timestamp())  # The library looks at the clock.
+    signatures = secrets.signatures(tenant, "msg_1", sent, "{}")
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(sent), "webhook-signature": signatures}
 
 
 def test_receivers_of_the_old_and_of_the_new_secret_take_a_message_until_the_old_one_is_deleted(
