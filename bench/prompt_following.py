@@ -32,7 +32,7 @@ from workers.files import replacing
 from workers.jobs.job import Frozen, GenerationRequest
 from workers.measurement.evaluation import machine
 from workers.measurement.fidelity import psnr
-from workers.measurement.provenance import provenance
+from workers.measurement.provenance import provenance, versions
 from workers.models.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -143,22 +143,30 @@ def show_all(
             with replacing(kept) as partial:
                 partial.write_text(json.dumps(asdict(run)))
         runs.append(Shown(**json.loads(kept.read_text())))
-        wrong = [name for name in ATTRIBUTES if getattr(prompt, name) != runs[-1].seen[name]]
+        wrong = [name for name in attributes_of(model) if getattr(prompt, name) != runs[-1].seen[name]]
         say(f"sf={sf} {seed + 1}/{len(prompts)}  {prompt.text}: {', '.join(wrong) or 'as asked'}  {kept.stem}")
     return runs
 
 
+def attributes_of(model: LoadedModel) -> list[str]:
+    """What is asked of its results: a picture cannot show motion."""
+    return [name for name in ATTRIBUTES if not (model.family.media == "image" and name == "motion")]
+
+
 def _identity(model: LoadedModel, request: GenerationRequest) -> str:
-    """The same for two runs exactly when what they show is."""
-    files = [hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in model.entry.coefficients]
+    """The same for two runs exactly when what they show is, and how long they take."""
+    accelerated = request.sf < request.steps
+    # One that is not written yet is left out, as it is by the model.
+    paths = [path for name in model.entry.coefficients if accelerated and (path := Path(name)).exists()]
+    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     settings = model.entry.model_dump_json(exclude={"source", "coefficients", "evaluation"})
-    identity = [model.fingerprint, settings, request.model_dump(), files if request.sf < request.steps else []]
+    identity = [model.fingerprint, settings, request.model_dump(), files, machine(model) | versions()]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def measure(catalogue: Catalogue, model: LoadedModel, prompts: Sequence[Prompt], sf: int, work: Path) -> Following:
     """Uncached, and with an sf; prints what each prompt showed."""
-    names = [name for name in ATTRIBUTES if not (model.family.media == "image" and name == "motion")]
+    names = attributes_of(model)
     ways = {"uncached": model.entry.defaults.steps, f"sf={sf}": sf}
     runs = {
         way: show_all(catalogue, model, prompts, steps, work, lambda line: print(line, flush=True))

@@ -56,7 +56,8 @@ def _text(name: str, root: Path) -> str | None:
     if name == "headline":
         return tables.of_headline(list(_evaluations(root, ".evaluation.json")))
     raise UnknownPart(
-        f"<!-- measured: {name} -->: there are `evaluation MODEL`, `following MODEL`, `paper`, `headline`"
+        f"<!-- measured: {name} -->: there are `evaluation MODEL`, `summary MODEL`, `following MODEL`, `paper`, "
+        "`headline`"
     )
 
 

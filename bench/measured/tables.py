@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
+from bench.measured.steps import PAPER_SF
 from bench.prompt_following import Following, table
 from workers.models.evaluation import Estimate, Evaluation, Pair
 
-PAPER_SF = (4, 10, 20)
 DEFAULT_SF = 10
 
 

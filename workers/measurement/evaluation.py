@@ -27,7 +27,7 @@ from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.figures import save_curve
 from workers.measurement.perceptual import ClipScore, Lpips
 from workers.measurement.prompts import Prompt, same_kind
-from workers.measurement.provenance import provenance
+from workers.measurement.provenance import provenance, versions
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation, EvaluationError, Pair, summarise
 
@@ -118,7 +118,7 @@ def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: M
         "coefficients": _numbers(model, plan_run(model, requests[1])),
         "measures": [measures.lpips is not None, measures.clip is not None],
         "switches": model.entry.shown(),
-        "machine": machine(model),
+        "machine": machine(model) | versions(),
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 

@@ -12,6 +12,10 @@ def provenance(program: str = "python -m workers") -> dict[str, str]:
     return {
         "command": " ".join([program, *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
-        "torch": torch.__version__,
-        "diffusers": diffusers.__version__,
+        **versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of what computes."""
+    return {"torch": torch.__version__, "diffusers": diffusers.__version__}

@@ -219,11 +219,12 @@ def _begin(
         ready = _load(jobs, settings.models)
     except Exception as error:
         problem = _problem(settings.models, error)
-        _send(pipe, LoadFailed(problem.code, problem.message))
+        _send(pipe, LoadFailed(problem.code, problem.message, settings.models))
         return None
     if not ready.models:
         first, *_ = ready.failed.values()
-        _send(pipe, LoadFailed(first.code, "; ".join(each.message for each in ready.failed.values())))
+        message = "; ".join(each.message for each in ready.failed.values())
+        _send(pipe, LoadFailed(first.code, message, tuple(ready.failed)))
         return None
     _send(pipe, ready)
     return jobs
@@ -233,18 +234,20 @@ def _load(jobs: RunsJobs, models: Sequence[str]) -> Ready:
     """Load one model after the other. One that fails does not keep the others from being served."""
     loaded: dict[str, tuple[float, str]] = {}
     failed: dict[str, JobError] = {}
+    failing_seconds = 0.0
     for model in models:
         start = time.perf_counter()
         try:
             [fingerprint] = jobs.load([model])
         except Exception as error:
             failed[model] = _problem([model], error)
+            failing_seconds += time.perf_counter() - start
         else:
             loaded[model] = (time.perf_counter() - start, fingerprint)
         if model in failed:
             gc.collect()  # What of it was read already; the modules of a pipeline refer to each other.
     seconds, fingerprints = zip(*loaded.values(), strict=True) if loaded else ((), ())
-    return Ready(tuple(loaded), seconds, fingerprints, failed)
+    return Ready(tuple(loaded), seconds, fingerprints, failed, failing_seconds)
 
 
 def _problem(models: Sequence[str], error: Exception) -> JobError:

@@ -61,12 +61,14 @@ class Ready:
     """The models are loaded, each in so many seconds; `fingerprints` are of their weights.
 
     failed: those that cannot be loaded, with the reason; the others are served without them.
+    failing_seconds: how long these took until then, together.
     """
 
     models: tuple[str, ...]
     seconds: tuple[float, ...]
     fingerprints: tuple[str, ...]
     failed: Mapping[str, JobError]
+    failing_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class LoadFailed:
 
     code: str
     message: str
+    models: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

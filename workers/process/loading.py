@@ -59,9 +59,10 @@ class Loading:
         match event:
             case Ready():
                 self._failures = 0
-                self._take(event, 0.0)
+                self._take(event)
                 self._announcer.set_state("idle")
-            case LoadFailed(code, message):
+            case LoadFailed(code, message, models):
+                self._metrics.load_failures((), models)
                 self.failed(code, message)
         return self.ready
 
@@ -77,7 +78,7 @@ class Loading:
         self.child.send(Load(tuple(self._failed)))
         while not self._shutdown.requested:
             if isinstance(event := self.child.receive(IDLE_SECONDS), Ready):
-                self._take(event, time.monotonic() - start)
+                self._take(event)
                 self._announcer.set_state("idle")
                 return
             if time.monotonic() - start > RELOAD_SECONDS:
@@ -100,7 +101,7 @@ class Loading:
             self.child.close()
         self.child, self.models, self._failed = None, (), {}
 
-    def _take(self, ready: Ready, took: float) -> None:
+    def _take(self, ready: Ready) -> None:
         loads = dict(zip(ready.models, ready.seconds, strict=True))
         self.fingerprints |= dict(zip(ready.models, ready.fingerprints, strict=True))
         self.models = (*self.models, *ready.models)
@@ -111,7 +112,7 @@ class Loading:
         self._metrics.load_failures(self.models, self._failed)
         self._announcer.set_problems(self._failed)
         if self._failed:
-            delay = self._back_off(took)
+            delay = self._back_off(ready.failing_seconds)
             for model, problem in self._failed.items():
                 log.error(
                     "models not loaded",

@@ -140,6 +140,8 @@ class Supervisor:
             if attempt is None:
                 child.receive(0)  # An idle process sends nothing; this finds out that it died.
                 self._loading.try_again()
+                if not self._loading.ready:
+                    return
                 if self._wait(IDLE_SECONDS):
                     self._quiet_since = time.monotonic()
                 elif self._may_work_idly():

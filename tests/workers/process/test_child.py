@@ -116,7 +116,9 @@ def test_a_model_that_cannot_be_loaded_does_not_keep_another_from_its_jobs_and_i
     child.send(a_run("steps 1 of 0"))
     assert isinstance(last_event(child), Done)
     child.send(Load(("flux-tiny",)))
-    assert next_event(child) == Ready((), (), (), ready.failed)
+    again = next_event(child)
+    assert isinstance(again, Ready)
+    assert (again.models, again.failed) == ((), ready.failed) and again.failing_seconds > 0
     broken.unlink()
     child.send(Load(("flux-tiny",)))
     ready = next_event(child)
@@ -128,7 +130,7 @@ def test_a_model_that_cannot_be_loaded_does_not_keep_another_from_its_jobs_and_i
 def test_a_model_that_cannot_be_loaded_is_told_and_ends_the_process(tmp_path: Path) -> None:
     (tmp_path / BROKEN).touch()
     child = Child(ChildSettings(CATALOGUE, tmp_path, (MODEL,), None), make)
-    assert next_event(child) == LoadFailed("model_load_failed", "broken")
+    assert next_event(child) == LoadFailed("model_load_failed", "broken", (MODEL,))
     with pytest.raises(ChildDied, match="exit code 0"):
         next_event(child)
     child.close()

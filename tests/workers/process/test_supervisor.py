@@ -193,17 +193,19 @@ def test_a_model_that_cannot_be_loaded_keeps_the_worker_waiting_not_crashing(
     broken = tmp_path / "artifacts" / BROKEN
     broken.parent.mkdir()
     broken.touch()
-    with start(worker="patient") as worker:
+    with start(worker="patient", metrics_port=0) as worker:
         wait_until(lambda: worker.logged("models not loaded", code="model_load_failed"))
         wait_until(lambda: queue.presence.workers()[0].state == "failed")
         [info] = queue.presence.workers()
         assert (info.models, info.serves) == ((), {MODEL: "float32 on cpu"})
         assert info.problem == JobError(code="model_load_failed", message="broken")
+        assert worker.metric("scalingcache_model_load_failed", model=MODEL) == 1
 
         broken.unlink()
         assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
         wait_until(lambda: queue.presence.workers()[0].models == (MODEL,))
         assert queue.presence.workers()[0].problem is None
+        assert worker.metric("scalingcache_model_load_failed", model=MODEL) == 0
         assert not worker.ended()
 
 
