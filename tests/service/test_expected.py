@@ -33,7 +33,7 @@ def measured(settings: Settings, evaluation: Evaluation) -> Iterator[TestClient]
     catalogue = settings.catalogue
     catalogue.write_text(catalogue_text(VIDEO_MODEL.model_copy(update={"method": "paper", "evaluation": "e.json"})))
     evaluation.save(catalogue.parent / "e.json")
-    (catalogue.parent / "nowhere.json").write_text('{"key": {"steps": 50}}')
+    coefficients(catalogue.parent)
     with TestClient(create_app(settings)) as client:
         yield client
 
@@ -138,12 +138,24 @@ def coefficients(folder: Path, **key: object) -> None:
 def test_a_speed_is_refused_where_nothing_would_be_accelerated(
     measured: TestClient, settings: Settings, body: dict[str, object], words: str
 ) -> None:
-    coefficients(settings.catalogue.parent)
     assert create(measured, sf=None, steps=None, target_speedup=2)["sf"] == 10
     param, message = refusal(measured, target_speedup=2, **body)
     assert (param, words in message) == ("target_speedup", True), message
     assert "set sf 50 to have it computed in full" in message
     assert create(measured, sf=None, steps=None, target_speedup=2, allow_uncalibrated=True, **body)["sf"] == 10
+
+
+@pytest.mark.parametrize("text", [None, '{"key": {"steps": 50'], ids=["missing", "cut"])
+def test_a_speed_is_refused_where_no_coefficients_can_be_read(
+    measured: TestClient, settings: Settings, text: str | None
+) -> None:
+    file = settings.catalogue.parent / "nowhere.json"
+    file.unlink()
+    if text is not None:
+        file.write_text(text)
+    param, message = refusal(measured, target_speedup=2)
+    assert param == "target_speedup" and "(no coefficients file can be read)" in message
+    assert create(measured, sf=None, steps=None, target_speedup=2, allow_uncalibrated=True)["sf"] == 10
 
 
 @pytest.mark.parametrize(("target", "steps", "count"), [(1.1, 50, 45), (1.01, 50, 49), (1.1, 8, 7)])
@@ -153,6 +165,7 @@ def test_a_speed_that_is_not_worth_it_is_refused(client: TestClient, target: flo
 
 
 def test_a_model_says_what_its_acceleration_rests_on(measured: TestClient, settings: Settings) -> None:
+    (settings.catalogue.parent / "nowhere.json").write_text('{"key": {"steps": 50}}')
     assert measured.get("/v1/models/wan-test").json()["rests_on"] == [], "a file that cannot be read hides no model"
     coefficients(settings.catalogue.parent)
     [file] = measured.get("/v1/models/wan-test").json()["rests_on"]
@@ -170,6 +183,14 @@ def test_a_model_that_ships_rests_on_its_measured_runs() -> None:
 @pytest.mark.parametrize("steps", [24, 12])
 def test_an_sf_for_steps_that_the_coefficients_do_not_reach_is_refused(measured: TestClient, steps: int) -> None:
     param, message = refusal(measured, steps=steps, sf=4)
+    assert param == "steps" and "accelerated with 25 to 100 steps" in message
+
+
+def test_a_file_that_is_not_written_yet_hides_no_other_one_s_reach(measured: TestClient, settings: Settings) -> None:
+    both = VIDEO_MODEL.model_copy(update={"method": "paper", "coefficients": ("nowhere.json", "later.json")})
+    settings.catalogue.write_text(catalogue_text(both))
+    with TestClient(create_app(settings)) as client:
+        param, message = refusal(client, steps=24, sf=4)
     assert param == "steps" and "accelerated with 25 to 100 steps" in message
 
 

@@ -36,7 +36,7 @@ def part_sizes(checkpoint: Checkpoint, variant: str | None) -> dict[str, PartSiz
 
 def device_bytes(entry: ModelEntry, sizes: Mapping[str, PartSize]) -> int:
     """What the weights take of the device at the same time. Activations come on top."""
-    weights = {name: size.parameters * _bytes(entry, name) for name, size in sizes.items()}
+    weights = {name: size.parameters * bytes_each(entry, name) for name, size in sizes.items()}
     if entry.offload == "model":
         return max(weights.values())
     if entry.offload == "group":
@@ -75,7 +75,8 @@ def alternatives(entry: ModelEntry) -> dict[str, ModelEntry]:
     }
 
 
-def _bytes(entry: ModelEntry, part: str) -> int:
+def bytes_each(entry: ModelEntry, part: str) -> int:
+    """What one parameter of a part takes as the entry has it loaded."""
     if part == "vae":
         return _BYTES[entry.vae_dtype or entry.dtype]
     if part == "image_encoder":

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from workers.diagnosis.memory import bytes_each
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import Frozen, GenerationRequest
 from workers.models.basis import Measured, read_measured
@@ -12,7 +13,6 @@ from workers.models.identification import Contents, check_family, check_parts, c
 from workers.models.parts import Checkpoint, Part
 from workers.models.source import settings_folder, whole_folder
 
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 #: Stands for the digest of a picture where a request must have one.
 ANY_PICTURE = "0" * 64
 #: Steps that are run to time one: the first one is slower, and two experts have a turn each.
@@ -131,7 +131,7 @@ def _part(part: Part, entry: ModelEntry, contents: Contents | None) -> PartShown
             "file_bytes": weights.size_bytes,
             "variant": weights.variant,
             "dtype": dtype,
-            "memory_bytes": weights.parameters * BYTES[dtype],
+            "memory_bytes": weights.parameters * bytes_each(entry, part.name),
         }
     )
 

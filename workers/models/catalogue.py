@@ -1,6 +1,5 @@
 """The catalogue: which models there are, read once from a TOML file and checked as a whole."""
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import workers.models.families
 from workers.jobs.errors import InvalidRequest, ModelNotFound, plain_reason
 from workers.jobs.job import SEEDS, GenerationRequest, uncached_sf
 from workers.models import complaints
+from workers.models.basis import readable
 from workers.models.entry import ModelEntry
 from workers.models.evaluation import Evaluation
 from workers.models.family import Family
@@ -172,14 +172,10 @@ class Catalogue:
 def _measured_steps(entry: ModelEntry, request: GenerationRequest) -> list[int]:
     """Of those of the entry's coefficient files that are for such requests, with an image or without.
 
-    None when a file cannot be read: loading the model says why.
+    Files that cannot be read are left out: loading the model says why.
     """
-    try:
-        keys = [json.loads(Path(path).read_bytes())["key"] for path in entry.coefficients]
-        from_image = request.input_reference is not None
-        return sorted({int(key["steps"]) for key in keys if key.get("input_reference", False) == from_image})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
+    from_image = request.input_reference is not None
+    return sorted({each.steps for each in readable(entry.coefficients, "paper") if each.input_reference == from_image})
 
 
 def _merged(layers: Sequence[Layer]) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def check_reached(request: GenerationRequest, speedup: float, entry: ModelEntry,
     elif not request.allow_uncalibrated:
         guided = catalogue.family(entry.name).guided(request)
         files = readable(entry.coefficients, entry.method)
-        if (why := not_measured(files, request, guided=guided)) is not None:
+        why = not_measured(files, request, guided=guided) if files else "no coefficients file can be read"
+        if why is not None:
             raise InvalidRequest(
                 "target_speedup", f"{wanted}: nothing is accelerated with these settings ({why}); {uncached}"
             )

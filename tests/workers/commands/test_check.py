@@ -43,6 +43,13 @@ def test_the_small_files_say_what_a_model_is_and_nothing_is_loaded(micro_folder:
     assert vae["memory_bytes"] == 4 * vae["parameters"]
 
 
+def test_a_quantized_transformer_takes_a_byte_a_parameter(micro_folder: Path, tmp_path: Path) -> None:
+    catalogue = written(tmp_path, micro_folder, dtype="bfloat16", quantization="int8_weight_only")
+    parts = {part["name"]: part for part in json.loads(checked(catalogue, "--meta").stdout)["parts"]}
+    assert parts["transformer"]["memory_bytes"] == parts["transformer"]["parameters"]
+    assert parts["text_encoder"]["memory_bytes"] == 2 * parts["text_encoder"]["parameters"]
+
+
 def test_a_loaded_model_tells_its_steps_and_their_time(micro_folder: Path, tmp_path: Path) -> None:
     result = checked(written(tmp_path, micro_folder))
     loaded = json.loads(result.stdout)["loaded"]
