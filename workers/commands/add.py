@@ -11,7 +11,7 @@ from workers.commands.options import CatalogueOption, settings
 from workers.jobs.errors import InvalidRequest
 from workers.models.catalogue import Catalogue
 from workers.models.hub.errors import HubError
-from workers.models.hub.needed import INDEX
+from workers.models.hub.needed import INDEX, only_variant
 from workers.models.hub.repository import Repository
 from workers.models.identification import found
 from workers.models.parts import Checkpoint
@@ -40,14 +40,20 @@ def add(
     path = file or values.catalogue_overrides or Path("site.toml")
     new = name or proposed_name(source)
     models = values.model_copy(update={"catalogue_overrides": path if path.exists() else None}).whole_catalogue()
-    if not replace and (new in models.entries or has_entry(path, new)):
-        where = path if has_entry(path, new) else values.catalogue
-        raise InvalidRequest("name", f"{new} is in {where} already: give the new entry another --name, or --replace")
-    checkpoint, commit = _looked_at(source, revision)
+    itself = path.resolve() == values.catalogue.resolve()
+    if new in models.layers[0].tables and not itself:  # Its other values would stay beneath those of the new entry.
+        raise InvalidRequest("name", f"{new} is in {values.catalogue} already: choose another --name")
+    if not replace and has_entry(path, new):
+        raise InvalidRequest("name", f"{new} is in {path} already: give the new entry another --name, or --replace")
+    checkpoint, commit, variant = _looked_at(source, revision)
     origin = source if commit else str(Path(source).resolve())
-    entry = proposed(new, origin, commit, checkpoint, models.families, cuda=bool(device_memory()))
-    write_entry(path, entry, f"{found(checkpoint)}; size, frames, fps, steps and guidance are the family's usual ones")
-    Catalogue.read(values.catalogue, path, {})
+    entry = proposed(new, origin, commit, variant, checkpoint, models.families, cuda=bool(device_memory()))
+    comment = f"{found(checkpoint)}; size, frames, fps, steps and guidance are the family's usual ones"
+
+    def check(written: Path) -> None:
+        Catalogue.read(written) if itself else Catalogue.read(values.catalogue, written)
+
+    write_entry(path, entry, comment, check)
     console.print(f'wrote [models."{new}"] to {path}: family {entry.family}, {entry.shown()}', soft_wrap=True)
     if values.catalogue_overrides is None or values.catalogue_overrides.resolve() != path.resolve():
         console.print(f"to use it: export SCALINGCACHE_CATALOGUE_OVERRIDES={path}", soft_wrap=True)
@@ -55,13 +61,13 @@ def add(
     console.print(f"next: {following}", soft_wrap=True)
 
 
-def _looked_at(source: str, revision: str | None) -> tuple[Checkpoint, str | None]:
-    """The checkpoint's configurations, and of a hub id the commit. Raises `ModelLoadFailed`, `HubError`."""
+def _looked_at(source: str, revision: str | None) -> tuple[Checkpoint, str | None, str | None]:
+    """The checkpoint's configurations, and of a hub id commit and variant. Raises `ModelLoadFailed`, `HubError`."""
     folder = Path(source)
     if folder.is_dir():
         if revision is not None:
             raise InvalidRequest("revision", f"--revision {revision}: {source} is a folder, which has no commits")
-        return Checkpoint.read(folder), None
+        return Checkpoint.read(folder), None, None
     if folder.is_absolute() or source.startswith("."):
         raise InvalidRequest("source", f"{source}: there is no such folder")
     try:
@@ -74,4 +80,4 @@ def _looked_at(source: str, revision: str | None) -> tuple[Checkpoint, str | Non
         part, _, file = remote.partition("/")
         if part in parts and file.endswith("config.json"):
             repository.get(remote)
-    return Checkpoint.read(index.parent), repository.commit
+    return Checkpoint.read(index.parent), repository.commit, only_variant("transformer", repository.files)

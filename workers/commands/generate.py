@@ -81,10 +81,14 @@ def generate(
         "negative_prompt": negative_prompt, "truncate_prompt": truncate_prompt, "basis_runs": basis_runs,
         "allow_uncalibrated": allow_uncalibrated,
     }  # fmt: skip
-    wanted |= _wishes(models, model, target_speedup, seconds, sf, wanted, texts[0])
-    groups = [_side_by_side(models, model, each, sf or [None], wanted) for each in texts]
+    kinds = {each.image is not None for each in texts}  # What is measured holds for one; no other prompt differs.
+    wishes = {kind: _wishes(models, model, target_speedup, seconds, sf, wanted, from_image=kind) for kind in kinds}
+    groups = [
+        _side_by_side(models, model, each, sf or [None], wanted | wishes[each.image is not None]) for each in texts
+    ]
     if target_speedup is not None:
-        check_reached(groups[0][0], target_speedup, models.entry(model), models)
+        for request in {group[0].input_reference is not None: group[0] for group in groups}.values():
+            check_reached(request, target_speedup, models.entry(model), models)
     use_threads(values.torch_threads)
     _generate(models, model, texts, groups, output)
 
@@ -120,7 +124,8 @@ def _wishes(
     seconds: float | None,
     sf: list[int] | None,
     wanted: Mapping[str, Any],
-    first: Prompt,
+    *,
+    from_image: bool,
 ) -> dict[str, int]:
     """The fields that follow from a length and a speedup, as the service has them follow."""
     entry, found = models.entry(model), {}
@@ -132,7 +137,7 @@ def _wishes(
         if sf:
             raise InvalidRequest("target_speedup", "--target-speedup and --sf: set only one of them")
         steps = wanted["steps"] or entry.defaults.steps
-        found |= knob(speedup, steps, entry, models, from_image=first.image is not None)
+        found |= knob(speedup, steps, entry, models, from_image=from_image)
     return found
 
 

@@ -10,6 +10,7 @@ from workers.diagnosis.memory import PartSize, alternatives, decoding_bytes, dev
 from workers.jobs.errors import ModelLoadFailed
 from workers.models.entry import ModelEntry
 from workers.models.parts import INDEX, Checkpoint
+from workers.models.source import missing_folder
 
 #: Of a device's memory what is for activations, the CUDA context and what does not fit without gaps.
 HEADROOM = 0.15
@@ -34,7 +35,7 @@ def need_of(entry: ModelEntry, served: bool) -> tuple[ModelNeed, str | None]:
     empty = ModelNeed(model=entry.name, device=entry.device, served=served, here=False, needs={}, decoding={})
     folder = local_folder(entry)
     if folder is None:
-        return empty, None
+        return empty, None if Path(entry.source).is_absolute() else missing_folder(entry.source)
     try:
         checkpoint = Checkpoint.read(folder)
         sizes = part_sizes(checkpoint, entry.variant)
@@ -60,8 +61,12 @@ def local_folder(entry: ModelEntry) -> Path | None:
     if folder.is_absolute():
         return None
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    found = try_to_load_from_cache(entry.source, INDEX, revision=entry.revision or "main")
+    try:
+        found = try_to_load_from_cache(entry.source, INDEX, revision=entry.revision or "main")
+    except HFValidationError:  # A path that is not there, or a typing error: one entry must not end the whole look.
+        return None
     return Path(found).parent if isinstance(found, str) else None
 
 

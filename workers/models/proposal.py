@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workers.jobs.errors import InvalidRequest, ModelLoadFailed
+from pydantic import ValidationError
+
+from workers.jobs.errors import InvalidRequest, ModelLoadFailed, plain_reason
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
-from workers.models.identification import families_of, found
+from workers.models.identification import check_parts, families_of, found
 from workers.models.parts import Checkpoint
 from workers.models.weights import read_weights, variants
 
@@ -27,21 +29,31 @@ def proposed_name(source: str) -> str:
 
 
 def proposed(
-    name: str, source: str, revision: str | None, checkpoint: Checkpoint, families: Mapping[str, Family], cuda: bool
+    name: str,
+    source: str,
+    revision: str | None,
+    variant: str | None,
+    checkpoint: Checkpoint,
+    families: Mapping[str, Family],
+    cuda: bool,
 ) -> ModelEntry:
-    """The entry. cuda: whether this machine has a GPU. Raises `ModelLoadFailed` where no family runs the checkpoint."""
+    """The entry. variant: of a hub id; in a folder it is looked for. cuda: whether this machine has a GPU.
+
+    Raises `ModelLoadFailed` where no family runs the checkpoint, `InvalidRequest` for a value that no entry may have.
+    """
     fitting = families_of(checkpoint, families)
     if not fitting:
         reasons = "; ".join(f"{family}: {families[family].mismatch(checkpoint)}" for family in sorted(families))
         raise ModelLoadFailed(f"{source}: no family runs it; found: {found(checkpoint)}; {reasons}")
     family = families[fitting[0]]
+    check_parts(checkpoint, family)
     usual = family.suggested(checkpoint)
     table: dict[str, Any] = {
         "name": name,
         "family": family.name,
         "source": source,
         "revision": revision,
-        "variant": None if revision is not None else _variant(checkpoint),
+        "variant": variant if revision is not None else _variant(checkpoint),
         "device": "cuda" if cuda else "cpu",
         "dtype": "bfloat16" if cuda else "float32",
         "coefficients": [f"{name}.json"],
@@ -52,7 +64,12 @@ def proposed(
         table |= {key: usual[key] for key in ("vae_dtype", "vae_tiling") if key in usual}
         table["warmup_steps"] = 2
     table["defaults"] = _defaults(family, checkpoint, usual, table["limits"])
-    return ModelEntry.model_validate({field: value for field, value in table.items() if value is not None})
+    try:
+        return ModelEntry.model_validate({field: value for field, value in table.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InvalidRequest(field, f"{field} {first['input']!r}: {plain_reason(first['msg'])}") from None
 
 
 def _limits(family: Family, checkpoint: Checkpoint, usual: Mapping[str, Any]) -> dict[str, int]:

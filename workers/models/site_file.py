@@ -1,5 +1,6 @@
 """Writes an entry into a catalogue file, without touching the rest of it: comments, order and spaces stay."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ def has_entry(path: Path, name: str) -> bool:
     return path.exists() and name in _document(path).get("models", {})
 
 
-def write_entry(path: Path, entry: ModelEntry, comment: str) -> None:
+def write_entry(path: Path, entry: ModelEntry, comment: str, check: Callable[[Path], None]) -> None:
     """Add an entry to a file, which is made where it is not there; an entry of the same name is replaced.
 
-    comment: a line above it. Only values that were given are written. Raises `CatalogueError`.
+    comment: a line above it. check: raises `CatalogueError` for a file that may not take the place of this one; it is
+    given one in the same folder, since paths are relative to it. Only values that were given are written. Raises
+    `CatalogueError`, and the file is then as it was.
     """
     import tomlkit  # For this command alone.
 
@@ -31,6 +34,10 @@ def write_entry(path: Path, entry: ModelEntry, comment: str) -> None:
     models[entry.name] = _table(entry, comment)
     with replacing(path) as partial:
         partial.write_text(tomlkit.dumps(document))
+        try:
+            check(partial)
+        except CatalogueError as error:
+            raise CatalogueError(str(error).replace(str(partial), str(path))) from error
 
 
 def _table(entry: ModelEntry, comment: str) -> Any:

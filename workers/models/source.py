@@ -4,13 +4,14 @@ from pathlib import Path
 
 from workers.jobs.errors import ModelLoadFailed
 from workers.models.entry import ModelEntry
+from workers.models.hub.errors import explained
 
 #: What says whose a checkpoint is: a few kilobytes.
 _SETTINGS = ("model_index.json", "*config.json")
 
 
 def settings_folder(entry: ModelEntry) -> Path:
-    """A folder with at least the checkpoint's index and configurations. Raises `ModelLoadFailed`, and as the hub does.
+    """A folder with at least the checkpoint's index and configurations. Raises `ModelLoadFailed`, `HubError`.
 
     A path that is no folder is refused, which diffusers would take for a hub id.
     """
@@ -18,7 +19,8 @@ def settings_folder(entry: ModelEntry) -> Path:
         return folder
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(entry.source, revision=entry.revision, allow_patterns=list(_SETTINGS)))
+    with explained(entry.source, entry.revision):
+        return Path(snapshot_download(entry.source, revision=entry.revision, allow_patterns=list(_SETTINGS)))
 
 
 def whole_folder(entry: ModelEntry) -> Path:
@@ -27,10 +29,17 @@ def whole_folder(entry: ModelEntry) -> Path:
         return folder
     from diffusers import DiffusionPipeline
 
-    fetched = DiffusionPipeline.download(
-        entry.source, revision=entry.revision, variant=entry.variant, use_safetensors=True, trust_remote_code=False
-    )
+    with explained(entry.source, entry.revision):
+        fetched = DiffusionPipeline.download(
+            entry.source, revision=entry.revision, variant=entry.variant, use_safetensors=True, trust_remote_code=False
+        )
     return Path(fetched)
+
+
+def missing_folder(source: str) -> str | None:
+    """What to say of a relative path that is there no longer, or never was; None for what may be a hub id."""
+    path_alone = source.startswith((".", "~")) or source.endswith("/") or source.count("/") > 1
+    return f"{source}: there is no such folder" if path_alone and not Path(source).is_dir() else None
 
 
 def _local(entry: ModelEntry) -> Path | None:
@@ -39,4 +48,6 @@ def _local(entry: ModelEntry) -> Path | None:
         return path
     if path.is_absolute():
         raise ModelLoadFailed("there is no such folder")
+    if (missing := missing_folder(entry.source)) is not None:
+        raise ModelLoadFailed(missing)
     return None

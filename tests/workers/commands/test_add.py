@@ -13,11 +13,13 @@ from tests.workers import micro_flux, micro_hunyuan_video
 from tests.workers import micro_wan_variants as variants
 from tests.workers.commands.command_line import run
 from tests.workers.fake_hub import COMMIT, Hub, serving
+from tests.workers.micro_wan import save_micro_wan
 from workers.engine.loaded import load_model
 from workers.jobs.errors import InvalidRequest, ModelLoadFailed
 from workers.models.catalogue import Catalogue
 from workers.models.entry import ModelEntry
 from workers.models.hub.errors import HubError
+from workers.models.layers import CatalogueError
 
 
 @pytest.fixture
@@ -95,12 +97,57 @@ def test_what_is_in_the_file_stays_as_it_is(folder: Path, micro_folder: Path, mo
 def test_an_entry_is_never_replaced_unasked(folder: Path, micro_folder: Path) -> None:
     run("add", str(micro_folder), "--name", "mine")
     (folder / "site.toml").write_text((folder / "site.toml").read_text().replace("sf = 10", "sf = 9 # tried"))
-    for name, where in (("mine", "site.toml"), ("other", "models.toml")):
-        with pytest.raises(InvalidRequest, match=f"{name} is in {where} already: .* --name, or --replace"):
-            run("add", str(micro_folder), "--name", name)
+    with pytest.raises(InvalidRequest, match=r"mine is in site\.toml already: .* --name, or --replace"):
+        run("add", str(micro_folder), "--name", "mine")
     assert read(folder, "mine").defaults.sf == 9
     run("add", str(micro_folder), "--name", "mine", "--replace")
     assert read(folder, "mine").defaults.sf == 10
+
+
+@pytest.mark.parametrize("options", [[], ["--replace"]])
+def test_an_entry_of_the_catalogue_itself_is_not_written_over(
+    folder: Path, micro_folder: Path, options: list[str]
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"other is in models\.toml already: choose another --name"):
+        run("add", str(micro_folder), "--name", "other", *options)
+    assert not (folder / "site.toml").exists()
+
+
+def test_an_entry_in_the_catalogues_own_file_is_replaced_whole(folder: Path, micro_folder: Path) -> None:
+    (folder / "models.toml").write_text(catalogue_text(a_model("other", vae_tiling=True)))
+    run("add", str(micro_folder), "--name", "other", "--file", "models.toml", "--replace")
+    entry = Catalogue.read(folder / "models.toml").entry("other")
+    assert (entry.source, entry.vae_tiling) == (str(micro_folder), False)
+
+
+def test_a_file_that_could_not_be_read_with_the_entry_stays_as_it_was(
+    folder: Path, micro_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = "[models.other]\ndefaults.sf = 900\n"  # which this shell alone has right
+    (folder / "site.toml").write_text(before)
+    monkeypatch.setenv("SCALINGCACHE_MODELS__OTHER__DEFAULTS__SF", "8")
+    with pytest.raises(CatalogueError, match=r"^site\.toml: models\.other\.defaults: .* sf 900 must be"):
+        run("add", str(micro_folder), "--name", "mine")
+    assert (folder / "site.toml").read_text() == before
+    assert sorted(path.name for path in folder.iterdir()) == ["models.toml", "site.toml"]
+
+
+def test_a_name_that_no_entry_may_have_is_refused_in_a_line(folder: Path, micro_folder: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"^name 'My_Model': must be small letters, digits, '\.' and '-'$"):
+        run("add", str(micro_folder), "--name", "My_Model")
+    assert not (folder / "site.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("save", "channels"), [(save_micro_wan, "z_dim"), (micro_flux.save_micro_flux, "latent_channels")]
+)
+def test_a_checkpoint_without_a_part_is_refused(folder: Path, save: Callable[[Path], None], channels: str) -> None:
+    save(folder / "micro")
+    shutil.rmtree(folder / "micro/transformer")
+    change(folder / "micro/vae/config.json", **{channels: 16})  # as a transformer that says nothing has it
+    change(folder / "micro/model_index.json", transformer=[None, None])
+    with pytest.raises(ModelLoadFailed, match=r"transformer is null or missing; family .* needs transformer"):
+        run("add", "micro")
 
 
 @pytest.mark.parametrize("source", ["/nowhere/at-all", "./nowhere"])
@@ -133,3 +180,20 @@ def test_of_a_hub_id_only_the_configurations_are_fetched_and_the_commit_is_writt
             run("add", "someone/else")
     entry = read(folder, "micro-wan")
     assert (entry.source, entry.revision, entry.family) == ("someone/Micro-Wan-Diffusers", COMMIT, "wan")
+    assert entry.variant is None
+
+
+@pytest.mark.parametrize(("beside", "variant"), [(False, "fp16"), (True, None)], ids=["alone", "beside plain ones"])
+def test_a_hub_ids_variant_is_written_where_its_weights_are_variants_alone(
+    folder: Path, micro_folder: Path, monkeypatch: pytest.MonkeyPatch, beside: bool, variant: str | None
+) -> None:
+    hub = Hub.of_folder("someone/Micro-Wan-Diffusers", micro_folder)
+    variants_of = {path.replace(".safetensors", ".fp16.safetensors"): content for path, content in hub.files.items()}
+    hub.files = {**hub.files, **variants_of} if beside else variants_of
+    with serving(hub):
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "cache"))
+        run("add", "someone/Micro-Wan-Diffusers")
+    assert read(folder, "micro-wan").variant == variant

@@ -13,6 +13,8 @@ from tests.workers.commands.command_line import run
 from tests.workers.micro_wan import BLOCKS, STEPS, micro_entry
 from workers.__main__ import app
 from workers.jobs.errors import ModelLoadFailed
+from workers.models.hub.errors import HubError
+from workers.models.source import whole_folder
 
 ROOT = Path(__file__).parents[3]
 
@@ -91,3 +93,26 @@ def test_a_checkpoint_that_is_not_whole_ends_with_1_and_the_file(micro_folder: P
     assert "the folder tokenizer is missing" in told["problems"][0]
     with pytest.raises(ModelLoadFailed, match="the folder tokenizer is missing"):
         run("check", "micro-wan", "--meta", "--catalogue", str(tmp_path / "models.toml"))
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "problem"),
+    [
+        ("./moved", "model_load_failed", "./moved: there is no such folder"),
+        ("models/moved/away", "model_load_failed", "models/moved/away: there is no such folder"),
+        ("some one/model", "hub_error", "source 'some one/model' is no folder, and no hub id either"),
+    ],
+)
+def test_a_source_that_is_neither_a_folder_nor_a_hub_id_is_told(
+    tmp_path: Path, source: str, code: str, problem: str
+) -> None:
+    (tmp_path / "models.toml").write_text(catalogue_text(micro_entry(Path()).model_copy(update={"source": source})))
+    result = checked(tmp_path / "models.toml", "--meta")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["code"]) == (1, code)
+    assert told["problems"][0].startswith(problem)
+
+
+def test_also_the_whole_checkpoint_is_asked_for_in_words() -> None:
+    with pytest.raises(HubError, match="is no folder, and no hub id either"):
+        whole_folder(micro_entry(Path()).model_copy(update={"source": "some one/model"}))

@@ -78,6 +78,17 @@ def test_a_checkpoint_that_is_cut_is_told(folder: Path, micro_folder: Path) -> N
     assert "model_index.json is missing" in found("model micro-wan").says
 
 
+def test_a_source_that_is_neither_a_folder_nor_a_hub_id_is_told_and_all_else_looked_at(
+    folder: Path, micro_folder: Path
+) -> None:
+    moved = micro_entry(folder, name="moved", source="models/moved/away")
+    mistyped = micro_entry(folder, name="mistyped", source="some one/model")
+    write_catalogue(folder, moved, mistyped, micro_entry(micro_folder))
+    assert found("model moved").says == "models/moved/away: there is no such folder"
+    assert found("model mistyped").says == "its checkpoint is not on this machine, so its size is not known"
+    assert found("model micro-wan").state == "ok"
+
+
 def test_a_redis_that_is_away_or_keeps_nothing_is_told(
     folder: Path, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,13 @@ def test_without_a_commit_the_one_that_was_fetched_is_told(hub: Hub, tmp_path: P
     assert f'write into its table: revision = "{COMMIT}"' in run("fetch", "micro-wan")
 
 
+def test_a_variant_that_is_not_there_is_refused_before_the_first_weight(hub: Hub, tmp_path: Path) -> None:
+    catalogue(tmp_path, revision=COMMIT, variant="fp61")
+    with pytest.raises(HubError, match="variant 'fp61': no part of the repository has such files; leave variant out"):
+        run("fetch", "micro-wan")
+    assert [path for path, _ in hub.served] == ["model_index.json"]
+
+
 def test_what_would_not_fit_is_refused_before_the_first_byte(hub: Hub) -> None:
     hub.sizes[WEIGHTS] = 10**18
     with pytest.raises(HubError, match=r"needs 1000000000\.0 GB more in .*, where .* free; make room, or set HF_HOME"):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalogues import catalogue_text
+from tests.catalogues import a_model, catalogue_text
 from tests.workers.commands.command_line import run
+from tests.workers.evaluations import a_pair, an_evaluation
 from tests.workers.micro_wan import micro_entry
 from workers.commands.generate import generate
 from workers.jobs.errors import InvalidRequest
@@ -54,3 +55,16 @@ def test_what_cannot_be_is_refused_as_the_service_refuses_it(folder: Path, optio
         run("generate", "--model", "micro-wan", *prompt, *options, "-o", "x.mp4")
     assert isinstance(refused.value, InvalidRequest) or type(refused.value).__name__ == "RequestRefused"
     assert not (folder / "x.mp4").exists()
+
+
+@pytest.mark.parametrize("with_image", [0, 1])
+def test_a_speedup_is_looked_up_for_prompts_of_every_kind_in_a_file(folder: Path, with_image: int) -> None:
+    (folder / "first.png").write_bytes(b"nothing decodes it")
+    lines = ["red", "circle"]
+    lines[with_image] += "\tfirst.png"
+    (folder / "prompts.txt").write_text("\n".join(lines))
+    an_evaluation([a_pair(2, 2.0, 30.0)]).save(folder / "evaluation.json")
+    entry = a_model(family="wan-ti2v", method="paper", evaluation="evaluation.json", defaults={"steps": 7, "sf": 2})
+    (folder / "models.toml").write_text(catalogue_text(entry))
+    with pytest.raises(InvalidRequest, match="wan-test was evaluated without input_reference; set sf instead"):
+        run("generate", "--model", "wan-test", "--prompts", "prompts.txt", "--target-speedup", "2", "-o", "out")

@@ -23,10 +23,21 @@ def needed(files: Collection[str], index: Mapping[str, Any], variant: str | None
     """The paths of a repository in the diffusers format that loading reads, of all that it has.
 
     index: what its `model_index.json` says. variant: preferred where a part has it. Raises `HubError` where a part has
-    no folder, or no weights that are read.
+    no folder, or no weights that are read, and where none has the variant.
     """
     parts = [name for name, value in index.items() if isinstance(value, list) and len(value) == 2 and value[1]]
-    return [INDEX, *(path for part in parts for path in _of_part(part, files, variant))]
+    chosen = [path for part in parts for path in _of_part(part, files, variant)]
+    there = {name for part in parts for name in _variants(part, files) if name is not None}
+    if variant is not None and variant not in there:
+        allowed = " or ".join(f"variant = {name!r}" for name in sorted(there)) or "leave variant out"
+        raise HubError(f"variant {variant!r}: no part of the repository has such files; {allowed}")
+    return [INDEX, *chosen]
+
+
+def only_variant(part: str, files: Collection[str]) -> str | None:
+    """The variant of a part that has its weights as variants alone."""
+    there = _variants(part, files)
+    return None if None in there else min(filter(None, there), default=None)
 
 
 def missing_shards(table: Mapping[str, Any], folder: str, files: Collection[str]) -> list[str]:
@@ -38,6 +49,12 @@ def missing_shards(table: Mapping[str, Any], folder: str, files: Collection[str]
 def is_list(path: str) -> bool:
     """Whether a file says in which shard each weight is."""
     return path.endswith(".json") and ".safetensors.index" in path
+
+
+def _variants(part: str, files: Collection[str]) -> set[str | None]:
+    """The variants of which a part has files; None for the plain ones."""
+    paths = [path for path in map(PurePosixPath, files) if path.parent == PurePosixPath(part)]
+    return {form["variant"] for path in paths if (form := _FORM.fullmatch(path.name))}
 
 
 def _of_part(part: str, files: Collection[str], variant: str | None) -> Sequence[str]:
