@@ -72,7 +72,7 @@ class Resolver:
         return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
     def close(self) -> None:
-        """Wait for no name."""
+        """Wait for no name here; a process that ends still waits for those that are being looked up."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

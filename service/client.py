@@ -14,14 +14,19 @@ Result = TypeVar("Result")
 CANCEL_SECONDS = 0.1
 
 
-async def unless_client_leaves(receive: Callable[[], Awaitable[Message]], work: Coroutine[Any, Any, Result]) -> Result:
+async def unless_client_leaves(
+    receive: Callable[[], Awaitable[Message]], work: Coroutine[Any, Any, Result], seconds: float | None = None
+) -> Result:
     """What `work` returns or raises. Raises `ClientDisconnect` once the client has left, and cancels it.
 
-    receive: the request's, whose body has been read: it tells when the client leaves.
+    receive: the request's, whose body has been read: it tells when the client leaves. seconds: how long `work` may take
+    before it is cancelled with `TimeoutError`.
     """
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({working, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise TimeoutError
         if not working.done():
             raise ClientDisconnect
         return working.result()

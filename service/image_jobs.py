@@ -87,7 +87,7 @@ def _submit(
     requests: list[GenerationRequest],
     webhook: str | None,
 ) -> None:
-    check_loadable(resources.presence, requests[0].model)
+    check_loadable(resources.presence.workers(), requests[0].model)
     for key, request in zip(keys, requests, strict=True):
         job = resources.jobs.submit(key, priority=priority, request=request, metadata={}, webhook_url=webhook)
         record_submission(resources, job)

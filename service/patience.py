@@ -31,7 +31,11 @@ class Patience:
             finally:
                 self._free.release()
 
-        Thread(target=work, daemon=True).start()  # A pool's threads would be waited for when the process ends.
+        try:
+            Thread(target=work, daemon=True).start()  # A pool's threads would be waited for when the process ends.
+        except BaseException:  # No thread, as at a limit on them: nobody else would free the place.
+            self._free.release()
+            raise
         try:
             return answer.result(self._seconds)
         except TimeoutError:

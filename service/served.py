@@ -7,7 +7,7 @@ from contextlib import suppress
 from starlette.concurrency import run_in_threadpool
 
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed, ModelUnavailable, QueueUnavailable
-from workers.jobs.presence import Presence
+from workers.jobs.presence import Presence, WorkerInfo
 
 SAY_SECONDS = 60.0
 #: What ends by nobody's waiting: an operator has to put a file right.
@@ -22,12 +22,12 @@ async def say_served(presence: Presence, models: Sequence[str]) -> None:
         await asyncio.sleep(SAY_SECONDS)
 
 
-def check_loadable(presence: Presence, model: str) -> None:
-    """Raise `ModelUnavailable` where all live workers of the model say that it cannot be loaded, `QueueUnavailable`.
+def check_loadable(workers: Sequence[WorkerInfo], model: str) -> None:
+    """Raise `ModelUnavailable` where all workers of the model, of these live ones, say that it cannot be loaded.
 
     Without any worker jobs wait for one. The cause names folders, so it is told by its code alone.
     """
-    problems = [worker.problem_with(model) for worker in presence.workers() if model in worker.serves]
+    problems = [worker.problem_with(model) for worker in workers if model in worker.serves]
     codes = {problem.code for problem in problems if problem is not None}
     if problems and None not in problems and codes <= _UNLOADABLE:
         raise ModelUnavailable(

@@ -107,7 +107,7 @@ def _make(
     is_new: bool,
 ) -> Job:
     try:
-        check_loadable(resources.presence, request.model)
+        check_loadable(resources.presence.workers(), request.model)
     except ModelUnavailable:
         if is_new:
             raise
@@ -161,7 +161,7 @@ def receiver_of(resources: Resources, tenant: str, url: str | None) -> str | Non
             "webhook_url", "webhook_url: this service sends no webhooks; its operator has not set them up"
         )
     checked = webhook_url(url, resources.webhook_allowed)
-    if not resources.webhook_secrets.all(tenant):
+    if not resources.webhook_secrets.can_sign(tenant):
         raise InvalidRequest(
             "webhook_url", "webhook_url needs a secret to sign with: POST /v1/webhooks/secrets makes one"
         )

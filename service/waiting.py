@@ -7,8 +7,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Message
 
 from service.client import unless_client_leaves
-from service.dependencies import Resources
+from service.dependencies import CALL_SECONDS, Resources
 from service.errors import Overloaded
+from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START
 from workers.jobs.job import Job
 
@@ -29,7 +30,10 @@ async def once_ended(resources: Resources, job: Job, seconds: float, receive: Ca
     except anyio.WouldBlock:
         raise Overloaded("too many calls wait for their videos; ask without `wait`, or again later") from None
     try:
-        return await unless_client_leaves(receive, _ended(resources, job, seconds))
+        # A read's socket waits longer than that for a Redis that hangs.
+        return await unless_client_leaves(receive, _ended(resources, job, seconds), seconds + CALL_SECONDS)
+    except TimeoutError:
+        raise QueueUnavailable("Redis: too slow") from None
     finally:
         resources.waiting_calls.release()
 
@@ -42,4 +46,4 @@ async def _ended(resources: Resources, job: Job, seconds: float) -> Job:
         # Without events the record says how things stand: it may have gone, and its events with it.
         if not events or any(event.ends_job for event in events):
             job = await run_in_threadpool(resources.jobs.get, job.key)
-    return await run_in_threadpool(resources.jobs.get, job.key)
+    return job if job.state.terminal else await run_in_threadpool(resources.jobs.get, job.key)

@@ -61,9 +61,13 @@ class Receivers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attempt_seconds, self._clock = attempt_seconds, clock
-        # A connection is for one request: the next one looks at the name's addresses again.
+        # A connection is for one request: the next one looks at the name's addresses again. The certificates are read
+        # once, or the pool would read them for each connection, and hold up the event loop.
         self._pool = httpcore2.AsyncConnectionPool(
-            max_connections=most, max_keepalive_connections=0, network_backend=GuardedNetwork(allowed, resolve)
+            ssl_context=httpcore2.default_ssl_context(),
+            max_connections=most,
+            max_keepalive_connections=0,
+            network_backend=GuardedNetwork(allowed, resolve),
         )
         self._agent = f"ScalingCache-Serve/{version('scalingcache-serve')}"
 

@@ -80,6 +80,10 @@ class WebhookSecrets:
         timestamp = datetime.fromtimestamp(at, tz=UTC)
         return " ".join(Webhook(text).sign(message_id, timestamp, body) for text in self._usable(tenant))
 
+    def can_sign(self, tenant: str) -> bool:
+        """Whether the tenant's messages would be signed: secrets of another root are there, and sign nothing."""
+        return bool(self._usable(tenant))
+
     def _usable(self, tenant: str) -> Sequence[str]:
         found = sorted(self._read(tenant), key=lambda each: (each[0].created_at, each[0].id))
         texts = [(self._text(tenant, secret.id), check) for secret, check in found]

@@ -74,11 +74,12 @@ def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVide
     """Say what the video of this body would take, and where it would stand. Nothing is made; what would be refused is
     refused."""
     request = resolve_video(body, resources.catalogue)
-    check_loadable(resources.presence, request.model)
+    live = resources.presence.workers()
+    check_loadable(live, request.model)
     inspection, model = Inspection(resources.connection), request.model
     completed, depth = inspection.last_completed(model, LOOKED_AT), inspection.depth(model)
     ahead = inspection.waiting(model, Priority(body.priority))
-    workers = sum(worker.takes(model) for worker in resources.presence.workers())
+    workers = sum(worker.takes(model) for worker in live)
     plan = estimation.plan_of(request, resources.catalogue.entry(model).method)
     times = estimation.step_times(request, completed)
     return VideoEstimate(

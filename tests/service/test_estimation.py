@@ -21,6 +21,7 @@ from tests.service.fake_worker import MODEL, REPORT, FakeWorker
 from tests.workers.evaluations import a_pair, an_evaluation
 from tests.workers.factories import a_request
 from workers.jobs.job import Account, GenerationRequest, Job, JobState, Priority, RunReport
+from workers.jobs.presence import Presence, WorkerInfo
 from workers.models.catalogue import Catalogue, families
 
 
@@ -149,3 +150,15 @@ def test_it_tells_by_what_was_made_and_what_waits(
 def test_what_would_be_refused_is_refused(client: TestClient, fields: dict[str, Any], param: str) -> None:
     answer = client.post("/v1/videos:estimate", json={"prompt": "a red ball"} | fields)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_who_lives_is_asked_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, workers = list[Presence](), Presence.workers
+
+    def counted(presence: Presence) -> list[WorkerInfo]:
+        asked.append(presence)
+        return workers(presence)
+
+    monkeypatch.setattr(Presence, "workers", counted)
+    estimated(client)
+    assert len(asked) == 1

@@ -1,5 +1,6 @@
 """A Redis that takes connections and does not answer: every call is answered all the same."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -10,14 +11,19 @@ from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
 from service.dependencies import Resources
 from service.settings import Settings
+from service.videos import find
+from service.waiting import once_ended
 from tests.service.calls import create
 from tests.waiting import wait_until
 from workers.jobs.connection import Connection
+from workers.jobs.errors import QueueUnavailable
+from workers.jobs.events import START
 from workers.jobs.job import Job, JobKey
 from workers.jobs.queue import Jobs
 
@@ -47,6 +53,28 @@ def test_calls_and_probes_are_answered_and_all_is_well_when_it_goes_on(
         assert {answer.json()["error"]["code"] for answer in answers} == {"queue_unavailable"}
         assert {answer.headers["retry-after"] for answer in answers} == {"1"}
         wait_until(lambda: client.get(f"/v1/videos/{video_id}").status_code == 200)
+
+
+def test_who_waits_for_a_video_is_answered_in_time(settings: Settings, own_redis: EmbeddedRedis) -> None:
+    own = settings.model_copy(update={"redis_url": own_redis.url})
+    with TestClient(create_app(own)) as client:
+        video_id = create(client)["id"]
+
+    async def stays() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def call() -> None:
+        resources = Resources.open(own)
+        job = find(resources, "default", video_id)
+        await resources.events.read({job.id: START}, 0.001)  # Its connection is there before Redis hangs.
+        with stopped(own_redis), pytest.raises(QueueUnavailable):
+            async with asyncio.timeout(10):  # Its socket would wait for 15 s.
+                await once_ended(resources, job, 0.05, stays)
+        assert resources.waiting_calls.borrowed_tokens == 0
+        await resources.close()
+
+    asyncio.run(call())
 
 
 class WaitingJobs(Jobs):

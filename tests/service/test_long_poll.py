@@ -21,6 +21,9 @@ from service.waiting import MOST_WAIT_SECONDS, once_ended
 from tests.service.calls import create
 from tests.service.fake_worker import FakeWorker
 from tests.waiting import wait_until
+from workers.jobs.connection import Connection
+from workers.jobs.job import Job, JobKey, JobState
+from workers.jobs.queue import Jobs
 
 
 @pytest.fixture
@@ -120,6 +123,31 @@ def test_a_client_that_leaves_is_not_waited_for(client: TestClient, settings: Se
 
     asyncio.run(call())
     wait_until(lambda: not reading(settings.redis_url))
+
+
+def test_one_that_has_ended_meanwhile_is_read_once(client: TestClient, worker: FakeWorker, settings: Settings) -> None:
+    video = create(client)
+
+    async def call() -> None:
+        resources = Resources.open(settings)
+        jobs = CountedJobs(resources.connection)
+        job = find(resources, "default", video["id"])
+        await asyncio.to_thread(worker.run_one)
+        ended = await once_ended(replace(resources, jobs=jobs), job, MOST_WAIT_SECONDS, leaves(asyncio.Event()))
+        assert (ended.state, jobs.read) == (JobState.COMPLETED, [job.key])
+        await resources.close()
+
+    asyncio.run(call())
+
+
+class CountedJobs(Jobs):
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.read: list[JobKey] = []
+
+    def get(self, job: JobKey) -> Job:
+        self.read.append(job)
+        return super().get(job)
 
 
 def leaves(gone: asyncio.Event) -> Callable[[], Awaitable[Message]]:

@@ -31,3 +31,15 @@ def test_after_a_call_that_hung_has_come_back_others_are_answered_again() -> Non
     assert over.wait(30)
     assert Patience.ask(patience, lambda: "answered") == "answered"
     assert begun == []
+
+
+def test_after_a_thread_that_could_not_be_started_others_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoThread(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    patience = Patience(0.05)
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="new thread"):
+        patched.setattr("service.patience.Thread", NoThread)
+        patience.ask(lambda: 5)
+    assert patience.ask(lambda: 6) == 6

@@ -176,6 +176,24 @@ def test_an_address_that_is_not_public_is_not_called_and_not_told(receiver: Rece
     assert receiver.got.empty()
 
 
+def test_the_authorities_are_read_once_and_not_for_each_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    authority.issue_cert("hooks.test").configure_cert(context)
+
+    async def call(delivery: Delivery) -> list[str | None]:
+        async with Receivers(LOOPBACK, here, most=4) as receivers:
+            (tmp_path / "ca.pem").unlink()
+            body = body_of(delivery)
+            return [(await receivers.post(delivery, body, signatures="v1,abc", timestamp=7)).error for _ in range(2)]
+
+    with Receiver(tls=context) as receiver:
+        assert asyncio.run(call(a_delivery(f"https://hooks.test:{receiver.port}/"))) == [None, None]
+
+
 def test_tls_is_by_the_name_and_not_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority, asked = trustme.CA(), list[str | None]()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

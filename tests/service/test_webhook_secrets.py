@@ -79,6 +79,7 @@ def test_another_root_signs_nothing_rather_than_wrongly(secrets: WebhookSecrets,
     secrets.create("acme", NOW)
     elsewhere = WebhookSecrets(queue.connection, b"s" * 32)
     assert elsewhere.signatures("acme", "msg_1", NOW, "{}") == ""
+    assert secrets.can_sign("acme") and not elsewhere.can_sign("acme") and not secrets.can_sign("other")
     _, text = elsewhere.create("acme", NOW)
     Webhook(text).verify("{}", headers(elsewhere))
 

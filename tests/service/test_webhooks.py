@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 
 from service.app import create_app
 from service.settings import Settings
+from service.webhook_secrets import WebhookSecrets
 from tests.queues import Queue
 from tests.service.calls import create
 from tests.service.fake_worker import MODEL, FakeWorker
@@ -60,6 +61,15 @@ def test_a_video_names_its_receiver_and_its_end_is_a_delivery(
 
 def test_a_video_without_a_receiver_says_so(client: TestClient) -> None:
     assert create(client)["webhook_url"] is None
+
+
+def test_a_receiver_is_refused_where_all_secrets_are_of_another_root(client: TestClient, queue: Queue) -> None:
+    WebhookSecrets(queue.connection, b"s" * 32).create("default", 1_795_000_000)
+    body = {"prompt": "a red ball", "model": MODEL, "webhook_url": URL}
+    answer = client.post("/v1/videos", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "webhook_url")
+    client.post("/v1/webhooks/secrets")
+    assert client.post("/v1/videos", json=body).status_code == 200
 
 
 def test_each_image_is_a_delivery_of_its_own(client: TestClient, settings: Settings, secret: str) -> None:

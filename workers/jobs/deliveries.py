@@ -16,6 +16,7 @@ from workers.jobs.connection import Connection
 from workers.jobs.errors import DeliveryNotFound, InvalidRequest
 from workers.jobs.job import Frozen
 from workers.jobs.records import fields_of
+from workers.jobs.walk import LOOKED_AT
 
 DeliveryState = Literal["pending", "sending", "delivered", "failed"]
 
@@ -90,10 +91,12 @@ class Deliveries:
         """
         start = None if after is None else self._place(tenant, after)
         found: list[Delivery] = []
-        while len(found) <= limit and (places := self._places(tenant, models, start, limit + 1)):
-            start = places[min(limit, len(places) - 1)]
-            # Of some the record has expired; their places go later.
-            found += [each for each in self._records([name for _, name in places[: limit + 1]]) if each is not None]
+        step = limit + 1
+        while len(found) <= limit and (places := self._places(tenant, models, start, step)[:step]):
+            start = places[-1]
+            found += [each for each in self._records([name for _, name in places]) if each is not None]
+            # Of some the record has expired, and of thousands it may be: their places go later.
+            step = max(limit + 1, LOOKED_AT)
         return found[:limit], len(found) > limit
 
     def _place(self, tenant: str, message_id: str) -> tuple[float, str]:

@@ -7,12 +7,16 @@ if owner ~= token then
   return 0
 end
 local state, deleted = fields(id, 'state', 'deleted')
+local left = redis.call('PTTL', reruns) -- it goes with the last member
 redis.call('ZREM', reruns, id)
 if seconds == '' or state ~= 'completed' or deleted then
   redis.call('HDEL', claims, id)
   return state == 'completed' and not deleted and 1 or 0
 end
 redis.call('ZADD', reruns, stamp(now + seconds), id)
+if left > 0 then
+  redis.call('PEXPIRE', reruns, left)
+end
 if seconds == '0' then
   redis.call('HSET', claims, id, tries .. ' ')
 end

@@ -40,10 +40,14 @@ def test_two_idle_workers_do_not_get_the_same_one_and_the_newest_comes_first(que
 def test_what_is_kept_of_it_is_the_jobs_id_and_expires(queue: Queue, noted: Reruns, raw: redis.Redis) -> None:
     job = completed(queue, "a secret")
     noted.offer("shadow", "weights", job)
-    assert taken(noted) is not None
+    rerun = taken(noted)
+    assert rerun is not None
     claims = f"{keys.root(MODEL)}:rerun:shadow:weights"
     assert raw.zrange(LIST, 0, -1) == raw.hkeys(claims) == [job.id]
     assert 0 < raw.ttl(LIST) <= 3600 and 0 < raw.ttl(claims) <= 3600
+    for held in (noted.go_on, noted.give_back):
+        assert held(rerun)
+        assert 0 < raw.ttl(LIST) <= 3600 and 0 < raw.ttl(claims) <= 3600
 
 
 @pytest.mark.parametrize("ended", ["queued", "running", "cancelled", "deleted"])
