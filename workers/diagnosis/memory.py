@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from workers.models.entry import ModelEntry
 from workers.models.parts import Checkpoint
+from workers.models.precision import bytes_each
 from workers.models.weights import read_weights
 
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 #: These stay on the device when blocks are offloaded: they are called by other methods than `forward`.
 _NOT_IN_GROUPS = ("vae", "image_encoder")
 _LAYERS = ("num_layers", "num_single_layers", "num_hidden_layers")
-_TRANSFORMERS = ("transformer", "transformer_2")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def decoding_bytes(entry: ModelEntry, checkpoint: Checkpoint) -> int:
     width, height = (min(size, side or size) for size in (entry.defaults.width, entry.defaults.height))
     at_once = 4 if checkpoint.setting("vae", "base_dim") else (16 if entry.vae_tiling else entry.defaults.frames)
     frames = min(entry.defaults.frames, at_once)
-    return 3 * width * height * frames * int(channels) * _BYTES[entry.vae_dtype or entry.dtype]
+    return 3 * width * height * frames * int(channels) * bytes_each(entry, "vae")
 
 
 def alternatives(entry: ModelEntry) -> dict[str, ModelEntry]:
@@ -73,12 +72,3 @@ def alternatives(entry: ModelEntry) -> dict[str, ModelEntry]:
         'offload = "model"': plain.model_copy(update={"offload": "model"}),
         'offload = "group"': plain.model_copy(update={"offload": "group"}),
     }
-
-
-def bytes_each(entry: ModelEntry, part: str) -> int:
-    """What one parameter of a part takes as the entry has it loaded."""
-    if part == "vae":
-        return _BYTES[entry.vae_dtype or entry.dtype]
-    if part == "image_encoder":
-        return _BYTES["float32"]  # As its families load it.
-    return 1 if part in _TRANSFORMERS and entry.quantization is not None else _BYTES[entry.dtype]

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from workers.diagnosis.memory import bytes_each
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import Frozen, GenerationRequest
 from workers.models.basis import Measured, read_measured
@@ -11,6 +10,7 @@ from workers.models.catalogue import Catalogue, families
 from workers.models.entry import ModelEntry
 from workers.models.identification import Contents, check_family, check_parts, check_whole, found
 from workers.models.parts import Checkpoint, Part
+from workers.models.precision import bytes_each, dtype_of
 from workers.models.source import settings_folder, whole_folder
 
 #: Stands for the digest of a picture where a request must have one.
@@ -123,7 +123,7 @@ def _part(part: Part, entry: ModelEntry, contents: Contents | None) -> PartShown
         return shown.model_copy(update={"tokens": contents.tokens[part.name]})
     if part.kind != "weights":
         return shown
-    weights, dtype = contents.weights[part.name], _dtype(part, entry)
+    weights, dtype = contents.weights[part.name], dtype_of(entry, part.name)
     return shown.model_copy(
         update={
             "parameters": weights.parameters,
@@ -134,12 +134,6 @@ def _part(part: Part, entry: ModelEntry, contents: Contents | None) -> PartShown
             "memory_bytes": weights.parameters * bytes_each(entry, part.name),
         }
     )
-
-
-def _dtype(part: Part, entry: ModelEntry) -> str:
-    if part.name == "vae" and entry.vae_dtype is not None:
-        return entry.vae_dtype
-    return "float32" if part.name == "image_encoder" else entry.dtype
 
 
 def _scheduler(checkpoint: Checkpoint) -> dict[str, Any]:
