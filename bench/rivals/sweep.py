@@ -116,7 +116,7 @@ class Bench:
 
 @contextmanager
 def _heard() -> Iterator[list[str]]:
-    """Inside, what diffusers warns of is also kept."""
+    """Inside, what diffusers warns of is kept, also where it is otherwise told to be quiet."""
     messages: list[str] = []
 
     class Keep(logging.Handler):
@@ -124,10 +124,13 @@ def _heard() -> Iterator[list[str]]:
             messages.append(record.getMessage())
 
     logger, keep = logging.getLogger("diffusers"), Keep(logging.WARNING)
+    before = logger.level
     logger.addHandler(keep)
+    logger.setLevel(min(before or logging.WARNING, logging.WARNING))
     try:
         yield messages
     finally:
+        logger.setLevel(before)
         logger.removeHandler(keep)
 
 

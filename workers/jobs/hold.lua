@@ -7,16 +7,12 @@ if owner ~= token then
   return 0
 end
 local state, deleted = fields(id, 'state', 'deleted')
-local left = redis.call('PTTL', reruns) -- it goes with the last member
-redis.call('ZREM', reruns, id)
 if seconds == '' or state ~= 'completed' or deleted then
+  redis.call('ZREM', reruns, id)
   redis.call('HDEL', claims, id)
   return state == 'completed' and not deleted and 1 or 0
 end
-redis.call('ZADD', reruns, stamp(now + seconds), id)
-if left > 0 then
-  redis.call('PEXPIRE', reruns, left)
-end
+redis.call('ZADD', reruns, 'XX', stamp(now + seconds), id) -- a list that has expired is not begun again
 if seconds == '0' then
   redis.call('HSET', claims, id, tries .. ' ')
 end
