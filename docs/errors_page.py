@@ -15,8 +15,10 @@ CURES = {
     "body_too_large": "Send less: 1 MiB of JSON, 20 MiB of a form.",
     "body_too_slow": "Send faster: 20 s, and a second more for each 32 KiB. Look for a proxy that holds bodies back.",
     "cancelled": "None needed: a client asked for it.",
-    "deadline_exceeded": "Ask for fewer images or steps at a time, or have the operator raise "
-    "`SCALINGCACHE_IMAGE_SECONDS`.",
+    "cost_too_high": "Ask for a smaller size, fewer frames or steps, or have the operator raise "
+    "`SCALINGCACHE_MAX_COST`.",
+    "deadline_exceeded": "Give a longer `deadline_seconds`, ask for fewer images or steps at a time, or have the "
+    "operator raise `SCALINGCACHE_IMAGE_SECONDS`.",
     "device_error": "The operator looks at the host: driver, cooling, memory errors. Then make the job again.",
     "generation_failed": "Try once more; where it happens again, the operator finds the cause in the worker's log "
     "under the job's id.",
@@ -46,6 +48,7 @@ CURES = {
     "queue_full": "Try again after `Retry-After`, which is when there may be room.",
     "queue_unavailable": "Try again after `Retry-After`; nothing that was accepted is lost.",
     "range_not_satisfiable": "Ask for bytes that there are: `Content-Range` of the answer has the size.",
+    "rate_limit_exceeded": "Try again after `Retry-After`; `RateLimit` says how many submissions are left.",
     "record_unreadable": "Delete the job, and send its request again.",
     "step_timeout": "Try again; where it happens again, the operator raises `SCALINGCACHE_STEP_TIMEOUT_SECONDS`.",
     "storage_failed": "Try again after `Retry-After`; the operator looks at the folder of the results.",

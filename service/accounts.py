@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from workers.jobs import keys, scripts
+from workers.jobs import account_scripts, keys
 from workers.jobs.connection import Connection
 from workers.jobs.errors import InvalidRequest, QueueUnavailable
 
@@ -74,7 +74,7 @@ class Accounts:
 
     def revoke(self, key_id: str) -> None:
         """End a key. Raises `InvalidRequest` where there is none."""
-        if not self._connection.run(scripts.Revoke(keys.ACCOUNTS, key_id)):
+        if not self._connection.run(account_scripts.Revoke(keys.ACCOUNTS, key_id)):
             raise _no_key(key_id)
 
     def live(self) -> list[ApiKey]:
@@ -95,7 +95,7 @@ class Accounts:
         if not hmac.compare_digest(record.get("digest", _NO_DIGEST), digest):
             return None
         with suppress(QueueUnavailable):  # A Redis that takes no writes still knows its keys.
-            self._connection.run(scripts.Used(keys.api_key(match["id"]), NOTE_SECONDS))
+            self._connection.run(account_scripts.Used(keys.api_key(match["id"]), NOTE_SECONDS))
         return _key_of(record)
 
     def has_this_pepper(self) -> bool:
@@ -111,7 +111,7 @@ class Accounts:
             raise InvalidRequest("pepper", "the keys in this Redis were made with another pepper; nothing was changed")
         key_id, secret, named = secrets.token_hex(8), secrets.token_urlsafe(32), " ".join(sorted(scopes))
         digest = self._digest(key_id, account, named, secret)
-        issue = scripts.Issue(keys.ACCOUNTS, key_id, account, named, digest, MOST_KEYS, replaced, grace_seconds)
+        issue = account_scripts.Issue(keys.ACCOUNTS, key_id, account, named, digest, MOST_KEYS, replaced, grace_seconds)
         answer = self._connection.run(issue)
         if answer == "gone":
             raise _no_key(replaced)

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 
 from service import error_handlers
 from service.access import AccessLogMiddleware
+from service.deadlines import end_overdue
 from service.dependencies import Resources, sent_once
 from service.draining import DrainMiddleware
 from service.error_response import PROBLEM, ErrorBody, Problem
@@ -46,10 +47,12 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         saying = asyncio.create_task(say_served(resources.presence, list(resources.catalogue.entries)))
+        overdue = asyncio.create_task(end_overdue(resources))
         starting = asyncio.create_task(run_in_threadpool(say_problems, resources))
         yield
         await starting
         saying.cancel()
+        overdue.cancel()
         await resources.close()
 
     app = FastAPI(

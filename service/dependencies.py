@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from service.accounts import Accounts
 from service.addresses import Network
+from service.admission import Admission
 from service.authentication import Authentication
 from service.metrics import Metrics
 from service.patience import Patience
@@ -62,6 +63,7 @@ class Resources:
     served_since: int
     connection: Connection
     jobs: Jobs
+    admission: Admission
     events: Events
     presence: Presence
     probe_connection: Connection
@@ -100,7 +102,12 @@ class Resources:
             jobs=Jobs(
                 connection,
                 retention_seconds=settings.retention_seconds,
-                limits=QueueLimits(settings.max_queued, settings.max_queued_per_tenant),
+                limits=QueueLimits(
+                    settings.max_queued, settings.max_queued_per_tenant, settings.max_queued_cost_per_tenant or 0
+                ),
+            ),
+            admission=Admission(
+                connection, settings.submissions_per_minute, settings.submissions_burst, settings.max_cost
             ),
             events=Events(settings.redis_address),
             presence=Presence(connection),

@@ -86,6 +86,22 @@ class ScopeMissing(ScalingCacheError):
         self.scope = scope
 
 
+class CostTooHigh(InvalidRequest):
+    """The request takes more of a device than one request may."""
+
+    code = "cost_too_high"
+
+
+class RateLimited(ScalingCacheError):
+    """The account submits more than it may in a time."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class HostNotTrusted(ScalingCacheError):
     """The request was sent to a name that is not the service's."""
 
@@ -173,6 +189,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     JobFailed: Answer(500, "server_error", {"x-should-retry": "false"}),  # The worker retried it where that helps.
     WaitedTooLong: Answer(504, "server_error", {"x-should-retry": "false"}),
     QueueFull: Answer(429, "rate_limit_error"),
+    RateLimited: Answer(429, "rate_limit_error"),
     QueueUnavailable: Answer(
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
     ),
@@ -225,7 +242,7 @@ def title_of(kind: type[ScalingCacheError]) -> str:
 
 def _headers_of(error: ScalingCacheError) -> dict[str, str]:
     """What only this very error knows."""
-    if isinstance(error, QueueFull):
+    if isinstance(error, QueueFull | RateLimited):
         return {"retry-after": _whole_seconds(error.seconds)}
     if isinstance(error, ScopeMissing):
         return {"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}

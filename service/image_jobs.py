@@ -48,10 +48,11 @@ async def _made(
     resources: Resources, tenant: str, body: CreateImage, receive: Callable[[], Awaitable[Message]]
 ) -> list[Job]:
     requests = await run_in_threadpool(resolve_images, body, resources.catalogue)
+    resources.admission.check_cost(requests[0])  # They are alike but for their seeds.
     keys = [JobKey(tenant, new_job_id(request.model, "image")) for request in requests]
     webhook = await run_in_threadpool(receiver_of, resources, tenant, body.webhook_url)
     try:
-        await run_in_threadpool(_submit, resources, Priority(body.priority), keys, requests, webhook)
+        await run_in_threadpool(_submit, resources, body, keys, requests, webhook)
         async with asyncio.timeout(resources.image_seconds):
             return await unless_client_leaves(receive, _completed(resources, keys))
     except TimeoutError:
@@ -82,14 +83,21 @@ async def _completed(resources: Resources, keys: list[JobKey]) -> list[Job]:
 
 def _submit(
     resources: Resources,
-    priority: Priority,
+    body: CreateImage,
     keys: list[JobKey],
     requests: list[GenerationRequest],
     webhook: str | None,
 ) -> None:
     check_loadable(resources.presence.workers(), requests[0].model)
     for key, request in zip(keys, requests, strict=True):
-        job = resources.jobs.submit(key, priority=priority, request=request, metadata={}, webhook_url=webhook)
+        job = resources.jobs.submit(
+            key,
+            priority=Priority(body.priority),
+            request=request,
+            metadata={},
+            webhook_url=webhook,
+            deadline_seconds=body.deadline_seconds,
+        )
         record_submission(resources, job)
 
 

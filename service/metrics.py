@@ -38,6 +38,12 @@ class Metrics:
             ["model"],
             registry=self.registry,
         )
+        self._expired = Counter(
+            "scalingcache_queued_jobs_expired_total",
+            "Jobs whose deadline was over before any worker had them; the others are in scalingcache_jobs_total.",
+            ["model"],
+            registry=self.registry,
+        )
         self._sf = Histogram(
             "scalingcache_sf_requested",
             "The sf of accepted jobs.",
@@ -54,6 +60,7 @@ class Metrics:
             self.registry.register(collector)
         for model in models:  # Prometheus sees no increase in a series that begins at 1.
             self._cancelled.labels(model)
+            self._expired.labels(model)
             for priority in Priority:
                 self._submitted.labels(model, priority.value)
 
@@ -67,6 +74,10 @@ class Metrics:
         """A new job was accepted."""
         self._submitted.labels(request.model, priority.value).inc()
         self._sf.labels(request.model).observe(request.sf)
+
+    def queued_job_expired(self, model: str) -> None:
+        """The deadline of a job of the model was over before any worker had it."""
+        self._expired.labels(model).inc()
 
     def queued_job_cancelled(self, model: str) -> None:
         """A job of the model was cancelled before any worker had it."""

@@ -34,6 +34,10 @@ class Remix:
         return self.source.webhook_url
 
     @property
+    def deadline_seconds(self) -> None:
+        """That of the source was for the source."""
+
+    @property
     def remixed_from(self) -> str:
         """The source."""
         return self.source.id

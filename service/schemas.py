@@ -156,6 +156,9 @@ class Create(BaseModel):
         description="Where a message goes when the job has completed, failed or was cancelled, by Standard Webhooks; "
         "needs a secret of POST /v1/webhooks/secrets.",
     )
+    deadline_seconds: Number | None = Field(
+        default=None, gt=0, le=2_592_000, description="From now: what has not ended by then fails, and never starts."
+    )
 
 
 class CreateVideo(Create):

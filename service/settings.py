@@ -55,12 +55,32 @@ class Settings(Configuration):
     )
     docs_access: Access = Field(default="open", description="Who may read `/docs` and `/openapi.json`: as for metrics.")
     max_queued: int = Field(
-        default=1000, ge=1, description="How many jobs of one model may wait; beyond it requests are answered 429."
+        default=5000, ge=1, description="How many jobs of one model may wait; beyond it requests are answered 429."
     )
     max_queued_per_tenant: int = Field(
         default=1000, ge=1, description="How many jobs of one account may wait for one model."
     )
-
+    max_queued_cost_per_tenant: int | None = Field(
+        default=None,
+        ge=1,
+        description="What the jobs of one account that wait for one model may cost together, in pixels x frames x "
+        "steps; beyond it requests are answered 429.",
+    )
+    max_cost: int | None = Field(
+        default=None,
+        ge=1,
+        description="What one request may cost, in the same unit; one that costs more is answered 400.",
+    )
+    submissions_per_minute: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="How many videos and images an account may submit a minute; beyond it requests are answered 429. "
+        "Empty: any number.",
+    )
+    submissions_burst: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="How many of them at once. Empty: as many as a minute."
+    )
     image_seconds: float = Field(
         default=600.0,
         gt=0,
@@ -141,6 +161,12 @@ class Settings(Configuration):
                 f"{variable('authentication')}=none with {variable('host')}={self.host}: without keys the service "
                 "listens on loopback alone, such as 127.0.0.1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bursts_of_a_rate(self) -> Self:
+        if self.submissions_burst is not None and self.submissions_per_minute is None:
+            raise ValueError(f"{variable('submissions_burst')} needs {variable('submissions_per_minute')}")
         return self
 
 

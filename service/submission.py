@@ -35,6 +35,8 @@ class Order(Protocol):
     @property
     def webhook_url(self) -> str | None: ...
     @property
+    def deadline_seconds(self) -> float | None: ...
+    @property
     def remixed_from(self) -> str | None:
         """Id of the job whose settings it has."""
 
@@ -86,6 +88,7 @@ def submit_request(resources: Resources, arrival: Arrival, request: GenerationRe
     Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`, `StorageFailed`, `QueueFull`, `ModelUnavailable`,
     `QueueUnavailable`.
     """
+    resources.admission.check_cost(request)
     webhook = receiver_of(resources, arrival.tenant, arrival.body.webhook_url)
     new = JobKey(arrival.tenant, new_job_id(request.model))
     key = _key(resources, arrival, new)
@@ -122,6 +125,7 @@ def _make(
             metadata=body.metadata,
             webhook_url=webhook,
             remixed_from=body.remixed_from,
+            deadline_seconds=body.deadline_seconds,
         )
     except QueueFull:
         if image is not None:

@@ -57,6 +57,7 @@ class Video(Run, OpenAIVideo):
     true_cfg_scale: float
     flow_shift: float | None
     seed: int
+    deadline_at: int | None = Field(description="When it fails if it has not ended by then.")
     queue_position: int | None = Field(description="How many jobs start before this one, while it is queued.")
     eta_seconds: float | None = Field(description="Estimated time to the last denoising step, where it can be told.")
     attempts: int = Field(description="How many times a worker has started it.")
@@ -126,6 +127,7 @@ def video_of(job: Job, *, queue_position: int | None, now: float, family: Family
         true_cfg_scale=request.true_cfg_scale,
         flow_shift=request.flow_shift,
         seed=request.seed,
+        deadline_at=_whole(job.deadline_at),
         queue_position=queue_position,
         eta_seconds=_eta(job, now),
         attempts=job.attempts,

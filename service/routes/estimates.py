@@ -74,6 +74,7 @@ def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVide
     """Say what the video of this body would take, and where it would stand. Nothing is made; what would be refused is
     refused."""
     request = resolve_video(body, resources.catalogue)
+    resources.admission.check_cost(request)
     live = resources.presence.workers()
     check_loadable(live, request.model)
     inspection, model = Inspection(resources.connection), request.model

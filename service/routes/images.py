@@ -32,6 +32,7 @@ async def generate(
     request: Request, resources: ResourcesDep, tenant: Maker, body: Annotated[CreateImage, Depends(_body)]
 ) -> Images:
     """Generate images and wait for them. If the client disconnects or one image fails, the others are cancelled."""
+    await run_in_threadpool(resources.admission.admit, request, tenant, body.n)
     jobs = await finished_images(resources, tenant, body, request.receive)
     if body.response_format == "url":
         base = resources.public_url or str(request.base_url).rstrip("/")

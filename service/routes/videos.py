@@ -59,6 +59,7 @@ async def create(
     x_stainless_retry_count: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Video:
     """Queue a video. Repeating the same body with the same `Idempotency-Key` within a day returns the same video."""
+    await run_in_threadpool(resources.admission.admit, request, tenant)
     arrival = Arrival(tenant, body, idempotency_key, _is_retry(x_stainless_retry_count))
     job = await submit(resources, arrival, body, request.receive)
     video = await run_in_threadpool(show, resources, job)
@@ -142,6 +143,7 @@ async def retrieve(
 
 @router.post("/v1/videos/{video_id}/remix", openapi_extra=body_docs(RemixVideo))
 def remix(
+    http: Request,
     resources: ResourcesDep,
     tenant: Maker,
     response: Response,
@@ -151,6 +153,7 @@ def remix(
     x_stainless_retry_count: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Video:
     """Queue a video with the settings, the seed and the first frame of a completed one, and another prompt."""
+    resources.admission.admit(http, tenant)
     order = Remix(find(resources, tenant, video_id), body.prompt)
     request, image = order.request(resources), order.image(resources)
     arrival = Arrival(tenant, order, idempotency_key, _is_retry(x_stainless_retry_count))

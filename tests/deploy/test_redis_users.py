@@ -9,6 +9,7 @@ import redis
 
 from demo.embedded_redis import EmbeddedRedis
 from service.accounts import Accounts, Scope
+from service.admission import Admission
 from service.webhook_secrets import WebhookSecrets
 from tests.queues import Queue
 from tests.redis_servers import every_redis
@@ -83,6 +84,8 @@ def test_they_can_do_their_work(
     key = JobKey(TENANT, new_job_id(MODEL))
     assert service.jobs.reserve(key, "k", "f", 60) == key
     service.jobs.remember(key, "f", 60)
+    assert Admission(service.connection, 60, 3, None).take(TENANT, 1) is not None
+    assert service.jobs.end_overdue(MODEL) == []
     accounts = Accounts(service.connection, b"p" * 32)
     presented = accounts.create(TENANT, [Scope.READ])
     accounts.rotate(accounts.live()[0].id, 60)

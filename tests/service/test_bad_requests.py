@@ -23,7 +23,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "null prompt": ({"prompt": None}, "prompt", ["prompt is required"]),
     "prompt of another type": ({"prompt": ["a"]}, "prompt", ["['a']", "string"]),
     "unknown field": ({"sff": 4}, "sff", ["unknown field 'sff'", "allowed: prompt, model"]),
-    "field of a later version": ({"deadline_seconds": 5}, "deadline_seconds", ["unknown field 'deadline_seconds'"]),
+    "field of a later version": ({"guidance_9": 5}, "guidance_9", ["unknown field 'guidance_9'"]),
     "no name": ({"": 1}, "", ["unknown field ''", "allowed: prompt"]),
     "model of no name": ({"model": ""}, "model", ["model ''", "at least 1 character"]),
     "sf above the only step": ({"sf": 3, "steps": 1}, "sf", ["sf 3", "between 2 and 2", "sf 2 runs without the cache"]),

@@ -12,7 +12,17 @@ from structlog.testing import capture_logs
 from demo.embedded_redis import EmbeddedRedis
 from service.app import create_app
 from service.dependencies import Resources
-from service.errors import ANSWERS, INTERNAL, BodyTooSlow, HeadTooSlow, JobFailed, JobRefused, answer_of, response_of
+from service.errors import (
+    ANSWERS,
+    INTERNAL,
+    BodyTooSlow,
+    HeadTooSlow,
+    JobFailed,
+    JobRefused,
+    RateLimited,
+    answer_of,
+    response_of,
+)
 from service.settings import Settings
 from tests.redis_servers import kill
 from workers.jobs import errors as job_errors
@@ -21,7 +31,7 @@ from workers.jobs.job import Job, JobKey
 from workers.jobs.queue import Jobs
 
 RETRIED_BY_SDKS = {408, 409, 429}
-HEALED = {QueueFull, HeadTooSlow, BodyTooSlow}  # by a retry
+HEALED = {QueueFull, RateLimited, HeadTooSlow, BodyTooSlow}  # by a retry
 STATUS = {
     "invalid_request": 400, "not_supported": 400, "malformed_body": 400, "model_not_found": 404, "not_found": 404,
     "artifact_gone": 410, "body_too_large": 413, "unsupported_media_type": 415, "range_not_satisfiable": 416,
@@ -29,7 +39,7 @@ STATUS = {
     "queue_full": 429, "body_too_slow": 408, "headers_too_slow": 408, "headers_too_large": 431,
     "malformed_request": 400, "host_not_trusted": 400, "origin_not_allowed": 403, "overloaded": 503,
     "deadline_exceeded": 504, "model_unavailable": 503, "missing_api_key": 401, "invalid_api_key": 401,
-    "insufficient_scope": 403,
+    "insufficient_scope": 403, "rate_limit_exceeded": 429, "cost_too_high": 400,
 }  # fmt: skip
 
 

@@ -29,9 +29,11 @@ def submit(
     *,
     tenant: str = TENANT,
     priority: Priority = Priority.NORMAL,
+    deadline_seconds: float | None = None,
 ) -> Job:
     request = request or a_request()
-    return queue.jobs.submit(JobKey(tenant, new_job_id(request.model)), priority=priority, request=request, metadata={})
+    key = JobKey(tenant, new_job_id(request.model))
+    return queue.jobs.submit(key, priority=priority, request=request, metadata={}, deadline_seconds=deadline_seconds)
 
 
 def an_artifact(path: str = "acme/job/token/video.mp4") -> Artifact:

@@ -1,42 +1,70 @@
--- Gives the next job to a worker. ARGV: token, worker, lease seconds.
+-- Gives the next job to a worker. ARGV: token, worker, lease seconds, most running jobs of a tenant (0 = any number).
 -- Returns { record, {} }, or { {}, last id of each lane's stream }: whoever waits for an entry after those misses none.
-local token, worker, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local token, worker, lease, most_running = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local AGE_SECONDS = 600
 
-local function next_queued(lane)
-  local stream = key('stream', lane)
-  while true do
-    local got = redis.pcall('XREADGROUP', 'GROUP', GROUP, CONSUMER, 'COUNT', 1, 'STREAMS', stream, '>')
-    if not got then
-      return nil
-    elseif got.err then
-      if not string.find(got.err, 'NOGROUP', 1, true) then
-        error(got.err)
-      end
-      redis.call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM') -- the first claim ever, or Redis came back empty
+-- What has waited for long in its lane goes on in the one above it, so that nothing waits for ever.
+local function age(lane, above)
+  local long = redis.call('ZRANGEBYSCORE', key('since', lane), '-inf', stamp(now - AGE_SECONDS), 'LIMIT', 0, 100)
+  for _, id in ipairs(long) do
+    if fields(id, 'tenant') then
+      leave(id)
+      enter(id, above)
     else
-      local entry, id = got[1][2][1][1], got[1][2][1][2][2] or ''
-      local state, current, own, tenant = fields(id, 'state', 'entry', 'id', 'tenant')
-      local queued = state == 'queued' and current == entry
-      if queued and own == id and tenant then
-        return id
-      end
-      redis.call('XACK', stream, GROUP, entry)
-      redis.call('XDEL', stream, entry)
-      if queued then -- a record that lost fields that no job is without
-        stop_waiting(id, lane)
-        set_aside('stream:' .. lane, id)
-      end
+      redis.call('ZREM', key('since', lane), id)
     end
   end
 end
 
+-- Entries of the stream that no job points back to are nobody's: whoever scales by its length would count them.
+local function tidy(lane)
+  for _, entry in ipairs(redis.call('XRANGE', key('stream', lane), '-', '+', 'COUNT', 100)) do
+    if fields(entry[2][2] or '', 'entry') ~= entry[1] then
+      redis.call('XDEL', key('stream', lane), entry[1])
+    end
+  end
+end
+
+-- The next job of a lane that may start: one whose tenant has not as many running as it may, and that is not late.
+local function next_queued(lane)
+  local first, full = 0, {}
+  while true do
+    local ids = redis.call('ZRANGE', key('queued', lane), first, first + 99)
+    if #ids == 0 then
+      if first == 0 then
+        tidy(lane)
+      end
+      return nil
+    end
+    for _, id in ipairs(ids) do
+      local state, own, tenant = fields(id, 'state', 'id', 'tenant')
+      if state ~= 'queued' or own ~= id or not tenant then -- a record that lost fields that no job is without
+        leave(id)
+        stop_waiting(id, lane)
+        set_aside('queued:' .. lane, id)
+        tidy(lane)
+        return next_queued(lane)
+      end
+      if full[tenant] == nil then
+        full[tenant] = most_running > 0 and redis.call('SCARD', key('running', tenant)) >= most_running
+      end
+      if not full[tenant] and not is_late(id) then
+        return id
+      end
+    end
+    first = first + #ids
+  end
+end
+
 local function last_id(lane)
-  local info = redis.call('XINFO', 'STREAM', key('stream', lane))
+  local stream = key('stream', lane)
+  local info = redis.call('EXISTS', stream) == 1 and redis.call('XINFO', 'STREAM', stream) or {}
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then
       return info[i + 1]
     end
   end
+  return '0-0'
 end
 
 -- The reply to this very claim may have been lost: give the same job again, not a second one.
@@ -48,14 +76,22 @@ if got then
   end
 end
 
+age('normal', 'high')
+age('low', 'normal')
 for _, lane in ipairs(LANES) do
   local id = next_queued(lane)
   if id then
+    local turn = redis.call('ZSCORE', key('queued', lane), id)
     stop_waiting(id, lane)
+    local served = redis.call('HGET', key('turns', lane), '')
+    if served and tonumber(turn) > tonumber(served) then
+      redis.call('HSET', key('turns', lane), '', turn)
+    end
+    redis.call('SADD', key('running', fields(id, 'tenant')), id)
     redis.call('ZADD', key('leases'), stamp(now + lease), id)
     redis.call('HSET', key('job', id), 'state', 'running', 'token', token, 'worker', worker, 'started_at', stamp(now),
       'attempts', (tonumber(fields(id, 'attempts')) or 0) + 1)
-    redis.call('SET', key('claim', token), id, 'EX', math.ceil(lease))
+    redis.call('SETEX', key('claim', token), math.ceil(lease), id) -- a command that only workers may use
     publish(id, EVENTS_SECONDS, 'type', 'state', 'state', 'running')
     return { redis.call('HGETALL', key('job', id)), {} }
   end

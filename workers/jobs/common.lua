@@ -3,8 +3,13 @@
 --
 --   <root>:job:<id>         hash    the record, the truth; also token, lane, entry, deleted, which clients never see
 --   <root>:stream:<lane>    stream  one entry for each queued or running job; only a pointer to the record
---   <root>:queued:<lane>    zset    queued jobs by the time they entered the lane
+--   <root>:queued:<lane>    zset    queued jobs by their turn, which is the order in which they start
+--   <root>:since:<lane>     zset    the same by the time they entered the lane
+--   <root>:turns:<lane>     hash    by tenant the turn of its next job; '' the turn that was served last, '#' a counter
 --   <root>:waiting:<tenant> set     a tenant's queued jobs
+--   <root>:running:<tenant> set     and its running ones
+--   <root>:costs            hash    what the queued jobs of each tenant cost together
+--   <root>:deadlines        zset    queued jobs by their deadline, if they have one
 --   <root>:leases           zset    running jobs by the time their lease ends
 --   <root>:tenant:<tenant>  zset    a tenant's jobs by creation
 --   <root>:places:<tenant>  zset    jobs that have left that list, by their creation too
@@ -27,7 +32,6 @@
 -- renew an attempt therefore begin with ZREM: a running job can still finish.
 
 local root = KEYS[1]
-local GROUP, CONSUMER = 'workers', 'any' -- who holds a job stands in its record, not in the group's pending list
 local LANES = { 'retry', 'high', 'normal', 'low' } -- in order of service
 local EVENTS_KEPT, EVENTS_SECONDS = 200, 86400
 local ENDED_EVENTS_SECONDS = 10 -- longer than any reader waits; a stream takes 4 KB, also for one event
@@ -38,6 +42,8 @@ local PLACE_SECONDS, PLACES_KEPT = 3600, 10000 -- how long who pages through a l
 local RECORD_GRACE_SECONDS = 86400 -- the sweep takes a record after its artifact; this is for when nobody sweeps
 local DELIVERIES_KEPT = 10000 -- of each tenant, pending ones among them: nobody may fill Redis
 local DELIVERY_SECONDS = 7 * 86400 -- how long one is shown once it has ended
+local COST_OF_A_TURN = 1e6 -- so that turns are small numbers, which have more digits behind the point
+local LATE = cjson.encode({ code = 'deadline_exceeded', message = 'the job could not end before its deadline' })
 local CANCELLED = cjson.encode({ code = 'cancelled', message = 'the job was cancelled' })
 
 local clock = redis.call('TIME')
@@ -69,25 +75,69 @@ end
 -- The job waits no longer, in a lane or for its tenant.
 local function stop_waiting(id, lane)
   redis.call('ZREM', key('queued', lane), id)
-  redis.call('SREM', key('waiting', fields(id, 'tenant') or ''), id)
+  redis.call('ZREM', key('since', lane), id)
+  redis.call('ZREM', key('deadlines'), id)
+  if redis.call('EXISTS', key('queued', lane)) == 0 then
+    redis.call('DEL', key('turns', lane)) -- nobody is owed anything
+  end
+  local tenant, cost = fields(id, 'tenant', 'cost')
+  tenant = tenant or ''
+  if redis.call('SREM', key('waiting', tenant), id) == 1 then
+    if redis.call('EXISTS', key('waiting', tenant)) == 0 then
+      redis.call('HDEL', key('costs'), tenant)
+    else
+      redis.call('HINCRBYFLOAT', key('costs'), tenant, -(tonumber(cost) or 0))
+    end
+  end
 end
 
 -- The job leaves lane, stream and lease. First step of every end of an attempt.
 local function leave(id)
   redis.call('ZREM', key('leases'), id)
-  local lane, entry = fields(id, 'lane', 'entry')
+  local lane, entry, tenant = fields(id, 'lane', 'entry', 'tenant')
+  redis.call('SREM', key('running', tenant or ''), id)
   if lane and entry then
     stop_waiting(id, lane)
-    redis.call('XACK', key('stream', lane), GROUP, entry)
     redis.call('XDEL', key('stream', lane), entry)
   end
 end
 
+-- When a tenant's next job has its turn in a lane: start-time fair queueing (Goyal, Vin, Cheng 1996). A job's turn is
+-- that of the tenant's job before it plus what that one costs, but never before the turn that the lane has come to. So
+-- each tenant gets the same work done while it has jobs, and the first job of one that had none is next.
+local function next_turn(tenant, lane, cost)
+  if lane == 'retry' then
+    return now -- it had its turn
+  end
+  local turns = key('turns', lane)
+  local served, own = unpack(redis.call('HMGET', turns, '', tenant))
+  if not served then -- behind what an older version has queued, by the clock
+    served = (redis.call('ZRANGE', key('queued', lane), -1, -1, 'WITHSCORES')[2] or -1) + 1
+    redis.call('HSET', turns, '', served)
+  end
+  local turn = math.max(tonumber(served), tonumber(own or 0))
+  redis.call('HSET', turns, tenant, string.format('%.9f', turn + math.max(1, cost) / COST_OF_A_TURN))
+  return turn + redis.call('HINCRBY', turns, '#', 1) / 1e9 -- whoever came first, of those that have the same turn
+end
+
 local function enter(id, lane)
+  local tenant, cost, deadline = fields(id, 'tenant', 'cost', 'deadline_at')
+  cost = tonumber(cost) or 0
   local entry = redis.call('XADD', key('stream', lane), '*', 'job', id)
-  redis.call('ZADD', key('queued', lane), stamp(now), id)
-  redis.call('SADD', key('waiting', fields(id, 'tenant')), id)
+  redis.call('ZADD', key('queued', lane), string.format('%.9f', next_turn(tenant, lane, cost)), id)
+  redis.call('ZADD', key('since', lane), stamp(now), id)
+  redis.call('SADD', key('waiting', tenant), id)
+  redis.call('HINCRBYFLOAT', key('costs'), tenant, cost)
+  if deadline then
+    redis.call('ZADD', key('deadlines'), deadline, id)
+  end
   redis.call('HSET', key('job', id), 'state', 'queued', 'lane', lane, 'entry', entry)
+end
+
+-- Whether the job can no longer end in time.
+local function is_late(id)
+  local deadline = fields(id, 'deadline_at')
+  return deadline and (tonumber(deadline) or 0) <= now
 end
 
 -- Jobs that wait, and for how long the first of them has.
@@ -95,7 +145,7 @@ local function depth()
   local queued, oldest = 0, now
   for _, lane in ipairs(LANES) do
     queued = queued + redis.call('ZCARD', key('queued', lane))
-    local first = redis.call('ZRANGE', key('queued', lane), 0, 0, 'WITHSCORES')
+    local first = redis.call('ZRANGE', key('since', lane), 0, 0, 'WITHSCORES')
     oldest = math.min(oldest, tonumber(first[2] or now))
   end
   return queued, now - oldest
@@ -223,6 +273,9 @@ end
 local function give_up(id, retention, failure, max_attempts)
   if obey_client(id, retention) then
     return 'cancelled'
+  elseif is_late(id) then
+    finish(id, 'failed', retention, 'error', LATE)
+    return 'failed'
   end
   if (tonumber(fields(id, 'attempts')) or max_attempts) < max_attempts then
     requeue(id)

@@ -133,6 +133,12 @@ class ModelNotServed(AttemptFailed):
     code = "model_not_served"
 
 
+class DeadlineExceeded(AttemptFailed):
+    """The job could not end before the deadline that its request set."""
+
+    code = "deadline_exceeded"
+
+
 class UnsupportedPipeline(AttemptFailed):
     """The pipeline cannot be accelerated; the message says which property is missing."""
 

@@ -266,6 +266,7 @@ class Job(Frozen):
     metadata: dict[str, str] = Field(default_factory=dict)
     state: JobState
     created_at: float
+    deadline_at: float | None = None
     started_at: float | None = None
     completed_at: float | None = None
     expires_at: float | None = None

@@ -86,8 +86,13 @@ def stream(model: str, lane: str) -> Key:
 
 
 def queued(model: str, lane: str) -> Key:
-    """Sorted set: the ids of the jobs that wait in the lane by the Unix second at which they entered it."""
+    """Sorted set: the ids of the jobs that wait in the lane in the order in which they start, see `common.lua`."""
     return Key(f"{root(model)}:queued:{lane}")
+
+
+def since(model: str, lane: str) -> Key:
+    """Sorted set: the ids of the jobs that wait in the lane by the Unix second at which they entered it."""
+    return Key(f"{root(model)}:since:{lane}")
 
 
 def leases(model: str) -> Key:
@@ -151,6 +156,11 @@ def webhook_secrets(tenant: str) -> Key:
 def idempotency(tenant: str, key: str) -> Key:
     """String: fingerprint and job id of the first request with this key. Hashed, as clients' keys have any length."""
     return Key("idempotency:" + hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest())
+
+
+def submissions(tenant: str) -> Key:
+    """Hash: how many submissions a tenant has left, see `spend.lua`."""
+    return Key(f"submissions:{tenant}")
 
 
 def attempt_at(tenant: str, fingerprint: str) -> Key:

@@ -31,6 +31,7 @@ class BeatReply(StrEnum):
 
     OK = "ok"
     STOP = "stop"  # a client cancelled or deleted the job: stop, then `cancel`
+    LATE = "late"  # its deadline is over: the same, and it ends `failed`
     LOST = "lost"  # the job is not this attempt's any more: stop, and write nothing
 
 
@@ -81,24 +82,33 @@ class Leases:
     Safe to share between threads, except `claim` and `wait`, which belong to one thread.
 
     lease_seconds: how long a silent worker keeps its job. retention_seconds: how long a job is kept once it ended.
+    most_running_of_tenant: how many jobs of one tenant may run at a time of a model; 0 for any number.
     """
 
     def __init__(
-        self, connection: Connection, *, lease_seconds: float = 60.0, retention_seconds: float = 86_400.0
+        self,
+        connection: Connection,
+        *,
+        lease_seconds: float = 60.0,
+        retention_seconds: float = 86_400.0,
+        most_running_of_tenant: int = 0,
     ) -> None:
         self._connection = connection
+        self._most_running = most_running_of_tenant
         self.lease_seconds = lease_seconds
         self.retention_seconds = retention_seconds
         self._seen: dict[keys.Key, str] = {}
 
     def claim(self, models: Sequence[str], worker: str) -> Attempt | None:
-        """The next job of the first of `models` that has one, or None. Requeued jobs come first, then by priority.
+        """The next job of the first of `models` that has one, or None. Requeued jobs come first, then by priority; in
+        each, tenants take turns, and what has waited for ten minutes moves up. None is started after its deadline.
 
         A claim whose reply was lost and is sent again gets the same job, because the token goes with it.
         """
         token = secrets.token_hex(16)
         for model in models:
-            record, last_ids = self._connection.run(scripts.Claim(keys.root(model), token, worker, self.lease_seconds))
+            claim = scripts.Claim(keys.root(model), token, worker, self.lease_seconds, self._most_running)
+            record, last_ids = self._connection.run(claim)
             if record:
                 return self._attempt(record, token)
             self._seen.update(zip((keys.stream(model, lane) for lane in keys.LANES), last_ids, strict=True))

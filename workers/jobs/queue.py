@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
+from workers.jobs.cost import cost_of
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.messages import new_message_id
@@ -28,10 +29,12 @@ READ_AT_A_TIME = 10
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How many jobs of one model may wait, and how many of them may be of one tenant."""
+    """How many jobs of one model may wait, how many of them may be of one tenant, and what these may cost together
+    (`GenerationRequest.cost`; 0 for anything)."""
 
-    queued: int = 1000
+    queued: int = 5000
     queued_of_tenant: int = 1000
+    cost_of_tenant: int = 0
 
 
 class Jobs:
@@ -85,27 +88,48 @@ class Jobs:
         metadata: dict[str, str],
         webhook_url: str | None = None,
         remixed_from: str | None = None,
+        deadline_seconds: float | None = None,
     ) -> Job:
         """Accept a job. Idempotent: a second submission of `job` returns the job as it stands.
 
         webhook_url: a receiver that is told when the job has ended. remixed_from: id of the job whose settings it has.
-        Raises `QueueFull`, and `InvalidRequest` for a
-        tenant under whose name no file could be kept.
+        deadline_seconds: from now on; a job that has not ended then fails. Raises `QueueFull`, and `InvalidRequest` for
+        a tenant under whose name no file could be kept.
         """
         if not TENANT.fullmatch(job.tenant):
             raise InvalidRequest("tenant", f"tenant {job.tenant!r} must be of letters, digits, '.', '_' and '-'")
         root, limits = keys.root_of(job.job_id), self._limits
-        texts = request.model_dump_json(), json.dumps(metadata)
         message = (new_message_id(model_of(job.job_id) or ""), webhook_url) if webhook_url else ("", "")
-        most = limits.queued, limits.queued_of_tenant
-        submit = scripts.Submit(root, job.job_id, job.tenant, priority, *texts, *most, *message, remixed_from or "")
+        submit = scripts.Submit(
+            root,
+            job.job_id,
+            job.tenant,
+            priority,
+            request.model_dump_json(),
+            json.dumps(metadata),
+            cost_of(request),
+            "" if deadline_seconds is None else deadline_seconds,
+            limits.queued,
+            limits.queued_of_tenant,
+            limits.cost_of_tenant,
+            *message,
+            remixed_from or "",
+        )
         record, refusal = self._connection.run(submit)
         if not refusal:
             return _visible(record, job)
-        whose, seconds = refusal
-        count, of = (limits.queued, "") if whose == "model" else (limits.queued_of_tenant, " of yours")
-        reason = f"{count} jobs{of} wait for {request.model}, which is the most that may; try again later"
-        raise QueueFull(reason, float(seconds))
+        limit, seconds = refusal
+        why = {
+            "model": f"{limits.queued} jobs wait for {request.model}, which is the most that may",
+            "tenant": f"{limits.queued_of_tenant} jobs of yours wait for {request.model}, which is the most that may",
+            "cost": f"with this one, which costs {cost_of(request)}, your jobs that wait for {request.model} would "
+            f"cost more than {limits.cost_of_tenant} together",
+        }[limit]
+        raise QueueFull(f"{why}; try again later", float(seconds))
+
+    def end_overdue(self, model: str) -> list[str]:
+        """End the queued jobs whose deadline is over, at most 100 a call, as `failed`; gives their ids."""
+        return self._connection.run(scripts.Overdue(keys.root(model), self._retention_seconds))
 
     def get(self, job: JobKey) -> Job:
         """The job as it stands. Raises `JobNotFound`, for another tenant's job as for none: same words, same work."""

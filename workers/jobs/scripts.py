@@ -53,17 +53,21 @@ class ModelScript(Script[Reply]):
 
 @dataclass(frozen=True, slots=True)
 class Submit(ModelScript[tuple[Record, list[str]]]):
-    """request, metadata: as JSON. most_queued, most_of_tenant: how many jobs of the model, and of the tenant, may wait.
+    """request, metadata: as JSON. deadline_seconds: from now, or empty. most_queued, most_of_tenant: how many jobs of
+    the model, and of the tenant, may wait. most_cost_of_tenant: what these may cost together, 0 for anything.
     webhook_id, webhook_url: empty where nobody is to be told of the job's end. remixed_from: empty for most.
-    Answers with the record, or with an empty one, whose limit was reached and the seconds until there is room."""
+    Answers with the record, or with an empty one, which limit was reached and the seconds until there is room."""
 
     job_id: str
     tenant: str
     priority: Priority
     request: str
     metadata: str
+    cost: int
+    deadline_seconds: float | str
     most_queued: int
     most_of_tenant: int
+    most_cost_of_tenant: int
     webhook_id: str
     webhook_url: str
     remixed_from: str
@@ -84,6 +88,7 @@ class Claim(ModelScript[tuple[Record, list[str]]]):
     token: str
     worker: str
     lease_seconds: float
+    most_running_of_tenant: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,13 @@ class Abandon(ModelScript[list[str]]):
 
     retention_seconds: float
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue(ModelScript[list[str]]):
+    """Answers with the ids of the queued jobs that were ended."""
+
+    retention_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,33 +265,3 @@ class Workers(Script[list[str]]):
 
     beats: Key
     infos: Key
-
-
-@dataclass(frozen=True, slots=True)
-class Issue(Script[Literal["ok", "many", "gone"]]):
-    """most: how many keys the account may have live. replaced: id of a key, or empty."""
-
-    root: Key
-    key_id: str
-    account: str
-    scopes: str
-    digest: str
-    most: int
-    replaced: str
-    grace_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Revoke(Script[int]):
-    """Answers with 0 where there is no such key."""
-
-    root: Key
-    key_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Used(Script[None]):
-    """seconds: how often it is noted at most."""
-
-    record: Key
-    seconds: int

@@ -11,6 +11,9 @@ if state == 'running' then
     state = give_up(id, retention, ARGV[5], tonumber(ARGV[6]))
   elseif obey_client(id, retention) then
     state = 'cancelled'
+  elseif is_late(id) then
+    finish(id, 'failed', retention, 'error', LATE)
+    state = 'failed'
   elseif wanted == 'cancelled' then
     finish(id, 'cancelled', retention, 'error', CANCELLED)
     state = 'cancelled'

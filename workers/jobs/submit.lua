@@ -1,18 +1,36 @@
 -- Accepts a job. A retry of a submission whose reply was lost finds the job and changes nothing.
--- ARGV: id, tenant, priority, request, metadata, the most jobs of the model that may wait, the most of the tenant's,
+-- ARGV: id, tenant, priority, request, metadata, cost, seconds until its deadline ('' = none), the most jobs of the model
+-- that may wait, the most of the tenant's, the most that these may cost together (0 = any),
 --   id and URL of the message that is sent when the job ends, id of the job whose settings it has ('' = none).
--- Returns { record, {} }, or where as many wait { {}, { 'model' or 'tenant', seconds until there is room } }.
-local id, tenant, priority, request, metadata, most, most_of_tenant, webhook_id, webhook_url, remixed_from =
-  unpack(ARGV)
+-- Returns { record, {} }, or where as many wait { {}, { 'model', 'tenant' or 'cost', seconds until there is room } }.
+local id, tenant, priority, request, metadata, cost, deadline, most, most_of_tenant, most_cost, webhook_id, webhook_url,
+  remixed_from = unpack(ARGV)
+
+local function limit_reached(queued)
+  if queued >= tonumber(most) then
+    return 'model'
+  elseif redis.call('SCARD', key('waiting', tenant)) >= tonumber(most_of_tenant) then
+    return 'tenant'
+  end
+  local waiting = tonumber(redis.call('HGET', key('costs'), tenant) or 0)
+  return tonumber(most_cost) > 0 and waiting + tonumber(cost) > tonumber(most_cost) and 'cost'
+end
+
 if redis.call('EXISTS', key('job', id)) == 0 then
   local queued, waited = depth()
-  local full = queued >= tonumber(most) and 'model'
-    or redis.call('SCARD', key('waiting', tenant)) >= tonumber(most_of_tenant) and 'tenant'
-  if full then -- by Little's law: the first has waited while as many left as wait now
-    return { {}, { full, stamp(waited / math.max(1, queued)) } }
+  local limit = limit_reached(queued)
+  if limit then -- by Little's law: the first has waited while as many left as wait now
+    local seconds = waited / math.max(1, queued)
+    if limit ~= 'model' then -- tenants take turns
+      seconds = seconds * math.max(1, redis.call('HLEN', key('costs')))
+    end
+    return { {}, { limit, stamp(seconds) } }
   end
   redis.call('HSET', key('job', id), 'id', id, 'tenant', tenant, 'priority', priority, 'request', request,
-    'metadata', metadata, 'created_at', stamp(now), 'attempts', 0, 'step', 0)
+    'metadata', metadata, 'created_at', stamp(now), 'attempts', 0, 'step', 0, 'cost', cost)
+  if deadline ~= '' then
+    redis.call('HSET', key('job', id), 'deadline_at', stamp(now + deadline))
+  end
   if webhook_id ~= '' then
     redis.call('HSET', key('job', id), 'webhook_id', webhook_id, 'webhook_url', webhook_url)
   end

@@ -7,7 +7,7 @@ from enum import Enum, auto
 import structlog
 
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import AttemptFailed, LeaseLost, QueueUnavailable, StepTimeout, WorkerCrashed
+from workers.jobs.errors import AttemptFailed, DeadlineExceeded, LeaseLost, QueueUnavailable, StepTimeout, WorkerCrashed
 from workers.jobs.job import JobError, JobState, Stage
 from workers.jobs.leases import Attempt, BeatReply, Leases, Settled
 from workers.process.child import Child, ChildDied
@@ -32,6 +32,7 @@ class StopReason(Enum):
     """Why the child was told to stop."""
 
     CANCELLED = auto()  # by a client
+    LATE = auto()  # its deadline is over
     SHUTDOWN = auto()
     LAPSED = auto()  # Redis was away for so long that another worker may have the job
     LOST = auto()  # another worker has it, or it is gone
@@ -133,6 +134,8 @@ class AttemptWatch:
         self._renewed_at = asked_at
         if reply is BeatReply.STOP:
             self._stop(StopReason.CANCELLED)
+        elif reply is BeatReply.LATE:
+            self._stop(StopReason.LATE)
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()
@@ -168,7 +171,7 @@ class AttemptWatch:
                 self._settle(lambda: self._leases.fail(self._attempt, error, max_attempts), code)
 
     def _end_stopped(self) -> None:
-        if self._stopping is StopReason.CANCELLED:
+        if self._stopping in (StopReason.CANCELLED, StopReason.LATE):
             self._settle(lambda: self._leases.cancel(self._attempt))
         else:
             self._settle(lambda: self._leases.release(self._attempt), released=True)
@@ -195,6 +198,8 @@ class AttemptWatch:
         if settled is None:
             # The files stay: Redis may have taken our word and lost its reply. The sweep finds out.
             return self._ended("lost", None, code, keep_files=True)
+        if settled.state is JobState.FAILED and code is None:  # whatever this attempt came to
+            code = DeadlineExceeded.code
         outcome: Outcome = "released" if released else "retried"
         if settled.state.terminal:
             outcome = settled.state.value  # type: ignore[assignment]  # each terminal state is an outcome

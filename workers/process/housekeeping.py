@@ -11,7 +11,7 @@ import structlog
 from workers import logs
 from workers.jobs.append_only import AppendOnlyFile
 from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import ModelNotServed, QueueUnavailable, StoreMismatch, WorkerCrashed
+from workers.jobs.errors import DeadlineExceeded, ModelNotServed, QueueUnavailable, StoreMismatch, WorkerCrashed
 from workers.jobs.job import JobState
 from workers.jobs.leases import Leases
 from workers.jobs.presence import Presence
@@ -32,7 +32,14 @@ STEP_SECONDS = 2.0
 _OUTCOMES: dict[JobState, Outcome] = {
     JobState.QUEUED: "retried",
     JobState.CANCELLED: "cancelled",
+    JobState.FAILED: "failed",
     JobState.DEAD: "dead",
+}
+_CODES: dict[JobState, str | None] = {
+    JobState.QUEUED: WorkerCrashed.code,
+    JobState.CANCELLED: None,
+    JobState.FAILED: DeadlineExceeded.code,
+    JobState.DEAD: WorkerCrashed.code,
 }
 
 
@@ -108,8 +115,7 @@ class Housekeeping:
         while reaped := self._leases.reap(model):
             for job in reaped:
                 self._metrics.reclaimed(model)
-                code = None if job.state is JobState.CANCELLED else WorkerCrashed.code
-                self._metrics.ended(model, _OUTCOMES[job.state], code=code)
+                self._metrics.ended(model, _OUTCOMES[job.state], code=_CODES[job.state])
                 log.warning("job reaped", job=job.job_id, state=job.state.value)
             if time.monotonic() >= until:
                 self._reap_at = 0.0  # The rest in the next round.

@@ -23,6 +23,7 @@ class Settings(Configuration):
             "host", "port", "trusted_hosts", "public_url", "max_queued", "max_queued_per_tenant", "image_seconds",
             "authentication", "pepper_file", "metrics_access", "status_access", "docs_access",
             "webhook_secret", "webhook_networks", "webhook_metrics_port", "webhook_metrics_host",
+            "max_queued_cost_per_tenant", "max_cost", "submissions_per_minute", "submissions_burst",
         }
     )  # fmt: skip
 
@@ -53,6 +54,12 @@ class Settings(Configuration):
         le=MOST_SECONDS,
         description="Nothing was queued for this long before idle work begins: `shadow_share` and "
         "`calibrate_when_idle` of a model.",
+    )
+    max_running_per_tenant: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many jobs of one account may run of one model at a time; the same for all workers. Empty: any "
+        "number, while accounts that wait take turns.",
     )
     unserved_seconds: float = Field(
         default=3600.0,

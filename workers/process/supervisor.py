@@ -58,7 +58,10 @@ class Supervisor:
         models = tuple(catalogue.entries)
         self._connection = Connection(settings.redis_address)
         self._leases = Leases(
-            self._connection, lease_seconds=settings.lease_seconds, retention_seconds=settings.retention_seconds
+            self._connection,
+            lease_seconds=settings.lease_seconds,
+            retention_seconds=settings.retention_seconds,
+            most_running_of_tenant=settings.max_running_per_tenant or 0,
         )
         self._store = ArtifactStore(settings.artifacts)
         self._metrics = Metrics(models)

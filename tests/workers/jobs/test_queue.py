@@ -291,7 +291,7 @@ def test_there_is_room_by_when_the_queue_has_moved_on_one_place(queue: Queue, ra
     jobs = Jobs(queue.connection, limits=QueueLimits(queued=10))
     first, *_ = [submit(queue) for _ in range(10)]
     seconds, _ = raw.time()
-    raw.zadd(keys.queued(MODEL, "normal"), {first.id: seconds - 300})
+    raw.zadd(keys.since(MODEL, "normal"), {first.id: seconds - 300})
     with pytest.raises(QueueFull) as refused:
         submit_one = JobKey(TENANT, new_job_id(MODEL))
         jobs.submit(submit_one, priority=Priority.LOW, request=a_request(), metadata={})

@@ -127,7 +127,14 @@ def test_only_what_can_happen_has_a_series_before_it_did() -> None:
         if sample.name == "scalingcache_jobs_total"
     }
     retried = {"worker_crashed", "step_timeout", "out_of_memory", "device_error", "generation_failed", "storage_failed"}
-    final = {"invalid_request", "not_finite", "storage_full", "unsupported_pipeline", "model_not_served"}
+    final = {
+        "deadline_exceeded",
+        "invalid_request",
+        "not_finite",
+        "storage_full",
+        "unsupported_pipeline",
+        "model_not_served",
+    }
     assert ends == {
         *((outcome, "") for outcome in ("completed", "cancelled", "released")),
         *(("failed", code) for code in final),
