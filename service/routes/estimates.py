@@ -79,7 +79,7 @@ def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVide
     check_loadable(live, request.model)
     inspection, model = Inspection(resources.connection), request.model
     completed, depth = inspection.last_completed(model, LOOKED_AT), inspection.depth(model)
-    ahead = inspection.waiting(model, Priority(body.priority))
+    ahead = inspection.waiting(model, Priority(body.priority), tenant)
     workers = sum(worker.takes(model) for worker in live)
     plan = estimation.plan_of(request, resources.catalogue.entry(model).method)
     times = estimation.step_times(request, completed)

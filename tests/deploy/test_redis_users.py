@@ -20,6 +20,7 @@ from workers.jobs.deliveries import Deliveries, Outbox
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
 from workers.jobs.job import JobError, JobKey, JobState, Priority, new_job_id
+from workers.jobs.leases import Leases
 from workers.jobs.observations import Observations
 from workers.jobs.reruns import Reruns
 from workers.jobs.store_binding import StoreBinding
@@ -85,7 +86,6 @@ def test_they_can_do_their_work(
     assert service.jobs.reserve(key, "k", "f", 60) == key
     service.jobs.remember(key, "f", 60)
     assert Admission(service.connection, 60, 3, None).take(TENANT, 1) is not None
-    assert service.jobs.end_overdue(MODEL) == []
     accounts = Accounts(service.connection, b"p" * 32)
     presented = accounts.create(TENANT, [Scope.READ])
     accounts.rotate(accounts.live()[0].id, 60)
@@ -93,7 +93,7 @@ def test_they_can_do_their_work(
     assert verified is not None
     accounts.revoke(verified.id)
     assert service.jobs.remembered(TENANT, "f") == key
-    assert service.jobs.position(queued) == 3
+    assert service.jobs.position(queued) == service.inspection.waiting(MODEL, Priority.NORMAL, TENANT) - 2 == 3
     attempt = worker.leases.claim([MODEL], "w")
     assert attempt is not None and worker.leases.is_referenced(attempt.key)
     worker.leases.beat(attempt, "denoise", 1)
@@ -112,6 +112,8 @@ def test_they_can_do_their_work(
     attempt = worker.leases.claim([MODEL], "w")
     with redis.Redis.from_url(own_redis.url) as operator:
         operator.zadd(keys.leases(MODEL), {queued.id: 1})
+        operator.zadd(keys.since(MODEL, "normal"), {abandoned.id: 1})
+    assert Leases(worker.connection, most_running_of_tenant=1).claim([MODEL], "w") is None
     assert [job.job_id for job in worker.leases.reap(MODEL)] == [queued.id]
     worker.leases.wait([MODEL], 0.01)
 
@@ -140,6 +142,10 @@ def test_they_can_do_their_work(
     assert reruns.offer("shadow", "weights", ran_again)
     rerun, _ = reruns.take("shadow", MODEL, "weights")
     assert rerun is not None and reruns.go_on(rerun) and reruns.give_back(rerun)
+    overdue = submit(service, deadline_seconds=60)
+    with redis.Redis.from_url(own_redis.url) as operator:
+        operator.zadd(f"{keys.root(MODEL)}:deadlines", {overdue.id: 1})
+    assert service.jobs.end_overdue(MODEL) == [overdue.id]
     assert AppendOnlyFile(worker.connection).rewrite_daily()
 
 

@@ -7,13 +7,26 @@ local AGE_SECONDS = 600
 local function age(lane, above)
   local long = redis.call('ZRANGEBYSCORE', key('since', lane), '-inf', stamp(now - AGE_SECONDS), 'LIMIT', 0, 100)
   for _, id in ipairs(long) do
-    if fields(id, 'tenant') then
+    redis.call('ZREM', key('since', lane), id)
+    if fields(id, 'state') == 'queued' and fields(id, 'tenant') then -- an older version has not taken it out of here
       leave(id)
       enter(id, above)
-    else
-      redis.call('ZREM', key('since', lane), id)
     end
   end
+end
+
+-- Whether the tenant has as many running as it may. What an older version has taken from a silent worker is still there.
+local function has_enough(tenant)
+  local running = key('running', tenant)
+  if most_running == 0 or redis.call('SCARD', running) < most_running then
+    return false
+  end
+  for _, id in ipairs(redis.call('SMEMBERS', running)) do
+    if fields(id, 'state') ~= 'running' then
+      redis.call('SREM', running, id)
+    end
+  end
+  return redis.call('SCARD', running) >= most_running
 end
 
 -- Entries of the stream that no job points back to are nobody's: whoever scales by its length would count them.
@@ -46,7 +59,7 @@ local function next_queued(lane)
         return next_queued(lane)
       end
       if full[tenant] == nil then
-        full[tenant] = most_running > 0 and redis.call('SCARD', key('running', tenant)) >= most_running
+        full[tenant] = has_enough(tenant)
       end
       if not full[tenant] and not is_late(id) then
         return id

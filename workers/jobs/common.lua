@@ -72,6 +72,14 @@ local function set_aside(place, member)
   redis.call('XADD', key('aside'), 'MAXLEN', '~', ASIDE_KEPT, '*', 'place', place, 'member', member)
 end
 
+-- What a job takes of a device, as in `cost.py`. No field of the record: workers of another version refuse what they do
+-- not know.
+local function cost_of(request)
+  local known, what = pcall(cjson.decode, request)
+  known = known and type(what) == 'table'
+  return known and (what.width or 0) * (what.height or 0) * (what.frames or 0) * (what.steps or 0) or 0
+end
+
 -- The job waits no longer, in a lane or for its tenant.
 local function stop_waiting(id, lane)
   redis.call('ZREM', key('queued', lane), id)
@@ -80,13 +88,12 @@ local function stop_waiting(id, lane)
   if redis.call('EXISTS', key('queued', lane)) == 0 then
     redis.call('DEL', key('turns', lane)) -- nobody is owed anything
   end
-  local tenant, cost = fields(id, 'tenant', 'cost')
-  tenant = tenant or ''
+  local tenant = fields(id, 'tenant') or ''
   if redis.call('SREM', key('waiting', tenant), id) == 1 then
     if redis.call('EXISTS', key('waiting', tenant)) == 0 then
       redis.call('HDEL', key('costs'), tenant)
     else
-      redis.call('HINCRBYFLOAT', key('costs'), tenant, -(tonumber(cost) or 0))
+      redis.call('HINCRBYFLOAT', key('costs'), tenant, -cost_of(fields(id, 'request')))
     end
   end
 end
@@ -121,8 +128,8 @@ local function next_turn(tenant, lane, cost)
 end
 
 local function enter(id, lane)
-  local tenant, cost, deadline = fields(id, 'tenant', 'cost', 'deadline_at')
-  cost = tonumber(cost) or 0
+  local tenant, request, deadline = fields(id, 'tenant', 'request', 'deadline_at')
+  local cost = cost_of(request)
   local entry = redis.call('XADD', key('stream', lane), '*', 'job', id)
   redis.call('ZADD', key('queued', lane), string.format('%.9f', next_turn(tenant, lane, cost)), id)
   redis.call('ZADD', key('since', lane), stamp(now), id)

@@ -1,5 +1,6 @@
 """What an operator wants to know of the queue: how much waits and runs, what failed, whether it is safe."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,13 +53,17 @@ class Inspection:
         jobs = self._jobs([member.split(":", 1)[0] for member in ended])
         return [job for job in jobs if job.state is JobState.COMPLETED and job.report is not None]
 
-    def waiting(self, model: str, priority: Priority) -> int:
-        """How many of the model's jobs wait in the lanes that are served before a new one of this priority."""
-        lanes = keys.LANES[: keys.LANES.index(priority) + 1]
-        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
-            for lane in lanes:
-                pipeline.zcard(keys.queued(model, lane))
-            return sum(pipeline.execute())
+    def waiting(self, model: str, priority: Priority, tenant: str) -> int:
+        """How many of the model's jobs start before a new one of this priority and tenant."""
+        with self._connection.asking():
+            known: list[Any] = self._connection.commands.hmget(keys.turns(model, priority), ["", tenant, "#"])
+            served, own, count = (float(text or 0) for text in known)
+            turn = max(served, own) + (count + 1) / 1e9 if known[0] else math.inf  # as in `common.lua`
+            with self._connection.commands.pipeline(transaction=False) as pipeline:
+                for lane in keys.LANES[: keys.LANES.index(priority)]:
+                    pipeline.zcard(keys.queued(model, lane))
+                pipeline.zcount(keys.queued(model, priority), "-inf", turn)
+                return sum(pipeline.execute())
 
     def dead_letters(self, model: str) -> int:
         """How many jobs the model's dead-letter stream keeps."""

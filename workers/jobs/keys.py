@@ -95,6 +95,11 @@ def since(model: str, lane: str) -> Key:
     return Key(f"{root(model)}:since:{lane}")
 
 
+def turns(model: str, lane: str) -> Key:
+    """Hash: whose turn comes when in the lane, see `common.lua`."""
+    return Key(f"{root(model)}:turns:{lane}")
+
+
 def leases(model: str) -> Key:
     """Sorted set: the ids of the running jobs by the Unix second at which each lease ends."""
     return Key(f"{root(model)}:leases")

@@ -30,7 +30,7 @@ READ_AT_A_TIME = 10
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
     """How many jobs of one model may wait, how many of them may be of one tenant, and what these may cost together
-    (`GenerationRequest.cost`; 0 for anything)."""
+    (`cost.py`; 0 for anything)."""
 
     queued: int = 5000
     queued_of_tenant: int = 1000
@@ -107,7 +107,6 @@ class Jobs:
             priority,
             request.model_dump_json(),
             json.dumps(metadata),
-            cost_of(request),
             "" if deadline_seconds is None else deadline_seconds,
             limits.queued,
             limits.queued_of_tenant,

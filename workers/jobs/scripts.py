@@ -63,7 +63,6 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     priority: Priority
     request: str
     metadata: str
-    cost: int
     deadline_seconds: float | str
     most_queued: int
     most_of_tenant: int

@@ -1,9 +1,9 @@
 -- Accepts a job. A retry of a submission whose reply was lost finds the job and changes nothing.
--- ARGV: id, tenant, priority, request, metadata, cost, seconds until its deadline ('' = none), the most jobs of the model
--- that may wait, the most of the tenant's, the most that these may cost together (0 = any),
+-- ARGV: id, tenant, priority, request, metadata, seconds until its deadline ('' = none), the most jobs of the model that
+--   may wait, the most of the tenant's, the most that these may cost together (0 = any),
 --   id and URL of the message that is sent when the job ends, id of the job whose settings it has ('' = none).
 -- Returns { record, {} }, or where as many wait { {}, { 'model', 'tenant' or 'cost', seconds until there is room } }.
-local id, tenant, priority, request, metadata, cost, deadline, most, most_of_tenant, most_cost, webhook_id, webhook_url,
+local id, tenant, priority, request, metadata, deadline, most, most_of_tenant, most_cost, webhook_id, webhook_url,
   remixed_from = unpack(ARGV)
 
 local function limit_reached(queued)
@@ -13,7 +13,7 @@ local function limit_reached(queued)
     return 'tenant'
   end
   local waiting = tonumber(redis.call('HGET', key('costs'), tenant) or 0)
-  return tonumber(most_cost) > 0 and waiting + tonumber(cost) > tonumber(most_cost) and 'cost'
+  return tonumber(most_cost) > 0 and waiting + cost_of(request) > tonumber(most_cost) and 'cost'
 end
 
 if redis.call('EXISTS', key('job', id)) == 0 then
@@ -27,7 +27,7 @@ if redis.call('EXISTS', key('job', id)) == 0 then
     return { {}, { limit, stamp(seconds) } }
   end
   redis.call('HSET', key('job', id), 'id', id, 'tenant', tenant, 'priority', priority, 'request', request,
-    'metadata', metadata, 'created_at', stamp(now), 'attempts', 0, 'step', 0, 'cost', cost)
+    'metadata', metadata, 'created_at', stamp(now), 'attempts', 0, 'step', 0)
   if deadline ~= '' then
     redis.call('HSET', key('job', id), 'deadline_at', stamp(now + deadline))
   end

@@ -70,6 +70,18 @@ def test_the_jobs_of_one_tenant_start_as_they_came_and_positions_say_so(queue: Q
     assert [job.id for job in order if job.tenant == "a"] == [job.id for job in jobs]
 
 
+def test_what_an_estimate_says_of_the_place_is_where_a_new_job_stands(queue: Queue) -> None:
+    for tenant in ("flood",) * 6 + ("other",) * 2:
+        submit(queue, tenant=tenant)
+    submit(queue, tenant="flood", priority=Priority.HIGH)
+    claim(queue), claim(queue)
+    for tenant in ("flood", "new", "other", "new"):
+        for priority in Priority:
+            expected = queue.inspection.waiting(MODEL, priority, tenant)
+            assert queue.jobs.position(submit(queue, tenant=tenant, priority=priority)) == expected
+    assert queue.inspection.waiting(MODEL, Priority.NORMAL, "newest") < queue.inspection.depth(MODEL).queued - 5
+
+
 def test_a_higher_priority_comes_first_whoever_is_owed_a_turn(queue: Queue) -> None:
     for _ in range(3):
         submit(queue, tenant="a")
@@ -178,6 +190,23 @@ def test_what_an_older_version_has_queued_comes_before_what_is_new(queue: Queue,
     old = submit(queue, tenant="old")
     raw.delete(f"{keys.root(MODEL)}:turns:normal", keys.since(MODEL, "normal"))
     raw.zadd(keys.queued(MODEL, "normal"), {old.id: raw.time()[0]})
-    raw.hdel(keys.job(old.id), "cost")
     new = [submit(queue, tenant="new") for _ in range(2)]
     assert [claim(queue).job.id for _ in range(3)] == [old.id, *(job.id for job in new)]
+
+
+def test_workers_of_before_may_go_on_beside_new_ones(queue: Queue, raw: "redis.Redis") -> None:
+    """They take a job out of `queued` and `waiting` alone, and out of no set of running ones."""
+    root, leases = keys.root(MODEL), Leases(queue.connection, most_running_of_tenant=1)
+    taken, reaped = submit(queue), submit(queue)
+    raw.zrem(keys.queued(MODEL, "normal"), taken.id, reaped.id)
+    raw.hset(keys.job(taken.id), mapping={"state": "running", "token": "t"})
+    raw.hset(keys.job(reaped.id), "state", "failed")
+    raw.sadd(f"{root}:running:{reaped.tenant}", reaped.id)
+    long_ago(raw, taken, "normal")
+    job = submit(queue)
+    attempt = leases.claim([MODEL], "w")
+    assert attempt is not None and attempt.job.id == job.id
+    assert queue.jobs.get(taken.key).state == "running" and raw.hget(keys.job(taken.id), "token") == "t"
+    assert raw.zcard(keys.since(MODEL, "normal")) == 1
+    unknown = {"token", "lane", "entry", "deleted"} | set(Job.model_fields)
+    assert set(raw.hkeys(keys.job(job.id))) <= unknown - {"deadline_at"}, "they refuse records with other fields"
