@@ -30,6 +30,7 @@ CURES = {
     "insufficient_scope": "Use a key with the scope that the message names.",
     "internal_error": "Try again; the operator finds the cause in the log under the `x-request-id`, or the job's id.",
     "invalid_api_key": "Check the key; the operator makes a new one with `python -m service keys create`.",
+    "invalid_invitation": "Ask who runs the study for another invitation.",
     "invalid_request": "Change the field that `param` names, as the message says.",
     "malformed_body": "Send valid JSON with each name once, or a whole form, in UTF-8.",
     "malformed_request": "Send HTTP/1.1.",
@@ -55,6 +56,7 @@ CURES = {
     "storage_full": "Try again after `Retry-After`; the operator makes room in the folder of the results.",
     "unsupported_media_type": "Send `application/json` or `multipart/form-data`, in UTF-8.",
     "unsupported_pipeline": "Ask for `sf` = `steps`, which runs without the cache.",
+    "votes_full": "Ask who runs the study for another invitation; a vote that was cast can still be changed.",
     "worker_crashed": "Try again; where it happens with this request alone, make it smaller.",
 }
 
@@ -90,7 +92,9 @@ def _of_calls() -> set[tuple[str, int, str]]:
         if answer is not None and not issubclass(kind, JobFailed):
             found.setdefault((kind.code, answer.status), _says(kind))
             if (kind.code, answer.status) == ("not_found", 404):
-                found[kind.code, answer.status] = "There is no such path, video, image, delivery or secret of yours."
+                found[kind.code, answer.status] = (
+                    "There is no such path, video, image, study, delivery or secret of yours."
+                )
     return {(code, status, says) for (code, status), says in found.items()}
 
 

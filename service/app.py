@@ -19,7 +19,7 @@ from service.draining import DrainMiddleware
 from service.error_response import PROBLEM, ErrorBody, Problem
 from service.limits import BodyLimitMiddleware
 from service.origins import OriginMiddleware
-from service.routes import documentation, estimates, health, images, models, videos, webhooks
+from service.routes import ballots, documentation, estimates, health, images, models, status, studies, videos, webhooks
 from service.served import say_served
 from service.settings import Settings
 from service.startup import say_problems
@@ -73,7 +73,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     )
     app.state.resources = resources
     error_handlers.install(app)
-    for noun in (documentation, estimates, health, images, models, videos, webhooks):
+    for noun in (ballots, documentation, estimates, health, images, models, status, studies, videos, webhooks):
         app.include_router(noun.router)
         app.include_router(_heads(noun.router))
     return app

@@ -40,7 +40,7 @@ class Authentication:
         """Whose request has these Authorization headers. Raises `MissingKey`, `InvalidKey`, `QueueUnavailable`."""
         if self._accounts is None:
             return EVERYBODY
-        presented = _presented(authorization)
+        presented = presented_key(authorization)
         digest = hashlib.sha256(presented.encode()).digest()  # So that no key is kept.
         until, caller = self._trusted.get(digest, (0.0, EVERYBODY))
         if self._clock() < until:
@@ -57,12 +57,13 @@ class Authentication:
         return caller
 
 
-def _presented(authorization: Sequence[str]) -> str:
+def presented_key(authorization: Sequence[str], what: str = "an API key") -> str:
+    """What is behind `Bearer` in these Authorization headers. Raises `MissingKey`, `InvalidKey`."""
     if len(authorization) > 1:
         raise InvalidKey("the Authorization header was sent more than once; send it once")
     scheme, _, key = (authorization[0] if authorization else "").partition(" ")
     if not authorization or not key.strip():
-        raise MissingKey("an API key is required: send it as `Authorization: Bearer <key>`")
+        raise MissingKey(f"{what} is required: send it as `Authorization: Bearer <key>`")
     if scheme.lower() != "bearer":
         raise InvalidKey("the Authorization header has another scheme; allowed: Bearer")
     return key.strip()

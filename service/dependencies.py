@@ -17,6 +17,7 @@ from service.metrics import Metrics
 from service.patience import Patience
 from service.pepper import read_pepper
 from service.settings import Access, Settings
+from service.studies import Studies
 from service.webhook_secrets import WebhookSecrets
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.breaker import Breaker
@@ -76,6 +77,7 @@ class Resources:
     status_access: Access
     docs_access: Access
     deliveries: Deliveries
+    studies: Studies
     webhook_secrets: WebhookSecrets | None
     webhook_allowed: tuple[Network, ...]
     public_url: str | None
@@ -121,6 +123,7 @@ class Resources:
             status_access=settings.status_access,
             docs_access=settings.docs_access,
             deliveries=Deliveries(connection),
+            studies=Studies(connection, settings.study_seconds),
             webhook_secrets=WebhookSecrets(connection, root) if (root := settings.webhook_root) else None,
             webhook_allowed=settings.webhook_allowed,
             public_url=settings.public_url,

@@ -102,6 +102,18 @@ class RateLimited(ScalingCacheError):
         self.seconds = seconds
 
 
+class InvalidInvitation(ScalingCacheError):
+    """The invitation to a study is none, or no longer one."""
+
+    code = "invalid_invitation"
+
+
+class VotesFull(ScalingCacheError):
+    """An invitation to a study has as many votes as it may have."""
+
+    code = "votes_full"
+
+
 class HostNotTrusted(ScalingCacheError):
     """The request was sent to a name that is not the service's."""
 
@@ -195,6 +207,8 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     ),
     MissingKey: Answer(401, headers={"www-authenticate": REALM}),
     InvalidKey: Answer(401, headers={"www-authenticate": f'{REALM}, error="invalid_token"'}),
+    InvalidInvitation: Answer(401, headers={"www-authenticate": f'{REALM}, error="invalid_token"'}),
+    VotesFull: Answer(422),
     ScopeMissing: Answer(403),
     HostNotTrusted: Answer(400),
     OriginNotAllowed: Answer(403),

@@ -1,5 +1,6 @@
 """Who may call what. Every endpoint names one of these; a test holds that none is without."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -7,14 +8,18 @@ from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.exceptions import HTTPException
 
 from service.accounts import Scope
-from service.authentication import Caller
+from service.authentication import Caller, presented_key
 from service.dependencies import Resources, ResourcesDep
 from service.errors import InvalidKey, MissingKey, ScopeMissing
 from service.settings import Access
+from service.studies import Invitation, Study
 from workers.jobs.errors import QueueUnavailable
 
 #: For the documentation: what is wrong with a key is told in our own shape.
 _BEARER = HTTPBearer(auto_error=False, scheme_name="API key", description="From `python -m service keys create`.")
+_INVITED = HTTPBearer(
+    auto_error=False, scheme_name="Invitation", description="From `POST /v1/studies/{id}/invitations`."
+)
 
 
 async def tenant(
@@ -33,6 +38,29 @@ async def tenant(
 Maker = Annotated[str, Security(tenant, scopes=[Scope.GENERATE])]
 #: The account of a call that shows something.
 Reader = Annotated[str, Security(tenant, scopes=[Scope.READ])]
+
+
+#: The account of a call that shows what is the operator's.
+Operator = Annotated[str, Security(tenant, scopes=[Scope.ADMIN])]
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who was invited to a study: no account, and nothing else is open to them."""
+
+    study: Study
+    invitation: Invitation
+
+
+def guest(request: Request, resources: ResourcesDep, _: Annotated[object, Depends(_INVITED)]) -> Guest:
+    """What the caller's invitation is to. Raises `MissingKey`, `InvalidInvitation`, `QueueUnavailable`."""
+    presented = presented_key(request.headers.getlist("authorization"), "an invitation")
+    study, invitation = resources.studies.invited(presented, resources.clock())
+    request.state.account = study.tenant
+    return Guest(study, invitation)
+
+
+GuestDep = Annotated[Guest, Depends(guest)]
 
 
 async def may_read_metrics(request: Request, resources: ResourcesDep) -> None:

@@ -88,6 +88,13 @@ class Settings(Configuration):
         description="How long a call waits for its images; after that they are cancelled and it is answered 504.",
     )
 
+    study_seconds: int = Field(
+        default=30 * 86_400,
+        ge=3600,
+        le=366 * 86_400,
+        description="How long a preference study and its votes are kept. Its videos are kept as all others are.",
+    )
+
     webhook_secret: SecretStr | None = Field(
         default=None,
         description="At least 32 characters from which the secrets of all accounts' webhooks follow, the same for the "

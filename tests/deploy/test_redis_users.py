@@ -1,6 +1,7 @@
 """Service and workers do all that they do with the rights that compose gives them, and nothing that it does not."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import redis
 from demo.embedded_redis import EmbeddedRedis
 from service.accounts import Accounts, Scope
 from service.admission import Admission
+from service.pairing import Pair
+from service.studies import Studies
 from service.webhook_secrets import WebhookSecrets
 from tests.queues import Queue
 from tests.redis_servers import every_redis
@@ -94,6 +97,16 @@ def test_they_can_do_their_work(
     accounts.revoke(verified.id)
     assert service.jobs.remembered(TENANT, "f") == key
     assert service.jobs.position(queued) == service.inspection.waiting(MODEL, Priority.NORMAL, TENANT) - 2 == 3
+    studies = Studies(service.connection, 3600)
+    pair = Pair(model=MODEL, first=done.id, second=failed.id, setting="sf 10", baseline="uncached")
+    study = studies.create(TENANT, "which sf", [pair], 2**31, now := int(time.time()))
+    invitation, token = studies.invite(study, 2**31, 1, now)
+    studies.vote(*studies.invited(token, now), "b", 0, "first")
+    studies.revoke(study, invitation.id)
+    assert studies.all(TENANT) == [study] and studies.counts(study, [invitation]) == [1]
+    assert len(studies.votes(study)) == len(studies.voted(study, invitation, "b")) == 1
+    studies.delete(TENANT, study.id)
+    assert service.jobs.position(queued) == 3
     attempt = worker.leases.claim([MODEL], "w")
     assert attempt is not None and worker.leases.is_referenced(attempt.key)
     worker.leases.beat(attempt, "denoise", 1)

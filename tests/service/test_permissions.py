@@ -52,7 +52,7 @@ def asked_of(dependant: Dependant) -> Iterator[Any]:
 
 
 def test_no_endpoint_is_without_a_permission(client: TestClient) -> None:
-    asks = {permissions.tenant, permissions.may_read_metrics, permissions.may_read_docs}
+    asks = {permissions.tenant, permissions.guest, permissions.may_read_metrics, permissions.may_read_docs}
     routers = [included.original_router for included in client.app.routes]  # type: ignore[attr-defined]
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     assert len(routes) > 25
@@ -67,6 +67,11 @@ CALLS = [
     ("GET", "/v1/webhooks/secrets"), ("DELETE", "/v1/webhooks/secrets/x"), ("GET", "/v1/webhooks/deliveries"),
     ("GET", "/v1/webhooks/deliveries/x"), ("POST", "/v1/webhooks/deliveries/x/redeliver"),
     ("GET", "/v1/images/image_x/content"), ("GET", "/v1/models"), ("GET", "/v1/models/wan-test"), ("GET", "/metrics"),
+    ("GET", "/v1/status"), ("POST", "/v1/studies"), ("GET", "/v1/studies"), ("GET", "/v1/studies/x"),
+    ("DELETE", "/v1/studies/x"), ("POST", "/v1/studies/x/invitations"), ("DELETE", "/v1/studies/x/invitations/y"),
+    ("GET", "/v1/studies/x/results"), ("GET", "/v1/studies/x/results.csv"), ("POST", "/v1/ballots"),
+    ("GET", "/v1/ballots/x"), ("GET", "/v1/ballots/x/pairs/1"), ("PUT", "/v1/ballots/x/pairs/1"),
+    ("GET", "/v1/ballots/x/pairs/1/left"),
 ]  # fmt: skip
 
 
@@ -120,7 +125,11 @@ def test_the_body_of_a_request_without_a_key_is_not_read(client: TestClient) -> 
         ("POST", "/v1/webhooks/deliveries/x/redeliver", "generate"),
         ("POST", "/v1/videos:estimate", "read"), ("GET", "/v1/webhooks/secrets", "read"),
         ("GET", "/v1/webhooks/deliveries", "read"),
-        ("GET", "/metrics", "admin"),
+        ("GET", "/metrics", "admin"), ("GET", "/v1/status", "admin"),
+        ("POST", "/v1/studies", "generate"), ("GET", "/v1/studies", "read"), ("GET", "/v1/studies/x", "read"),
+        ("DELETE", "/v1/studies/x", "generate"), ("POST", "/v1/studies/x/invitations", "generate"),
+        ("DELETE", "/v1/studies/x/invitations/y", "generate"), ("GET", "/v1/studies/x/results", "read"),
+        ("GET", "/v1/studies/x/results.csv", "read"),
     ],
 )  # fmt: skip
 def test_a_key_without_the_scope_is_told_which(

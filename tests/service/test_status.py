@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from fastapi.testclient import TestClient
 from rich.console import Console
 
 from service import status
@@ -144,3 +145,12 @@ def drawn(now: status.SystemStatus) -> str:
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(status.render(now))
     return console.export_text()
+
+
+def test_an_operator_gets_the_same_by_a_call(client: TestClient, queue: Queue, busy: FakeWorker) -> None:
+    told = client.get("/v1/status").json()
+    read = status.read(queue.connection, [MODEL]).model_dump(mode="json")
+    assert [(each["name"], each["state"]) for each in told["workers"]] == [("worker-1", "busy")]
+    assert told["queues"][0].keys() == read["queues"][0].keys() and told["queues"][0]["running"] == 1
+    assert [job["id"] for job in told["running"]] == [job["id"] for job in read["running"]]
+    assert "prompt" not in str(told)

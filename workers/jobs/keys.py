@@ -31,6 +31,9 @@ STORE = Key("store")
 #: The start of the secrets that messages to receivers are signed with, see `service/webhook_secrets.py`.
 WEBHOOKS = Key("{webhooks}")
 
+#: The start of the preference studies, which lie in one slot; only the service has them, see `service/studies.py`.
+STUDIES = Key("{studies}")
+
 #: String, expiring: the append-only file was rewritten not long ago, see `append_only.py`.
 REWRITTEN = Key("rewritten")
 
@@ -156,6 +159,26 @@ def observed_requests(model: str, fingerprint: str) -> Key:
 def webhook_secrets(tenant: str) -> Key:
     """Hash: from the id of a secret to what is known of it."""
     return Key(f"{WEBHOOKS}:secrets:{tenant}")
+
+
+def studies_of(tenant: str) -> Key:
+    """Sorted set: the ids of a tenant's studies by the Unix second at which each expires."""
+    return Key(f"{STUDIES}:of:{tenant}")
+
+
+def study(study_id: str) -> Key:
+    """String: a study, as JSON."""
+    return Key(f"{STUDIES}:study:{study_id}")
+
+
+def invitations(study_id: str) -> Key:
+    """Hash: from the id of an invitation to what is known of it, as JSON."""
+    return Key(f"{STUDIES}:invitations:{study_id}")
+
+
+def votes(study_id: str, invitation_id: str) -> Key:
+    """Hash: from `<ballot>:<pair>` to what was chosen."""
+    return Key(f"{STUDIES}:votes:{study_id}:{invitation_id}")
 
 
 def idempotency(tenant: str, key: str) -> Key:
