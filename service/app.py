@@ -19,7 +19,10 @@ from service.draining import DrainMiddleware
 from service.error_response import PROBLEM, ErrorBody, Problem
 from service.limits import BodyLimitMiddleware
 from service.origins import OriginMiddleware
-from service.routes import ballots, documentation, estimates, health, images, models, status, studies, videos, webhooks
+from service.page_files import PageFiles
+from service.routes import (
+    ballots, documentation, estimates, health, images, models, page, status, studies, videos, webhooks,
+)  # fmt: skip
 from service.served import say_served
 from service.settings import Settings
 from service.startup import say_problems
@@ -73,9 +76,13 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     )
     app.state.resources = resources
     error_handlers.install(app)
-    for noun in (ballots, documentation, estimates, health, images, models, status, studies, videos, webhooks):
-        app.include_router(noun.router)
-        app.include_router(_heads(noun.router))
+    nouns = (ballots, documentation, estimates, health, images, models, status, studies, videos, webhooks)
+    routers = [noun.router for noun in nouns]
+    if settings.page:
+        routers.append(page.router(PageFiles.read(docs=settings.docs_access == "open")))
+    for router in routers:
+        app.include_router(router)
+        app.include_router(_heads(router))
     return app
 
 

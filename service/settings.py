@@ -54,6 +54,11 @@ class Settings(Configuration):
         "told to anybody.",
     )
     docs_access: Access = Field(default="open", description="Who may read `/docs` and `/openapi.json`: as for metrics.")
+    page: bool = Field(
+        default=True,
+        description="Whether `/` is a page on which people make, watch and compare videos; it calls the API with the "
+        "key that they enter.",
+    )
     max_queued: int = Field(
         default=5000, ge=1, description="How many jobs of one model may wait; beyond it requests are answered 429."
     )

@@ -21,7 +21,7 @@ from tests.service.image_model import MODELS
 from tests.service.settings import settings_in
 from workers.jobs.job import new_job_id
 
-OPEN = {"/healthz", "/readyz"}
+OPEN = {"/healthz", "/readyz", "/", "/page/{version}/{path:path}"}
 BODY = {"prompt": "a red ball"}
 NOBODYS_KEY = f"scs_{'0' * 16}_{'a' * 43}"
 

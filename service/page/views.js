@@ -1,0 +1,15 @@
+/**
+ * The views, in the order of the menu.
+ *
+ * `mount(root, api, {argument, query, signal})` fills the root. argument and query are what the address says behind the
+ * name; signal aborts when the view is left, and everything that a view starts takes it. What it raises is shown.
+ * menu: false keeps one out of the menu, where `below` is then marked as the place.
+ */
+
+import * as gallery from "./views/gallery.js";
+import * as watch from "./views/watch.js";
+
+export const VIEWS = [
+  { name: "gallery", label: "Gallery", mount: gallery.mount },
+  { name: "watch", label: "Watch", mount: watch.mount, menu: false, below: "gallery" },
+];

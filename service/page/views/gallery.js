@@ -1,0 +1,106 @@
+/** The account's own videos, the newest first. */
+
+import { actions } from "../actions.js";
+import { h, options, problemBox, show } from "../dom.js";
+import { hasEnded } from "../events.js";
+import { moment, times } from "../format.js";
+import { fileUrl, player } from "../player.js";
+import { badge } from "./watch.js";
+
+const PAGE = 24;
+const STATUSES = [["", "All"], "queued", "in_progress", "completed", "failed"];
+
+export async function mount(root, api, { query, signal }) {
+  const models = (await api.get("v1/models", { signal })).data.filter((model) => model.media === "video");
+  const status = h("select", {}, options(STATUSES, query.get("status") ?? ""));
+  const model = h("select", {}, options([["", "All"], ...models.map((each) => each.id)], query.get("model") ?? ""));
+  const cards = h("div", { class: "cards" });
+  const foot = h("div", { class: "foot" });
+  const seen = lazily(signal);
+  for (const control of [status, model]) control.addEventListener("change", filter);
+  show(
+    root,
+    h(
+      "div",
+      { class: "heading" },
+      h("h1", {}, "Gallery"),
+      h("div", { class: "filters" }, h("label", {}, "Status ", status), h("label", {}, "Model ", model)),
+    ),
+    cards,
+    foot,
+  );
+  await more();
+
+  function filter() {
+    const chosen = Object.entries({ status: status.value, model: model.value }).filter(([, value]) => value);
+    location.hash = `#gallery${chosen.length ? "?" : ""}${new URLSearchParams(chosen)}`;
+  }
+
+  async function more(after) {
+    show(foot);
+    const asked = { limit: PAGE, after, status: status.value, model: model.value };
+    const page = await api.get("v1/videos", { signal, query: asked });
+    cards.append(...page.data.map(card));
+    if (!cards.childElementCount) show(foot, h("p", { class: "empty" }, "Nothing here yet. ", h("a", { href: "#create" }, "Make a video.")));
+    if (page.has_more) show(foot, h("button", { type: "button", onclick: () => more(page.last_id).catch(failed) }, "Show more"));
+  }
+
+  function failed(problem) {
+    if (!signal.aborted) show(foot, problemBox(problem));
+  }
+
+  function card(video) {
+    const told = h("div");
+    const screen = h("a", { class: "screen", href: `#watch/${video.id}`, "aria-label": `Watch: ${video.prompt}` });
+    const element = h("article", { class: "card" }, screen, about(video), told);
+    const onProblem = (problem) => show(told, problemBox(problem));
+    const onChange = (changed) => (changed ? element.replaceWith(card(changed)) : element.remove());
+    element.append(h("details", {}, h("summary", {}, "Settings and actions"), summary(video), actions(api, video, { signal, onChange, onProblem })));
+    if (video.status === "completed") seen(screen, () => fill(screen, video).catch(onProblem));
+    else show(screen, h("span", { class: "hint" }, hasEnded(video) ? video.error.message : `${video.progress} %`));
+    return element;
+  }
+
+  async function fill(screen, video) {
+    const result = player(await fileUrl(api, video.id, signal), { text: video.prompt, autoplay: false });
+    result.controls = false;
+    result.tabIndex = -1;
+    for (const [event, act] of [["pointerenter", "play"], ["focus", "play"], ["pointerleave", "pause"], ["blur", "pause"]]) {
+      screen.addEventListener(event, () => void Promise.resolve(result[act]()).catch(() => {}));
+    }
+    show(screen, result);
+  }
+}
+
+function about(video) {
+  const faster = video.engaged ? `, ${times(video.speedup.measured)} faster` : "";
+  return [
+    h("h2", {}, h("a", { href: `#watch/${video.id}` }, video.prompt || "no prompt")),
+    h("p", { class: "hint" }, badge(video), ` ${video.model}, sf ${video.sf}${faster}, ${moment(video.created_at)}`),
+  ];
+}
+
+function summary(video) {
+  const { size, frames, steps, guidance, seed } = video;
+  return h("p", { class: "hint" }, `${size}, ${frames} frames, ${steps} steps, guidance ${guidance}, seed ${seed}`);
+}
+
+/** Calls back once when an element is about to be seen. */
+function lazily(signal) {
+  const waiting = new Map();
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+        observer.unobserve(target);
+        waiting.get(target)();
+        waiting.delete(target);
+      }
+    },
+    { rootMargin: "200px" },
+  );
+  signal.addEventListener("abort", () => observer.disconnect());
+  return (element, callback) => {
+    waiting.set(element, callback);
+    observer.observe(element);
+  };
+}
