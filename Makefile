@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+NODE = build/node
 
 PROMPT ?= a red circle moving to the right on a black background
 SF ?= 10
@@ -11,7 +12,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo clean
+.PHONY: help demo up test check lint-openapi generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,11 +33,27 @@ up: $(READY) ## Redis, service and worker, left running. PORT=8000
 test: $(READY) ## All tests, side by side. TESTS=tests/service OPTIONS=--durations=10
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(OPTIONS) $(TESTS)
 
-check: $(READY) ## Style, types, import rules.
+check: $(READY) ## Style, types, import rules, the OpenAPI document.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory lint-openapi
+
+# Without npm this is left out, but not in CI.
+lint-openapi: ## The OpenAPI document, by Redocly's linter.
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) --no-print-directory $(NODE)/.ready && \
+	  REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+	    $(NODE)/node_modules/.bin/redocly lint --extends=recommended-strict docs/openapi.json; \
+	elif [ "$$CI" = true ]; then echo "npm is not installed" >&2; exit 1; \
+	else echo "docs/openapi.json is not linted: npm is not installed"; fi
+
+$(NODE)/.ready: tests/node/package.json tests/node/package-lock.json
+	mkdir -p $(NODE)
+	cp $^ $(NODE)
+	npm ci --prefix $(NODE) --no-audit --no-fund --loglevel=error
+	@touch $@
 
 generate: $(READY) ## Write what is made from the code: pages of docs, dashboards, the demo's prompts.
 	$(BIN)/python -m docs.pages

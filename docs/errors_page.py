@@ -76,6 +76,11 @@ def errors_page() -> str:
     return "".join(parts)
 
 
+def call_codes() -> set[tuple[str, int]]:
+    """Those of calls, each with its status."""
+    return {(code, status) for code, status, _ in _of_calls()}
+
+
 def codes() -> set[str]:
     """All that there are."""
     return {code for code, *_ in [*_of_calls(), *_of_jobs()]}

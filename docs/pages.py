@@ -1,5 +1,6 @@
-"""`python -m docs.pages`: write the pages that the code knows best: metrics, configuration, models and errors."""
+"""`python -m docs.pages`: write the pages that the code knows best: metrics, configuration, models, errors, OpenAPI."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from docs.errors_page import errors_page
+from service.app import create_app
 from service.metrics import Metrics as ServiceMetrics
 from service.settings import Settings as ServiceSettings
 from service.webhook_metrics import WebhookMetrics
@@ -168,6 +170,13 @@ def _default(field: FieldInfo) -> str:
     return "" if field.default in (None, (), "") else f"`{field.default}`"
 
 
+def openapi_document() -> str:
+    """The text of openapi.json."""
+    settings = ServiceSettings(authentication="none")  # nothing of the document follows from what is set
+    document = create_app(settings).openapi()
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 def pages() -> dict[str, str]:
     """Each page's name and text."""
     return {
@@ -175,6 +184,7 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration_page(),
         "models.md": models_page(),
         "errors.md": errors_page(),
+        "openapi.json": openapi_document(),
     }
 
 

@@ -16,8 +16,9 @@ from service.access import AccessLogMiddleware
 from service.deadlines import end_overdue
 from service.dependencies import Resources, sent_once
 from service.draining import DrainMiddleware
-from service.error_response import PROBLEM, ErrorBody, Problem
+from service.error_response import ErrorBody, Problem
 from service.limits import BodyLimitMiddleware
+from service.openapi import DocumentedApp
 from service.origins import OriginMiddleware
 from service.page_files import PageFiles
 from service.routes import (
@@ -27,19 +28,18 @@ from service.served import say_served
 from service.settings import Settings
 from service.startup import say_problems
 
-# Named by class, these stand for all codes, and keep FastAPI from announcing a 422 of another shape.
-_ERROR_DOCS: dict[int | str, dict[str, Any]] = {
-    "4XX": {
-        "model": ErrorBody,
-        "description": "The request is wrong; the message says what is allowed.",
-        "content": {PROBLEM: {"schema": Problem.model_json_schema()}},
-    },
-    "5XX": {
-        "model": ErrorBody,
-        "description": "The service cannot handle the request now.",
-        "content": {PROBLEM: {"schema": Problem.model_json_schema()}},
-    },
-}
+# Both shapes of an error; `service/openapi.py` puts the statuses of each call in their place. That there are any keeps
+# FastAPI from announcing a 422 of a third shape.
+_ERROR_SHAPES: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorBody}, "5XX": {"model": Problem}}
+
+_TAGS = [
+    {"name": "videos", "description": "Make videos, see what becomes of them, and download them."},
+    {"name": "images", "description": "Make images, and download them."},
+    {"name": "webhooks", "description": "The secrets that messages are signed with, and what became of each message."},
+    {"name": "studies", "description": "Blind tests: which of two settings people prefer."},
+    {"name": "models", "description": "What is served, within which limits, and what to expect of it."},
+    {"name": "health", "description": "What machines ask."},
+]
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> FastAPI:
@@ -58,10 +58,13 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         overdue.cancel()
         await resources.close()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="ScalingCache Serve",
         version=version("scalingcache-serve"),
         description="Videos and images from diffusion transformers, accelerated by ScalingCache, in OpenAI's shapes.",
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/"}],
+        openapi_tags=_TAGS,
         middleware=[
             Middleware(AccessLogMiddleware, metrics=resources.metrics),
             Middleware(DrainMiddleware),
@@ -71,7 +74,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         lifespan=lifespan,
         redirect_slashes=False,
         openapi_url=None,  # service/routes/documentation.py has it, behind its setting.
-        responses=_ERROR_DOCS,
+        responses=_ERROR_SHAPES,
         dependencies=[Depends(sent_once)],
     )
     app.state.resources = resources

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from service.error_response import error_response
+from service.error_response import ErrorResponse, error_response
 from service.errors import MalformedBody, invalid_value, response_of
 from workers.jobs.errors import ScalingCacheError
 
@@ -39,19 +39,28 @@ async def on_validation_error(request: Request, error: RequestValidationError) -
 
 async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
     """What Starlette itself refuses: an unknown path, a wrong method, a malformed form."""
-    code = HTTP_CODES.get(error.status_code, "http_error")
-    request.state.error_code = code
     message = f"{request.method} {request.url.path}: {error.detail}"
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["allow"] = _allowed_methods(request)
         message += f"; allowed: {headers['allow']}"
+    request.state.error_code = http_code(error.status_code)
+    return http_error(error.status_code, message, headers)
+
+
+def http_code(status: int) -> str:
+    """The code of a status that Starlette answers with."""
+    return HTTP_CODES.get(status, "http_error")
+
+
+def http_error(status: int, message: str, headers: dict[str, str] | None = None) -> ErrorResponse:
+    """An answer that no error class of ours stands for."""
     return error_response(
-        error.status_code,
+        status,
         message=message,
-        type="invalid_request_error" if error.status_code < 500 else "server_error",
-        code=code,
-        title=HTTP_TITLES.get(error.status_code, "The request cannot be served."),
+        type="invalid_request_error" if status < 500 else "server_error",
+        code=http_code(status),
+        title=HTTP_TITLES.get(status, "The request cannot be served."),
         headers=headers,
     )
 

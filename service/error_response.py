@@ -39,11 +39,11 @@ class Problem(BaseModel):
 
 
 class ErrorResponse(JSONResponse):
-    """An error in the one shape, or in the other where the request asks for that."""
+    """An error in the one shape, or in the other, `problem`, where the request asks for that."""
 
     def __init__(self, status: int, detail: ErrorDetail, title: str, headers: dict[str, str] | None) -> None:
         super().__init__(ErrorBody(error=detail).model_dump(), status, headers)
-        self._problem = Problem(
+        self.problem = Problem(
             type=PROBLEM_TYPE + detail.code,
             title=title,
             status=status,
@@ -55,7 +55,7 @@ class ErrorResponse(JSONResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer to a request."""
         if wants_problem(", ".join(Headers(scope=scope).getlist("accept"))):
-            self.body = self.render(self._problem.model_dump())
+            self.body = self.render(self.problem.model_dump())
             self.headers["content-type"] = PROBLEM
             self.headers["content-length"] = str(len(self.body))
         await super().__call__(scope, receive, send)

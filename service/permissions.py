@@ -16,9 +16,9 @@ from service.studies import Invitation, Study
 from workers.jobs.errors import QueueUnavailable
 
 #: For the documentation: what is wrong with a key is told in our own shape.
-_BEARER = HTTPBearer(auto_error=False, scheme_name="API key", description="From `python -m service keys create`.")
+_BEARER = HTTPBearer(auto_error=False, scheme_name="api_key", description="From `python -m service keys create`.")
 _INVITED = HTTPBearer(
-    auto_error=False, scheme_name="Invitation", description="From `POST /v1/studies/{id}/invitations`."
+    auto_error=False, scheme_name="invitation", description="From `POST /v1/studies/{id}/invitations`."
 )
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from service.errors import invalid_value, shorten
+from service.field_docs import document_aliases, names_of, or_text
 from service.reference import Upload, uploaded
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import LEAST_SHIFT, MOST_FPS, MOST_FRAMES, MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, SEEDS
@@ -65,7 +66,7 @@ class Create(BaseModel):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
-        json_schema_extra=lambda schema, model: _document_aliases(schema, model),
+        json_schema_extra=document_aliases,
     )
 
     prompt: Prompt = Field(min_length=1, max_length=32_000, description="Describes what to generate.")
@@ -169,6 +170,7 @@ class CreateVideo(Create):
         gt=0,
         le=3600,
         description="Length in seconds, rounded to a frame count the model supports. Cannot be combined with frames.",
+        json_schema_extra=or_text,
     )
     frames: Integer | None = Field(
         default=None,
@@ -261,21 +263,6 @@ class CreateImage(Create):
 
 
 Body = TypeVar("Body", bound=BaseModel)
-
-
-def _document_aliases(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    for name, *aliases in names_of(model).values():
-        for alias in aliases:
-            schema["properties"][alias] = schema["properties"][name] | {"description": f"Another name for {name}."}
-
-
-def names_of(schema: type[BaseModel]) -> dict[str, list[str]]:
-    """For each field the names that it may come under, ours first."""
-    names = {}
-    for name, field in schema.model_fields.items():
-        alias = field.validation_alias
-        names[name] = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
-    return names
 
 
 def parse(schema: type[Body], fields: dict[str, Any]) -> Body:

@@ -166,7 +166,9 @@ def results(resources: ResourcesDep, tenant: Reader, study_id: str) -> StudyResu
     )
 
 
-@router.get("/v1/studies/{study_id}/results.csv", responses={200: {"content": {"text/csv": {}}}})
+@router.get(
+    "/v1/studies/{study_id}/results.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}}
+)
 def results_as_csv(resources: ResourcesDep, tenant: Reader, study_id: str) -> Response:
     """The same as a table."""
     study = resources.studies.get(tenant, study_id)

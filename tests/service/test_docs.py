@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.schemas import CreateVideo, names_of
+from tests.service.documented import operations, resolved
 
 
 @pytest.fixture
@@ -50,11 +51,15 @@ def test_create_is_documented_with_every_field_in_both_content_types(
 
 def test_errors_are_documented_in_their_shape_and_in_no_other(document: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in document["components"]["schemas"]
-    for path, calls in document["paths"].items():
-        for call in calls.values():
-            assert call["responses"]["4XX"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody"), (
-                path
-            )
+    for name, call in operations(document).items():
+        errors = {status: answer for status, answer in call["responses"].items() if status >= "400"}
+        assert {"400", "500", "503"} <= errors.keys()
+        for status, answer in errors.items():
+            if (name, status) == ("GET /readyz", "503"):  # its report
+                continue
+            shapes = resolved(document, answer)["content"]
+            assert shapes["application/json"]["schema"]["$ref"].endswith("/ErrorBody"), name
+            assert shapes["application/problem+json"]["schema"]["$ref"].endswith("/Problem"), name
 
 
 def test_the_answer_of_create_is_documented(document: dict[str, Any]) -> None:
