@@ -22,8 +22,18 @@ from service.openapi import DocumentedApp
 from service.origins import OriginMiddleware
 from service.page_files import PageFiles
 from service.routes import (
-    ballots, documentation, estimates, health, images, models, page, status, studies, videos, webhooks,
-)  # fmt: skip
+    ballots,
+    documentation,
+    estimates,
+    health,
+    images,
+    models,
+    page,
+    status,
+    studies,
+    videos,
+    webhooks,
+)
 from service.served import say_served
 from service.settings import Settings
 from service.startup import say_problems
