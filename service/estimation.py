@@ -1,6 +1,6 @@
 """What a request would take: decided from the times that earlier jobs of its model took. Nothing here asks Redis."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -76,6 +76,14 @@ def queued_seconds(ahead: int, running: int, workers: int, completed: Sequence[J
         return None
     each = fmean(sum(job.report.timings.values()) for job in completed if job.report)
     return (ahead + running / 2) * each / workers
+
+
+def decisions(request: GenerationRequest, plan: Plan, earlier: Iterable[str]) -> str | None:
+    """A letter a step, F in full and P predicted. earlier: those of other runs of the model, of which the first with as
+    many steps, in full and in all, tells; None without one."""
+    if plan.cached == 0:
+        return "F" * plan.full
+    return next((each for each in earlier if (len(each), each.count("F")) == (request.steps, plan.full)), None)
 
 
 def expected_snr(request: GenerationRequest, plan: Plan, completed: Sequence[Job]) -> float | None:

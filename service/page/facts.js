@@ -34,7 +34,7 @@ export function outcome(video) {
     ["Faster than uncached", video.engaged ? `${times(speedup.measured)} in its denoising, as measured` : "no: every step was computed"],
     ["Why", video.reason],
     ["Expected fidelity", video.expected_snr === null ? null : `${decibels(video.expected_snr)} SNR of the latents`],
-    ["Prediction errors", errors(video.mispredictions)],
+    ["Prediction error", errors(video.mispredictions)],
     ["Predictions rest on", basis(video.basis)],
     ["Denoising", duration(timings.denoise)],
     ["Waited", duration(timings.queued)],

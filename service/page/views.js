@@ -6,10 +6,12 @@
  * menu: false keeps one out of the menu, where `below` is then marked as the place.
  */
 
+import * as create from "./views/create.js";
 import * as gallery from "./views/gallery.js";
 import * as watch from "./views/watch.js";
 
 export const VIEWS = [
+  { name: "create", label: "Create", mount: create.mount },
   { name: "gallery", label: "Gallery", mount: gallery.mount },
   { name: "watch", label: "Watch", mount: watch.mount, menu: false, below: "gallery" },
 ];

@@ -18,7 +18,7 @@ from service.schemas import CreateVideo, parse
 from service.served import check_loadable
 from workers.jobs.inspection import Inspection
 from workers.jobs.job import GenerationRequest, Priority
-from workers.models.evaluation import EvaluationError
+from workers.models.evaluation import Evaluation, EvaluationError
 
 router = APIRouter(tags=["videos"])
 
@@ -40,6 +40,10 @@ class VideoEstimate(BaseModel):
         "whose method decides it as a run goes."
     )
     cached_steps: int | None
+    decisions: str | None = Field(
+        description="One letter a step, F in full and P predicted, as the last video with as many steps had them, in "
+        "full and in all; before there is one, as the model's evaluation had them."
+    )
     run_seconds: float | None = Field(
         description="How long a worker would have it, by the median times of earlier jobs of the model."
     )
@@ -83,6 +87,9 @@ def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVide
     workers = sum(worker.takes(model) for worker in live)
     plan = estimation.plan_of(request, resources.catalogue.entry(model).method)
     times = estimation.step_times(request, completed)
+    evaluation = _evaluation(resources, model)
+    earlier = [job.report.decisions for job in completed if job.report]
+    earlier += [pair.decisions for pair in evaluation.pairs] if evaluation else []
     return VideoEstimate(
         model=model,
         size=f"{request.width}x{request.height}",
@@ -91,6 +98,7 @@ def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVide
         sf=request.sf,
         full_steps=plan and plan.full,
         cached_steps=plan and plan.cached,
+        decisions=estimation.decisions(request, plan, earlier) if plan else None,
         run_seconds=estimation.run_seconds(plan, times) if plan and times else None,
         measured_jobs=times.jobs if times else 0,
         measured_at_this_size=times and times.same_size,
@@ -98,16 +106,19 @@ def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVide
         queued_seconds=estimation.queued_seconds(ahead, depth.running, workers, completed),
         live_workers=workers,
         expected_snr=estimation.expected_snr(request, plan, completed) if plan else None,
-        evaluated=_evaluated(resources, request),
+        evaluated=_evaluated(evaluation, request),
     )
 
 
-def _evaluated(resources: Resources, request: GenerationRequest) -> Expected | None:
+def _evaluation(resources: Resources, model: str) -> Evaluation | None:
     try:
-        found = resources.catalogue.evaluation(request.model)
+        return resources.catalogue.evaluation(model)
     except EvaluationError as error:
-        structlog.get_logger("service").warning("evaluation unreadable", model=request.model, error=str(error))
+        structlog.get_logger("service").warning("evaluation unreadable", model=model, error=str(error))
         return None
+
+
+def _evaluated(found: Evaluation | None, request: GenerationRequest) -> Expected | None:
     size, from_image = f"{request.width}x{request.height}", request.input_reference is not None
     asked = (request.steps, size, request.frames, from_image)
     if found is None or asked != (found.steps, found.size, found.frames, found.input_reference):

@@ -24,6 +24,9 @@ from workers.jobs.job import Account, GenerationRequest, Job, JobState, Priority
 from workers.jobs.presence import Presence, WorkerInfo
 from workers.models.catalogue import Catalogue, families
 
+#: The schedule of an evaluation's runs, and that of a later job.
+EVALUATED, LATER = "F" * 18 + "P" * 32, "F" * 17 + "P" * 32 + "F"
+
 
 def a_job(request: GenerationRequest | None = None, **changes: Any) -> Job:
     return Job(
@@ -52,6 +55,16 @@ def of(**changes: Any) -> GenerationRequest:
 )
 def test_the_plan_is_that_of_the_method(request_: GenerationRequest, plan: Plan) -> None:
     assert estimation.plan_of(request_, "covariance") == plan
+
+
+def test_the_schedule_is_that_of_the_first_earlier_run_with_as_many_steps() -> None:
+    request, plan = of(steps=6, sf=2), Plan(3, 3)
+    assert estimation.decisions(request, plan, ["FFFFFF", "FFPFP", "FFPFPP", "FFPPFP"]) == "FFPFPP"
+    assert estimation.decisions(request, plan, ["FFPFPF"]) is None
+
+
+def test_the_schedule_of_an_uncached_run_needs_no_earlier_one() -> None:
+    assert estimation.decisions(of(steps=6, sf=6), Plan(6, 0), []) == "FFFFFF"
 
 
 def test_a_method_that_decides_as_it_goes_has_a_plan_only_without_acceleration() -> None:
@@ -98,7 +111,7 @@ def test_without_a_measured_job_a_wait_is_not_known() -> None:
 @pytest.fixture
 def client(settings: Settings, tmp_path: Path) -> Iterator[TestClient]:
     """Its model was evaluated at the default size."""
-    pairs = [a_pair(10, 2.4, 31.0), a_pair(20, 1.5, 41.0)]
+    pairs = [a_pair(10, 2.4, 31.0, decisions=EVALUATED), a_pair(20, 1.5, 41.0)]
     an_evaluation(pairs).model_copy(update={"steps": 50, "size": "96x64", "frames": 33}).save(tmp_path / "e.json")
     entry = a_model(MODEL, evaluation=str(tmp_path / "e.json"))
     catalogue = Catalogue({entry.name: entry}, families())
@@ -119,7 +132,7 @@ def test_a_service_that_has_made_nothing_says_what_it_knows(client: TestClient, 
     assert (known["run_seconds"], known["measured_jobs"], known["measured_at_this_size"]) == (None, 0, None)
     assert (known["queue_position"], known["live_workers"], known["queued_seconds"]) == (0, 0, None)
     assert known["evaluated"]["psnr"]["mean"] == 31.0 and known["evaluated"]["sf"] == 10
-    assert known["expected_snr"] is None
+    assert (known["expected_snr"], known["decisions"]) == (None, EVALUATED)
     assert queue.inspection.depth(MODEL).queued == 0, "nothing was made"
     assert client.get("/v1/videos").json()["data"] == []
 
@@ -128,7 +141,8 @@ def test_it_tells_by_what_was_made_and_what_waits(
     client: TestClient, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Account(method="covariance", expected_snr=21.5)
-    report: RunReport = REPORT.model_copy(update={"account": account, "full_steps": 18, "cached_steps": 32})
+    ran = {"account": account, "full_steps": 18, "cached_steps": 32, "decisions": LATER}
+    report: RunReport = REPORT.model_copy(update=ran)
     monkeypatch.setattr(fake_worker, "REPORT", report)
     create(client)
     worker.run_one()
@@ -138,10 +152,12 @@ def test_it_tells_by_what_was_made_and_what_waits(
     known = estimated(client)
     assert known["run_seconds"] == pytest.approx(18 * 0.2 + 32 * 0.004 + 0.61)
     assert (known["measured_jobs"], known["measured_at_this_size"], known["expected_snr"]) == (1, True, 21.5)
+    assert known["decisions"] == LATER
     assert (known["queue_position"], known["live_workers"]) == (2, 1)
     assert known["queued_seconds"] == pytest.approx(2 * 4.61)
     assert estimated(client, priority="high")["queue_position"] == 1
-    assert estimated(client, sf=20)["expected_snr"] is None
+    slower = estimated(client, sf=20)
+    assert (slower["expected_snr"], slower["decisions"]) == (None, None)
     other = estimated(client, size="96x96", sf=20)
     assert (other["measured_at_this_size"], other["evaluated"]) == (False, None)
 

@@ -1,0 +1,127 @@
+/** A new video or image, with the knob set by what it brings. */
+
+import { body, callOf, withFile } from "../create/body.js";
+import { code } from "../create/code.js";
+import { firstFrame } from "../create/first_frame.js";
+import { form } from "../create/form.js";
+import { knob } from "../create/knob.js";
+import { pictures } from "../create/pictures.js";
+import { h, problemBox, show } from "../dom.js";
+
+const PAUSE = 300;
+
+export async function mount(root, api, { query, signal }) {
+  const models = (await api.get("v1/models", { signal })).data;
+  if (!models.length) {
+    show(root, h("p", { class: "empty" }, "This service serves no model."));
+    return;
+  }
+  const fields = form(models);
+  const slider = knob(changed);
+  const frame = firstFrame(signal, changed);
+  const snippets = code(api);
+  const told = h("div");
+  const made = h("div");
+  const submit = h("button", { type: "submit", class: "primary wide" });
+  let estimating = new AbortController();
+  let estimate = null;
+  let attempt = null;
+
+  fields.element.append(frame.element);
+  show(
+    root,
+    h("div", { class: "heading" }, h("h1", {}, "Create")),
+    h(
+      "form",
+      { class: "columns", onsubmit: generate, oninput: changed },
+      h("div", { class: "card" }, fields.element),
+      h("div", { class: "card" }, slider.element, told, submit),
+    ),
+    made,
+    snippets.element,
+  );
+  fields.element.querySelector("select").addEventListener("change", () => fit());
+  await fill();
+
+  /** As another video was made, where the address names one. */
+  async function fill() {
+    const source = query.get("from");
+    if (!source) return fit(Object.fromEntries(query));
+    const video = await api.get(`v1/videos/${encodeURIComponent(source)}`, { signal });
+    fields.choose(video.model);
+    const [width, height] = video.size.split("x").map(Number);
+    return fit({ ...video, width, height });
+  }
+
+  function fit(given = {}) {
+    if (given.model) fields.choose(given.model);
+    fields.fit(given);
+    const { model } = fields;
+    frame.ask(model.input_reference);
+    submit.textContent = model.media === "image" ? "Make the image" : "Make the video";
+    slider.fit(model, { ...fields.state(), sf: Number(given.sf ?? model.defaults.sf) });
+    changed();
+  }
+
+  function state() {
+    const said = fields.state();
+    return { ...said, sf: Math.min(slider.sf, said.steps ?? slider.sf) };
+  }
+
+  function changed(event) {
+    if (event?.target.name === "steps" && event.target.value) slider.fit(fields.model, { ...state(), sf: slider.sf });
+    estimate = null;
+    tell();
+    estimating.abort();
+    estimating = new AbortController();
+    setTimeout(ask, PAUSE, estimating.signal);
+  }
+
+  function tell() {
+    slider.tell(fields.model, state(), estimate);
+    snippets.update(fields.model, body(fields.model, state()), frame.file);
+  }
+
+  /** What the service says of it, where it can be asked: of images it cannot, nor without a first frame that must be. */
+  async function ask(latest) {
+    const { model } = fields;
+    if (latest.aborted || signal.aborted || model.media !== "video" || (frame.required && !frame.file)) return;
+    const asked = { ...body(model, state()), prompt: state().prompt || "-" };
+    try {
+      estimate = await api.post("v1/videos:estimate", withFile(asked, frame.file), { signal: latest });
+      show(told);
+      tell();
+    } catch (problem) {
+      if (!latest.aborted && !signal.aborted) show(told, problemBox(problem));
+    }
+  }
+
+  async function generate(event) {
+    event.preventDefault();
+    const { model } = fields;
+    const chosen = body(model, state());
+    submit.disabled = true;
+    show(told);
+    try {
+      if (model.media === "image") await pictures(made, api, callOf(model), chosen, signal);
+      else location.hash = `#watch/${(await create(chosen)).id}`;
+    } catch (problem) {
+      if (!signal.aborted) show(told, problemBox(problem));
+    } finally {
+      submit.disabled = false;
+    }
+  }
+
+  /** The same key for the same form until it was answered: what was taken and not told is not made twice. */
+  async function create(chosen) {
+    const what = JSON.stringify(chosen) + (frame.file?.name ?? "");
+    if (attempt?.what !== what) attempt = { what, key: random() };
+    const video = await api.post("v1/videos", withFile(chosen, frame.file), { signal, headers: { "idempotency-key": attempt.key } });
+    attempt = null;
+    return video;
+  }
+}
+
+function random() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
