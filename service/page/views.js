@@ -8,10 +8,14 @@
 
 import * as create from "./views/create.js";
 import * as gallery from "./views/gallery.js";
+import * as models from "./views/models.js";
+import * as queue from "./views/queue.js";
 import * as watch from "./views/watch.js";
 
 export const VIEWS = [
   { name: "create", label: "Create", mount: create.mount },
   { name: "gallery", label: "Gallery", mount: gallery.mount },
+  { name: "models", label: "Models", mount: models.mount },
+  { name: "queue", label: "Queue", mount: queue.mount },
   { name: "watch", label: "Watch", mount: watch.mount, menu: false, below: "gallery" },
 ];
