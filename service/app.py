@@ -31,6 +31,7 @@ from service.routes import (
     page,
     status,
     studies,
+    usage,
     videos,
     webhooks,
 )
@@ -89,7 +90,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     )
     app.state.resources = resources
     error_handlers.install(app)
-    nouns = (ballots, documentation, estimates, health, images, models, status, studies, videos, webhooks)
+    nouns = (ballots, documentation, estimates, health, images, models, status, studies, usage, videos, webhooks)
     routers = [noun.router for noun in nouns]
     if settings.page:
         routers.append(page.router(PageFiles.read(docs=settings.docs_access == "open")))

@@ -6,10 +6,12 @@ from service.image import image_of, images_of
 from service.routes.estimates import VideoEstimate
 from service.routes.health import Check, Health, Readiness
 from service.routes.models import Evaluated, Expected, Model, ModelList, SfRange
+from service.routes.usage import AccountUsage, DayUsage, ModelUsage
 from service.routes.webhooks import DeliveryList, NewSecret, Secret, SecretDeleted, SecretList, WebhookDelivery
 from service.status import JobStatus, QueueStatus, SystemStatus, WorkerStatus
 from service.video import VideoDeleted, VideoList, VideosCancelled, video_of
 from workers.jobs.job import Account, Basis, GenerationRequest, Job, JobError, JobState, Priority, RunReport
+from workers.jobs.usage import TenantLoad, Usage
 from workers.models.basis import Measured
 from workers.models.entry import Defaults, Limits
 from workers.models.evaluation import Estimate
@@ -148,6 +150,7 @@ _ESTIMATE = VideoEstimate(
     expected_snr=31.4,
     evaluated=_EXPECTED,
 )
+_USED = Usage(submitted=44, completed=40, full_steps=720, cached_steps=1280, device_seconds=173.25)
 _STATUS = SystemStatus(
     persisting=True,
     workers=[
@@ -177,6 +180,15 @@ _STATUS = SystemStatus(
         )
     ],
     failures=[],
+    accounts=[TenantLoad(tenant="acme", queued=3, running=1, used=_USED)],
+)
+_USAGE = AccountUsage(
+    account="acme",
+    start_time=1793145600,
+    end_time=_CREATED,
+    total=_USED,
+    models=[ModelUsage(model="wan-tiny", **dict(_USED))],
+    days=[DayUsage(date="2026-11-26", **dict(_USED))],
 )
 _NOT_READY = Check(ok=False, detail="0 live workers accept jobs for wan-tiny")
 _READY = Check(ok=True, detail="1 live workers accept jobs for wan-tiny")
@@ -211,6 +223,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, BaseModel]] = {
     Model: {"model": _MODEL},
     ModelList: {"models": ModelList(data=[_MODEL])},
     SystemStatus: {"status": _STATUS},
+    AccountUsage: {"usage": _USAGE},
     Health: {"ok": Health()},
     Readiness: {
         "ready": Readiness(ready=True, checks={"worker:wan-tiny": _READY}),

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
+from service.account_metrics import AccountCollector
 from service.gauges import EvaluationCollector, QueueCollector, StorageCollector
 from workers.build import build
 from workers.jobs.artifacts import ArtifactStore
@@ -56,7 +57,8 @@ class Metrics:
         self._queue = QueueCollector(connection, models)
         self._storage = StorageCollector(artifacts)
         self._evaluations = EvaluationCollector(catalogue)
-        for collector in (self._queue, self._storage, self._evaluations):
+        self._accounts = AccountCollector(connection, models)
+        for collector in (self._queue, self._storage, self._evaluations, self._accounts):
             self.registry.register(collector)
         for model in models:  # Prometheus sees no increase in a series that begins at 1.
             self._cancelled.labels(model)

@@ -16,6 +16,7 @@ from workers.jobs.connection import Connection
 from workers.jobs.inspection import Inspection
 from workers.jobs.job import Job
 from workers.jobs.presence import Presence
+from workers.jobs.usage import TenantLoad, UsageRecords
 
 FAILURES = 5
 _COLOURS = {"idle": "green", "busy": "blue", "loading": "yellow", "draining": "magenta", "failed": "bold red"}
@@ -72,6 +73,7 @@ class SystemStatus(BaseModel):
     queues: list[QueueStatus]
     running: list[JobStatus]
     failures: list[JobStatus]
+    accounts: list[TenantLoad]
 
 
 def read(connection: Connection, models: Sequence[str], clock: Callable[[], float] = time.time) -> SystemStatus:
@@ -96,6 +98,7 @@ def read(connection: Connection, models: Sequence[str], clock: Callable[[], floa
             )
         )
     return SystemStatus(
+        accounts=UsageRecords(connection).loads(models),
         persisting=inspection.persisting(),
         workers=[
             WorkerStatus(
@@ -122,7 +125,7 @@ def render(status: SystemStatus) -> RenderableType:
     parts: list[RenderableType] = []
     if not status.persisting:
         parts.append(Text("Redis does not persist: a restart would lose accepted jobs", style="bold red"))
-    parts += [_queues(status), _workers(status), _running(status), _failures(status)]
+    parts += [_queues(status), _workers(status), _running(status), _failures(status), _accounts(status)]
     return Group(*parts)
 
 
@@ -186,6 +189,16 @@ def _workers(status: SystemStatus) -> Table:
         for model, problem in worker.problems.items():
             table.add_row("", "", "", _plain(f"{model} failed: {problem}", "red"))
     return table if status.workers else _empty(table)
+
+
+def _accounts(status: SystemStatus) -> Table:
+    numbers = ("queued", "running", "completed", "failed", "steps", "cached", "device time")
+    table = _table("Accounts, in all", "account", *numbers, numbers=numbers)
+    for load in status.accounts:
+        used = load.used
+        counts = load.queued, load.running, used.completed, used.failed, used.full_steps, used.cached_steps
+        table.add_row(_plain(load.tenant), *map(str, counts), duration(used.device_seconds))
+    return table if status.accounts else _empty(table)
 
 
 def _running(status: SystemStatus) -> Group:

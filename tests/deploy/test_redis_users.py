@@ -27,6 +27,7 @@ from workers.jobs.leases import Leases
 from workers.jobs.observations import Observations
 from workers.jobs.reruns import Reruns
 from workers.jobs.store_binding import StoreBinding
+from workers.jobs.usage import UsageRecords
 
 pytestmark = every_redis
 USERS = Path(__file__).parents[2] / "deploy" / "redis" / "users.acl"
@@ -133,6 +134,8 @@ def test_they_can_do_their_work(
     inspection = service.inspection
     assert inspection.depth(MODEL).queued == 2 and inspection.running(MODEL) == []
     assert [job.id for job in inspection.last_failures(MODEL, 5)] == [failed.id]
+    usage = UsageRecords(service.connection)
+    assert usage.loads([MODEL])[0].used.completed == 1 and usage.by_day(TENANT, [MODEL], [0]) == {}
     assert inspection.dead_letters(MODEL) == inspection.set_aside(MODEL) == 0 and inspection.persisting()
     assert len(service.jobs.list(TENANT, [MODEL], after=queued.id, limit=5, ascending=False)[0]) == 3
     service.jobs.delete(queued.key)

@@ -27,7 +27,7 @@ COUNTS = {
 }
 LABELS = {
     "model", "sf", "kind", "state", "stage", "outcome", "reason", "engaged", "decision", "priority",
-    "route", "method", "code", "worker", "device", "component", "version", "python", "torch", "diffusers",
+    "route", "method", "code", "account", "worker", "device", "component", "version", "python", "torch", "diffusers",
     "work", "end", "verdict",
 }  # fmt: skip
 

@@ -97,6 +97,7 @@ def test_only_calls_that_work_are_documented(document: dict[str, Any]) -> None:
         "/v1/status",
         "/v1/models",
         "/v1/models/{model_id}",
+        "/v1/usage",
         "/healthz",
         "/readyz",
         "/metrics",

@@ -121,7 +121,7 @@ def test_every_call_answers_what_the_document_says(
     with live_image_worker(settings):
         images = call("POST", "/v1/images/generations", json=body | {"model": IMAGE_MODEL}).json()
     call("GET", f"/v1/images/{images['data'][0]['id']}/content")
-    for path in ("/healthz", "/readyz", "/metrics", "/v1/status"):
+    for path in ("/healthz", "/readyz", "/metrics", "/v1/status", "/v1/usage"):
         call("GET", path)
     pair = [call("POST", "/v1/videos", json=body | {"seed": 3, "sf": sf}).json()["id"] for sf in (50, 10)]
     Judged(worker).finish_all(2)

@@ -74,7 +74,7 @@ def test_a_name_of_another_program_is_shown_as_it_is_and_changes_no_screen(queue
 def test_an_empty_system_says_so(queue: Queue) -> None:
     now = status.read(queue.connection, [MODEL])
     assert (now.workers, now.running, now.failures) == ([], [], [])
-    assert drawn(now).count("none") == 3
+    assert drawn(now).count("none") == 4
 
 
 def test_the_tables_fit_a_terminal_and_never_show_a_prompt(queue: Queue, busy: FakeWorker) -> None:

@@ -8,6 +8,8 @@
 --   <root>:turns:<lane>     hash    by tenant the turn of its next job; '' the turn that was served last, '#' a counter
 --   <root>:waiting:<tenant> set     a tenant's queued jobs
 --   <root>:running:<tenant> set     and its running ones
+--   <root>:used             hash    "<tenant>:<what>": jobs by how they ended, steps, seconds of devices, since when
+--   <root>:used:<tenant>:<day> hash <what> of one day, in days since 1970 by UTC, for 400 days
 --   <root>:costs            hash    what the queued jobs of each tenant cost together
 --   <root>:deadlines        zset    queued jobs by their deadline, if they have one
 --   <root>:leases           zset    running jobs by the time their lease ends
@@ -42,6 +44,7 @@ local PLACE_SECONDS, PLACES_KEPT = 3600, 10000 -- how long who pages through a l
 local RECORD_GRACE_SECONDS = 86400 -- the sweep takes a record after its artifact; this is for when nobody sweeps
 local DELIVERIES_KEPT = 10000 -- of each tenant, pending ones among them: nobody may fill Redis
 local DELIVERY_SECONDS = 7 * 86400 -- how long one is shown once it has ended
+local USED_SECONDS = 400 * 86400
 local COST_OF_A_TURN = 1e6 -- so that turns are small numbers, which have more digits behind the point
 local LATE = cjson.encode({ code = 'deadline_exceeded', message = 'the job could not end before its deadline' })
 local CANCELLED = cjson.encode({ code = 'cancelled', message = 'the job was cancelled' })
@@ -65,6 +68,17 @@ local function publish(id, seconds, ...)
   local events = key('events', id)
   redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...)
   redis.call('EXPIRE', events, seconds)
+end
+
+-- Adds to what a tenant has used.
+local function use(tenant, what, amount)
+  if tenant and tenant ~= '' then
+    local today = key('used', tenant .. ':' .. math.floor(now / 86400))
+    redis.call('HSETNX', key('used'), tenant .. ':since', stamp(now))
+    redis.call('HINCRBYFLOAT', key('used'), tenant .. ':' .. what, amount)
+    redis.call('HINCRBYFLOAT', today, what, amount)
+    redis.call('EXPIRE', today, USED_SECONDS)
+  end
 end
 
 -- What cannot be read is taken out of its place and kept for people, so that it is met once.
@@ -101,8 +115,11 @@ end
 -- The job leaves lane, stream and lease. First step of every end of an attempt.
 local function leave(id)
   redis.call('ZREM', key('leases'), id)
-  local lane, entry, tenant = fields(id, 'lane', 'entry', 'tenant')
+  local lane, entry, tenant, state, started = fields(id, 'lane', 'entry', 'tenant', 'state', 'started_at')
   redis.call('SREM', key('running', tenant or ''), id)
+  if state == 'running' then -- whatever the attempt came to
+    use(tenant, 'device_seconds', stamp(math.max(0, now - (tonumber(started) or now))))
+  end
   if lane and entry then
     stop_waiting(id, lane)
     redis.call('XDEL', key('stream', lane), entry)
@@ -156,142 +173,4 @@ local function depth()
     oldest = math.min(oldest, tonumber(first[2] or now))
   end
   return queued, now - oldest
-end
-
--- Back to the queue, served before any job that never ran.
-local function requeue(id)
-  leave(id)
-  redis.call('HDEL', key('job', id), 'worker', 'started_at', 'stage')
-  redis.call('HSET', key('job', id), 'step', 0)
-  enter(id, 'retry')
-  publish(id, EVENTS_SECONDS, 'type', 'state', 'state', 'queued')
-end
-
--- The job leaves its tenant's list. Its place there is remembered for those who page through it and go on from there.
-local function unlist(id, tenant)
-  redis.call('ZREM', key('completed', tenant), id)
-  redis.call('ZREM', key('fruitless', tenant), id)
-  local created = redis.call('ZSCORE', key('tenant', tenant), id)
-  if created then
-    redis.call('ZREM', key('tenant', tenant), id)
-    redis.call('ZADD', key('places', tenant), created, id)
-    redis.call('ZREMRANGEBYRANK', key('places', tenant), 0, -PLACES_KEPT - 1)
-    redis.call('EXPIRE', key('places', tenant), PLACE_SECONDS)
-  end
-end
-
--- The record goes now, its files at the next sweep. owner: the tenant, where the record may have expired already.
-local function purge(id, owner)
-  leave(id)
-  local tenant = fields(id, 'tenant') or owner or ''
-  redis.call('DEL', key('job', id), key('events', id))
-  unlist(id, tenant)
-  redis.call('ZADD', key('expiries'), stamp(now), id .. ':' .. tenant)
-end
-
--- Where a lane stands among the others: by the first message in it.
-local function rank_lane(lane)
-  local first = redis.call('ZRANGE', key('outbox', lane), 0, 0, 'WITHSCORES')
-  if first[1] then
-    redis.call('ZADD', key('outbox'), first[2], lane)
-  else
-    redis.call('ZREM', key('outbox'), lane)
-  end
-end
-
--- The message is to go out at that time.
-local function schedule(message, lane, due)
-  redis.call('HSET', key('delivery', message), 'state', 'pending', 'due_at', stamp(due))
-  redis.call('ZADD', key('outbox', lane), stamp(due), message)
-  rank_lane(lane)
-end
-
--- The message is not to go out any more.
-local function unschedule(message, lane)
-  redis.call('ZREM', key('undelivered'), message)
-  redis.call('ZREM', key('outbox', lane), message)
-  rank_lane(lane)
-end
-
--- At most so many messages of a tenant are kept; those whose record has expired go first.
-local function trim_deliveries(tenant)
-  local log = key('deliveries', tenant)
-  for _, message in ipairs(redis.call('ZRANGE', log, 0, 9)) do
-    local lane = redis.call('HGET', key('delivery', message), 'lane')
-    if lane and redis.call('ZCARD', log) <= DELIVERIES_KEPT then
-      return
-    end
-    if lane then
-      unschedule(message, lane)
-    end
-    redis.call('DEL', key('delivery', message))
-    redis.call('ZREM', log, message)
-  end
-end
-
--- A message that the job has ended, where its client asked for one: neither is without the other.
-local function notify(id, tenant, state)
-  local message, url = fields(id, 'webhook_id', 'webhook_url')
-  if not message or not url then
-    return
-  end
-  local lane = tenant .. ' ' .. (string.match(url, '^%a+://[^/?]+') or url)
-  local event = string.match(id, '^%l+') .. '.' .. (state == 'dead' and 'failed' or state)
-  redis.call('HSET', key('delivery', message), 'id', message, 'tenant', tenant, 'job', id, 'type', event, 'url', url,
-    'lane', lane, 'created_at', stamp(now), 'attempts', 0)
-  redis.call('ZADD', key('deliveries', tenant), stamp(now), message)
-  redis.call('ZADD', key('undelivered'), stamp(now), message)
-  schedule(message, lane, now)
-  trim_deliveries(tenant)
-end
-
-local function finish(id, state, retention, ...)
-  leave(id)
-  local tenant = fields(id, 'tenant') or ''
-  if state == 'cancelled' then
-    retention = math.min(retention, CANCELLED_SECONDS)
-  end
-  local alike = key(state == 'completed' and 'completed' or 'fruitless', tenant)
-  redis.call('ZADD', alike, stamp(now), id)
-  local kept = state == 'completed' and COMPLETED_KEPT or FRUITLESS_KEPT
-  for _, oldest in ipairs(redis.call('ZRANGE', alike, 0, -kept - 1)) do
-    purge(oldest, tenant)
-  end
-  local ends = now + retention
-  redis.call('HSET', key('job', id), 'state', state, 'completed_at', stamp(now), 'expires_at', stamp(ends), ...)
-  redis.call('ZADD', key('expiries'), stamp(ends), id .. ':' .. tenant)
-  redis.call('EXPIREAT', key('job', id), math.ceil(ends + RECORD_GRACE_SECONDS))
-  publish(id, ENDED_EVENTS_SECONDS, 'type', 'state', 'state', state)
-  notify(id, tenant, state)
-end
-
--- A cancel or delete that a client was told about wins over whatever the attempt came to. Returns true if there was one.
-local function obey_client(id, retention)
-  local cancelled, deleted = fields(id, 'cancel_requested', 'deleted')
-  if deleted then
-    purge(id)
-  elseif cancelled then
-    finish(id, 'cancelled', retention, 'error', CANCELLED)
-  end
-  return deleted or cancelled
-end
-
--- A running attempt ended without a result. Returns the job's new state.
-local function give_up(id, retention, failure, max_attempts)
-  if obey_client(id, retention) then
-    return 'cancelled'
-  elseif is_late(id) then
-    finish(id, 'failed', retention, 'error', LATE)
-    return 'failed'
-  end
-  if (tonumber(fields(id, 'attempts')) or max_attempts) < max_attempts then
-    requeue(id)
-    return 'queued'
-  end
-  local state = max_attempts > 1 and 'dead' or 'failed'
-  finish(id, state, retention, 'error', failure)
-  if state == 'dead' then
-    redis.call('XADD', key('dead'), 'MAXLEN', '~', DEAD_KEPT, '*', 'job', id, 'error', failure)
-  end
-  return state
 end

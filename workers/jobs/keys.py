@@ -78,6 +78,26 @@ def tenant_jobs(model: str, tenant: str) -> Key:
     return Key(f"{root(model)}:tenant:{tenant}")
 
 
+def used(model: str) -> Key:
+    """Hash: what each tenant has used of a model in all, see `usage.py`."""
+    return Key(f"{root(model)}:used")
+
+
+def used_on(model: str, tenant: str, day: int) -> Key:
+    """Hash: what a tenant has used of a model on one day, in days since 1970 by UTC."""
+    return Key(f"{used(model)}:{tenant}:{day}")
+
+
+def waiting(model: str, tenant: str) -> Key:
+    """Set: the ids of the tenant's queued jobs."""
+    return Key(f"{root(model)}:waiting:{tenant}")
+
+
+def running(model: str, tenant: str) -> Key:
+    """Set: the ids of the tenant's running jobs."""
+    return Key(f"{root(model)}:running:{tenant}")
+
+
 def places(model: str, tenant: str) -> Key:
     """Sorted set: the ids of jobs that are gone from the tenant's list, by the Unix second of their creation."""
     return Key(f"{root(model)}:places:{tenant}")

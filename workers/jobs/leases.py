@@ -137,7 +137,8 @@ class Leases:
 
     def complete(self, attempt: Attempt, artifact: Artifact, report: RunReport) -> Settled:
         """Make the artifact the job's result. Raises `LeaseLost`; a retry after a lost reply answers as the first."""
-        details = (artifact.model_dump_json(), report.model_dump_json(), report.steps)
+        steps = report.steps, report.full_steps, report.cached_steps
+        details = (artifact.model_dump_json(), report.model_dump_json(), *steps)
         return self._settle(attempt.key, "completed", *details)
 
     def fail(self, attempt: Attempt, error: JobError, max_attempts: int) -> Settled:

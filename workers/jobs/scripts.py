@@ -46,7 +46,7 @@ class Script(Generic[Reply]):
 class ModelScript(Script[Reply]):
     """A script on one model's keys, all of which begin with `root`."""
 
-    prelude: ClassVar[tuple[str, ...]] = ("common",)
+    prelude: ClassVar[tuple[str, ...]] = ("common", "outbox", "ending")
 
     root: Key
 
@@ -103,8 +103,9 @@ class Beat(ModelScript[str]):
 
 @dataclass(frozen=True, slots=True)
 class Settle(ModelScript[tuple[str, str]]):
-    """details: for `completed` artifact and report as JSON and the steps; for `failed` the error as JSON and how many
-    attempts the job gets in all. Answers with the job's state afterwards and the seconds since it was created."""
+    """details: for `completed` artifact and report as JSON and the steps, full steps and cached steps; for `failed` the
+    error as JSON and how many attempts the job gets in all. Answers with the job's state afterwards and the seconds
+    since it was created."""
 
     job_id: str
     token: str

@@ -1,5 +1,6 @@
 -- Ends an attempt. ARGV: id, token, retention seconds, wanted end, then
---   completed: artifact, report, steps · failed: error, attempts allowed in all · cancelled · released.
+--   completed: artifact, report, steps, full steps, cached steps · failed: error, attempts allowed in all · cancelled ·
+--   released.
 -- Returns { the job's state afterwards, seconds since it was created }; state 'lost' when the job is not this attempt's.
 local id, token, retention, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local state, owner, created, completed = fields(id, 'state', 'token', 'created_at', 'completed_at')
@@ -20,6 +21,8 @@ if state == 'running' then
   elseif wanted == 'completed' then
     finish(id, 'completed', retention, 'artifact', ARGV[5], 'report', ARGV[6], 'step', ARGV[7])
     state = 'completed'
+    use(fields(id, 'tenant'), 'full_steps', ARGV[8])
+    use(fields(id, 'tenant'), 'cached_steps', ARGV[9])
   else
     redis.call('ZREM', key('leases'), id)
     redis.call('HINCRBY', key('job', id), 'attempts', -1)

@@ -40,5 +40,6 @@ if redis.call('EXISTS', key('job', id)) == 0 then
   redis.call('ZADD', key('tenant', tenant), stamp(now), id)
   redis.call('ZREM', key('expiries'), id .. ':' .. tenant) -- of an earlier job with this id, deleted and not swept yet
   enter(id, priority)
+  use(tenant, 'submitted', 1)
 end
 return { redis.call('HGETALL', key('job', id)), {} }

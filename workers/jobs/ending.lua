@@ -1,0 +1,84 @@
+-- Put before every script on a model's keys, after `outbox.lua`: how attempts and jobs end.
+
+-- Back to the queue, served before any job that never ran.
+local function requeue(id)
+  leave(id)
+  redis.call('HDEL', key('job', id), 'worker', 'started_at', 'stage')
+  redis.call('HSET', key('job', id), 'step', 0)
+  enter(id, 'retry')
+  publish(id, EVENTS_SECONDS, 'type', 'state', 'state', 'queued')
+end
+
+-- The job leaves its tenant's list. Its place there is remembered for those who page through it and go on from there.
+local function unlist(id, tenant)
+  redis.call('ZREM', key('completed', tenant), id)
+  redis.call('ZREM', key('fruitless', tenant), id)
+  local created = redis.call('ZSCORE', key('tenant', tenant), id)
+  if created then
+    redis.call('ZREM', key('tenant', tenant), id)
+    redis.call('ZADD', key('places', tenant), created, id)
+    redis.call('ZREMRANGEBYRANK', key('places', tenant), 0, -PLACES_KEPT - 1)
+    redis.call('EXPIRE', key('places', tenant), PLACE_SECONDS)
+  end
+end
+
+-- The record goes now, its files at the next sweep. owner: the tenant, where the record may have expired already.
+local function purge(id, owner)
+  leave(id)
+  local tenant = fields(id, 'tenant') or owner or ''
+  redis.call('DEL', key('job', id), key('events', id))
+  unlist(id, tenant)
+  redis.call('ZADD', key('expiries'), stamp(now), id .. ':' .. tenant)
+end
+
+local function finish(id, state, retention, ...)
+  leave(id)
+  local tenant = fields(id, 'tenant') or ''
+  if state == 'cancelled' then
+    retention = math.min(retention, CANCELLED_SECONDS)
+  end
+  local alike = key(state == 'completed' and 'completed' or 'fruitless', tenant)
+  redis.call('ZADD', alike, stamp(now), id)
+  local kept = state == 'completed' and COMPLETED_KEPT or FRUITLESS_KEPT
+  for _, oldest in ipairs(redis.call('ZRANGE', alike, 0, -kept - 1)) do
+    purge(oldest, tenant)
+  end
+  local ends = now + retention
+  redis.call('HSET', key('job', id), 'state', state, 'completed_at', stamp(now), 'expires_at', stamp(ends), ...)
+  redis.call('ZADD', key('expiries'), stamp(ends), id .. ':' .. tenant)
+  redis.call('EXPIREAT', key('job', id), math.ceil(ends + RECORD_GRACE_SECONDS))
+  use(tenant, state == 'dead' and 'failed' or state, 1)
+  publish(id, ENDED_EVENTS_SECONDS, 'type', 'state', 'state', state)
+  notify(id, tenant, state)
+end
+
+-- A cancel or delete that a client was told about wins over whatever the attempt came to. Returns true if there was one.
+local function obey_client(id, retention)
+  local cancelled, deleted = fields(id, 'cancel_requested', 'deleted')
+  if deleted then
+    purge(id)
+  elseif cancelled then
+    finish(id, 'cancelled', retention, 'error', CANCELLED)
+  end
+  return deleted or cancelled
+end
+
+-- A running attempt ended without a result. Returns the job's new state.
+local function give_up(id, retention, failure, max_attempts)
+  if obey_client(id, retention) then
+    return 'cancelled'
+  elseif is_late(id) then
+    finish(id, 'failed', retention, 'error', LATE)
+    return 'failed'
+  end
+  if (tonumber(fields(id, 'attempts')) or max_attempts) < max_attempts then
+    requeue(id)
+    return 'queued'
+  end
+  local state = max_attempts > 1 and 'dead' or 'failed'
+  finish(id, state, retention, 'error', failure)
+  if state == 'dead' then
+    redis.call('XADD', key('dead'), 'MAXLEN', '~', DEAD_KEPT, '*', 'job', id, 'error', failure)
+  end
+  return state
+end
