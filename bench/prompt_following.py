@@ -29,7 +29,8 @@ from demo.training.clips import render
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.files import replacing
-from workers.jobs.job import Frozen, GenerationRequest
+from workers.jobs.frozen import Frozen
+from workers.jobs.job import GenerationRequest
 from workers.measurement.evaluation import machine
 from workers.measurement.fidelity import psnr
 from workers.measurement.provenance import provenance, versions

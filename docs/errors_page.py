@@ -46,6 +46,7 @@ CURES = {
     "origin_not_allowed": "Call from a backend: web pages of other origins are not served.",
     "out_of_memory": "Ask for a smaller size, fewer frames, or less `true_cfg_scale`; the operator lowers the limits.",
     "overloaded": "Try again after `Retry-After`.",
+    "preview_missing": "Use one that `variants` of the video names, or show the result itself.",
     "queue_full": "Try again after `Retry-After`, which is when there may be room.",
     "queue_unavailable": "Try again after `Retry-After`; nothing that was accepted is lost.",
     "range_not_satisfiable": "Ask for bytes that there are: `Content-Range` of the answer has the size.",

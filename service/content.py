@@ -10,10 +10,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import ArtifactGone, RangeNotSatisfiable, response_of
+from service.errors import ArtifactGone, PreviewMissing, RangeNotSatisfiable, response_of
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobNotFinished
-from workers.jobs.job import Artifact, Job
+from service.run import variants_of
+from workers.jobs.artifact import Artifact, Preview, StoredFile
+from workers.jobs.job import Job
 
 #: Under this path the file behind a descriptor can be opened again, also when its name is gone.
 _DESCRIPTORS = Path("/dev/fd")
@@ -27,14 +29,14 @@ class ArtifactResponse(FileResponse):
     It is open before the answer begins: a deletion meanwhile takes its name, and the client still gets all of it.
     """
 
-    def __init__(self, file: BinaryIO, artifact: Artifact, filename: str) -> None:
+    def __init__(self, file: BinaryIO, stored: StoredFile, filename: str) -> None:
         self._file = file
         super().__init__(
             _DESCRIPTORS / str(file.fileno()),
-            media_type=artifact.media_type,
+            media_type=stored.media_type,
             filename=filename,
             stat_result=os.fstat(file.fileno()),
-            headers={"etag": f'"{artifact.sha256}"', "cache-control": _CACHING},
+            headers={"etag": f'"{stored.sha256}"', "cache-control": _CACHING},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,27 +87,34 @@ def _without_foreign_range(scope: Scope, headers: Headers) -> Scope:
     return scope
 
 
-def artifact_response(job: Job, store: ArtifactStore) -> ArtifactResponse:
-    """The answer with a job's file. Raises as `open_artifact` does."""
-    file = open_artifact(job, store)
-    assert job.artifact is not None
-    return ArtifactResponse(file, job.artifact, f"{job.id}{Path(job.artifact.path).suffix}")
+def artifact_response(job: Job, store: ArtifactStore, preview: Preview | None = None) -> ArtifactResponse:
+    """The answer with a job's result, or with a preview of it. Raises as `open_stored` does, and `PreviewMissing`."""
+    stored, name = result_of(job), job.id
+    if preview is not None:
+        if preview not in stored.previews:
+            raise PreviewMissing(f"{job.id} has no {preview}; it has: {', '.join(variants_of(job) or [])}")
+        stored, name = stored.previews[preview], f"{job.id}-{preview}"
+    return ArtifactResponse(open_stored(job, stored, store), stored, f"{name}{Path(stored.path).suffix}")
 
 
-def open_artifact(job: Job, store: ArtifactStore) -> BinaryIO:
-    """A job's file, open. Raises `JobNotFinished` when there is none yet or never will be, `ArtifactGone` when it
-    went, or is no longer the one that was stored."""
+def result_of(job: Job) -> Artifact:
+    """Raises `JobNotFinished` when there is none yet or never will be."""
     if not job.state.terminal:
         raise JobNotFinished(f"{job.id} is {job.state.value}; its content is available once it is completed")
     if job.artifact is None:
         raise JobNotFinished(f"{job.id} is {job.state.value} and has no content")
+    return job.artifact
+
+
+def open_stored(job: Job, stored: StoredFile, store: ArtifactStore) -> BinaryIO:
+    """A file of a job's, open. Raises `ArtifactGone` when it went, or is no longer the one that was stored."""
     gone = ArtifactGone(f"the content of {job.id} is no longer available")
     try:
-        file = store.path(job.artifact).open("rb")
+        file = store.path(stored).open("rb")
     except OSError:
         raise gone from None
     status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode) or status.st_size != job.artifact.size_bytes:
+    if not stat.S_ISREG(status.st_mode) or status.st_size != stored.size_bytes:
         file.close()
         raise gone
     return file

@@ -144,6 +144,12 @@ class ArtifactGone(ScalingCacheError):
     code = "artifact_gone"
 
 
+class PreviewMissing(ScalingCacheError):
+    """The result has no such preview: it was made before there were any, or this one could not be made."""
+
+    code = "preview_missing"
+
+
 class RangeNotSatisfiable(ScalingCacheError):
     """The Range header asks for bytes that the file does not have."""
 
@@ -196,6 +202,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     BodyTooLarge: Answer(413, headers={"connection": "close"}),
     UnsupportedMediaType: Answer(415),
     ArtifactGone: Answer(410),
+    PreviewMissing: Answer(404),
     RangeNotSatisfiable: Answer(416),
     JobRefused: Answer(400, "invalid_request_error", {"x-should-retry": "false"}),
     JobFailed: Answer(500, "server_error", {"x-should-retry": "false"}),  # The worker retried it where that helps.

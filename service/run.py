@@ -60,6 +60,7 @@ class Run(BaseModel):
     prompt_tokens: list[PromptTokens] | None = Field(
         description="For each prompt and text encoder how many tokens it read, of how many in all."
     )
+    variants: list[str] | None = Field(description="What `variant` of the content may be: the result, its previews.")
     timings: Timings
 
 
@@ -84,8 +85,14 @@ def run_of(job: Job, family: Family | None = None) -> Run:
         speedup=report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated),
         no_effect=_no_effect(job, family),
         prompt_tokens=report and report.prompt_tokens,
+        variants=variants_of(job),
         timings=_timings(job),
     )
+
+
+def variants_of(job: Job) -> list[str] | None:
+    """The result by the kind of its media, then its previews; None until there is a result."""
+    return None if job.artifact is None else [job.id.partition("_")[0], *job.artifact.previews]
 
 
 def _no_effect(job: Job, family: Family | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.rivals.runs import Frames, Outcome
-from workers.jobs.job import Frozen
+from workers.jobs.frozen import Frozen
 from workers.measurement.fidelity import MOST_DECIBELS, psnr, ssim
 
 _WINDOW = 11

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 from bench.rivals.fidelity import Fidelity
 from bench.rivals.rival import Knob
-from workers.jobs.job import Frozen
+from workers.jobs.frozen import Frozen
 
 
 class Row(Frozen):

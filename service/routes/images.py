@@ -1,15 +1,15 @@
 """The image calls."""
 
 from base64 import b64encode
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.body_docs import body_docs
-from service.content import ArtifactResponse, artifact_response, open_artifact
+from service.content import ArtifactResponse, artifact_response, open_stored, result_of
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
 from service.image import Images, image_of, images_of
@@ -53,19 +53,25 @@ async def not_supported(request: Request, _: Reader) -> None:
     "/v1/images/{image_id}/content",
     name="image_content",
     response_class=FileResponse,
-    responses={200: {"content": {"image/png": {}}}, 206: {"content": {"image/png": {}}}},
+    responses={status: {"content": {"image/png": {}, "image/webp": {}}} for status in (200, 206)},
 )
-def content(resources: ResourcesDep, tenant: Reader, image_id: str) -> ArtifactResponse:
-    """Download the file of an image. `Range` requests are supported."""
+def content(
+    resources: ResourcesDep,
+    tenant: Reader,
+    image_id: str,
+    variant: Annotated[Literal["image", "thumbnail"], Query()] = "image",
+) -> ArtifactResponse:
+    """Download the file of an image, or a WebP of at most 320 pixels. `Range` requests are supported."""
     if not image_id.startswith("image_"):
         raise JobNotFound(f"there is no image {image_id[:120]!r}")
-    return artifact_response(resources.jobs.get(JobKey(tenant, image_id)), resources.artifacts)
+    job = resources.jobs.get(JobKey(tenant, image_id))
+    return artifact_response(job, resources.artifacts, None if variant == "image" else variant)
 
 
 def _encoded(resources: Resources, jobs: list[Job]) -> list[str]:
     """The files in base64. Raises `ArtifactGone`."""
     files = []
     for job in jobs:
-        with open_artifact(job, resources.artifacts) as file:
+        with open_stored(job, result_of(job), resources.artifacts) as file:
             files.append(b64encode(file.read()).decode())
     return files

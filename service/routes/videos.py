@@ -182,7 +182,7 @@ def cancel(resources: ResourcesDep, tenant: Maker, video_id: str) -> Video:
 @router.get(
     "/v1/videos/{video_id}/content",
     response_class=FileResponse,
-    responses={200: {"content": {"video/mp4": {}}}, 206: {"content": {"video/mp4": {}}}},
+    responses={status: {"content": {"video/mp4": {}, "image/webp": {}}} for status in (200, 206)},
 )
 def content(
     resources: ResourcesDep,
@@ -190,7 +190,10 @@ def content(
     video_id: str,
     variant: Annotated[Literal["video", "thumbnail", "spritesheet"], Query()] = "video",
 ) -> ArtifactResponse:
-    """Download the file of a completed video. `Range` requests are supported."""
-    if variant != "video":
-        raise NotSupported("variant", f"variant {variant!r} is not supported yet; allowed: video")
-    return artifact_response(find(resources, tenant, video_id), resources.artifacts)
+    """Download the file of a completed video, or a WebP preview of it. `Range` requests are supported.
+
+    `thumbnail` is its middle frame, at most 320 pixels long. `spritesheet` has up to 25 frames evenly spread from the
+    first to the last, in rows of 5 from left to right, each at most 160 pixels long.
+    """
+    job = find(resources, tenant, video_id)
+    return artifact_response(job, resources.artifacts, None if variant == "video" else variant)

@@ -1,9 +1,11 @@
 """A worker without a model: it claims from the real queue and publishes a real file."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.queues import Queue
+from workers.jobs.artifact import Preview
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import JobError, RunReport
 from workers.jobs.leases import Attempt, Settled
@@ -40,6 +42,7 @@ class FakeWorker:
     model: str = MODEL
     filename: str = "video.mp4"
     media_type: str = "video/mp4"
+    previews: Mapping[Preview, bytes] = field(default_factory=dict)
 
     def announce(self, state: WorkerState = "idle") -> None:
         self.queue.presence.announce(self.name, [self.model], state)
@@ -54,7 +57,7 @@ class FakeWorker:
         return attempt
 
     def complete(self, attempt: Attempt) -> Settled:
-        artifact = self.store.publish(attempt.key, self.filename, _write, self.media_type)
+        artifact = self.store.publish(attempt.key, self.filename, _write, self.media_type, self.previews)
         return self.queue.leases.complete(attempt, artifact, REPORT)
 
     def fail(self, attempt: Attempt, code: str, message: str, max_attempts: int = 1) -> Settled:

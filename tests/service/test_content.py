@@ -49,15 +49,6 @@ def test_an_impossible_range_is_refused_in_the_common_shape(client: TestClient, 
     assert error["code"] == "range_not_satisfiable" and asked in error["message"] and "4096" in error["message"]
 
 
-@pytest.mark.parametrize("variant", ["thumbnail", "spritesheet"])
-def test_previews_are_not_supported_yet(client: TestClient, worker: FakeWorker, variant: str) -> None:
-    video_id = create(client)["id"]
-    worker.run_one()
-    response = client.get(f"/v1/videos/{video_id}/content?variant={variant}")
-    error = response.json()["error"]
-    assert (response.status_code, error["code"], error["param"]) == (400, "not_supported", "variant")
-
-
 def test_an_unknown_variant_is_refused(client: TestClient) -> None:
     error = client.get(f"/v1/videos/{create(client)['id']}/content?variant=audio").json()["error"]
     assert error["param"] == "variant" and "'audio'" in error["message"] and "'thumbnail'" in error["message"]

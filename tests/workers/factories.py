@@ -1,7 +1,8 @@
 """Jobs, reports and artifacts to test with."""
 
 from tests.queues import Queue
-from workers.jobs.job import Artifact, GenerationRequest, Job, JobKey, Priority, RunReport, new_job_id
+from workers.jobs.artifact import Artifact
+from workers.jobs.job import GenerationRequest, Job, JobKey, Priority, RunReport, new_job_id
 
 MODEL = "wan-tiny"
 TENANT = "acme"

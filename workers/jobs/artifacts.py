@@ -10,14 +10,16 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from workers.files import replacing
 from workers.jobs import removal
 from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull
-from workers.jobs.job import Artifact, AttemptKey, JobKey, model_of
+from workers.jobs.artifact import Artifact, Preview, StoredFile
+from workers.jobs.job import AttemptKey, JobKey, model_of
 
 _REFERENCE = "reference.png"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -29,25 +31,40 @@ class ArtifactStore:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def publish(self, attempt: AttemptKey, filename: str, write: Callable[[Path], None], media_type: str) -> Artifact:
+    def publish(
+        self,
+        attempt: AttemptKey,
+        filename: str,
+        write: Callable[[Path], None],
+        media_type: str,
+        previews: Mapping[Preview, bytes] | None = None,
+    ) -> Artifact:
         """Let `write` make the file, and publish it under its final name once it is safe on disk.
 
-        `write` gets a path that ends in `.tmp`. Raises `StorageFull`, `StorageFailed`, and what `write` raises beside;
-        nothing of the attempt's files stays behind then.
+        `write` gets a path that ends in `.tmp`. previews: in WebP, published beside it. Raises `StorageFull`,
+        `StorageFailed`, and what `write` raises beside; nothing of the attempt's files stays behind then.
         """
         folder = self._attempt_folder(attempt)
-        final = folder / _checked(filename, removal.FILE.fullmatch(filename))
         with storage_errors("result"):
             try:
-                with replacing(final) as partial:
-                    write(partial)
-                    digest, size = _sync_and_hash(partial)
+                result = self._published(folder, filename, write, media_type)
+                beside = {
+                    name: self._published(folder, f"{name}.webp", partial(_write, content), "image/webp")
+                    for name, content in (previews or {}).items()
+                }
                 _sync_folders(folder)
             except BaseException:
                 removal.remove_attempt(self._root, attempt)
                 raise
-        relative = final.relative_to(self._root).as_posix()
-        return Artifact(path=relative, media_type=media_type, size_bytes=size, sha256=digest)
+        return Artifact(**result.model_dump(), previews=beside)
+
+    def _published(self, folder: Path, filename: str, write: Callable[[Path], None], media_type: str) -> StoredFile:
+        final = folder / _checked(filename, removal.FILE.fullmatch(filename))
+        with replacing(final) as unfinished:
+            write(unfinished)
+            digest, size = _sync_and_hash(unfinished)
+        path = final.relative_to(self._root).as_posix()
+        return StoredFile(path=path, media_type=media_type, size_bytes=size, sha256=digest)
 
     def keep_reference(self, job: JobKey, content: bytes) -> None:
         """Keep the image that a job starts from until the job's files are deleted.
@@ -66,10 +83,10 @@ class ArtifactStore:
         """Where the image lies that a job starts from; it may be gone."""
         return self._attempt_folder(AttemptKey(job.tenant, job.job_id, removal.INPUT)) / _REFERENCE
 
-    def path(self, artifact: Artifact) -> Path:
+    def path(self, stored: StoredFile) -> Path:
         """Where the file lies; it may be gone. Raises `JobNotFound` for a path that leads out of the store."""
         root = self._root.resolve()
-        path = (root / artifact.path).resolve()
+        path = (root / stored.path).resolve()
         if not path.is_relative_to(root):
             raise JobNotFound("the artifact's path leads out of the store")
         return path
@@ -129,6 +146,10 @@ def _checked(name: str, allowed: object) -> str:
     if not allowed:
         raise ValueError(f"{name!r} cannot be a file name in the store")
     return name
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 @contextmanager

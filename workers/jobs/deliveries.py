@@ -14,7 +14,7 @@ from typing import Literal
 from workers.jobs import delivery_scripts, keys
 from workers.jobs.connection import Connection
 from workers.jobs.errors import DeliveryNotFound, InvalidRequest
-from workers.jobs.job import Frozen
+from workers.jobs.frozen import Frozen
 from workers.jobs.records import fields_of
 from workers.jobs.walk import LOOKED_AT
 

@@ -11,7 +11,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from workers.jobs import keys
 from workers.jobs.connection import MAX_BLOCK_SECONDS, redis_errors
-from workers.jobs.job import Frozen, JobState, Stage
+from workers.jobs.frozen import Frozen
+from workers.jobs.job import JobState, Stage
 
 #: Before the first event of any job.
 START = "0-0"

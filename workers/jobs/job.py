@@ -6,22 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from workers.jobs.artifact import Artifact
+from workers.jobs.frozen import Frozen
 
 Media = Literal["video", "image"]
 _ID = re.compile(r"(?P<media>video|image)_(?P<model>[a-z0-9][a-z0-9.\-]*)_[0-9a-f]{32}")
 
 Stage = Literal["encode_prompt", "denoise", "decode", "encode_video", "store"]
 StepKind = Literal["full", "predicted"]
-
-
-class Frozen(BaseModel):
-    """Immutable, and strict: a record that another version wrote is refused, not guessed at.
-
-    No number of it is NaN or infinite: JSON has no word for these, and what was written could not be read again.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +131,6 @@ class JobError(Frozen):
 
     code: str
     message: str
-
-
-class Artifact(Frozen):
-    """A published file. `path` is relative to the artifact store's root and unique to the attempt that wrote it."""
-
-    path: str
-    media_type: str
-    size_bytes: int
-    sha256: str
 
 
 class ReasonCode(StrEnum):

@@ -15,7 +15,7 @@ from workers.jobs.job import AttemptKey, model_of
 INPUT = "input"
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,254}")
 TOKEN = re.compile(rf"[0-9a-f]{{32}}|{INPUT}")
-FILE = re.compile(r"(video\.mp4|image\.png|reference\.png)")
+FILE = re.compile(r"(video\.mp4|image\.png|reference\.png|thumbnail\.webp|spritesheet\.webp)")
 _OURS = re.compile(rf"{FILE.pattern}(\.[0-9a-f]{{8}}\.tmp)?")
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.jobs.errors import InvalidRequest
-from workers.jobs.job import Frozen, GenerationRequest
+from workers.jobs.frozen import Frozen
+from workers.jobs.job import GenerationRequest
 from workers.models.basis import Measured, read_measured
 from workers.models.catalogue import Catalogue, families
 from workers.models.entry import ModelEntry

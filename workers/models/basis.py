@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
-from workers.jobs.job import Frozen, GenerationRequest
+from workers.jobs.frozen import Frozen
+from workers.jobs.job import GenerationRequest
 from workers.models.entry import Method
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from workers.jobs.job import Frozen
+from workers.jobs.frozen import Frozen
 
 
 def _matching(pattern: str, allowed: str) -> AfterValidator:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from workers.files import replacing
 from workers.jobs.errors import InvalidRequest, ScalingCacheError
-from workers.jobs.job import Frozen
+from workers.jobs.frozen import Frozen
 
 _RESAMPLES = 2000
 

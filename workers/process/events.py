@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from workers.jobs.job import Artifact, AttemptKey, GenerationRequest, JobError, JobKey, RunReport, Stage, StepKind
+from workers.jobs.artifact import Artifact
+from workers.jobs.job import AttemptKey, GenerationRequest, JobError, JobKey, RunReport, Stage, StepKind
 
 # Supervisor to child. Closing the pipe tells the child to exit.
 

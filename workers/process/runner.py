@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import structlog
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
+from workers import logs
 from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.in_force import prompt_tokens, without_effect
 from workers.engine.learning import ObservedRun, counting, learnt
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
+from workers.jobs.artifact import Preview
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
     DeviceError,
@@ -28,6 +32,7 @@ from workers.jobs.errors import (
 from workers.jobs.job import GenerationRequest, JobKey, Stage, StepKind
 from workers.measurement import fidelity
 from workers.media.formats import FORMATS
+from workers.media.previews import previews_of
 from workers.models.catalogue import Catalogue
 from workers.process.events import (
     Again,
@@ -137,9 +142,8 @@ class Runner:
         used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
         generation = generate(model, request, callbacks, self._reference(run.key, request), counting(observed))
         callbacks.stage("encode_video")
-        encoding = time.perf_counter()
-        encoded = encoding
-
+        encoding = encoded = time.perf_counter()
+        previews = _previews(generation.frames)
         media = self._catalogue.family(request.model).media
         format = FORMATS[media]
 
@@ -148,7 +152,7 @@ class Runner:
             format.write(path, generation.frames, request.fps)
             encoded = time.perf_counter()
 
-        artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type)
+        artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type, previews)
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
         report = generation.report.model_copy(update=used | {"timings": timings})
@@ -163,6 +167,15 @@ def _learnt(
         return None
     verdict, run = learnt(model.covariances, observed, plan_run(model, request), generation.covariance)
     return Learnt(verdict, run.text() if run else None)
+
+
+def _previews(frames: NDArray[np.uint8]) -> dict[Preview, bytes]:
+    """None where they cannot be made: no result is given up for them, and its record says which there are."""
+    try:
+        return previews_of(frames)
+    except Exception as error:
+        log.error("previews not made", frames=logs.frames_of(error))
+        return {}
 
 
 def _callbacks(id: str, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> ProgressCallbacks:

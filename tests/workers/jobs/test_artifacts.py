@@ -9,7 +9,8 @@ import pytest
 
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull
-from workers.jobs.job import Artifact, AttemptKey, JobKey
+from workers.jobs.artifact import Artifact, Preview
+from workers.jobs.job import AttemptKey, JobKey
 
 JOB, TOKEN = "video_wan-tiny_0123456789abcdef0123456789abcdef", "a" * 32
 ATTEMPT = AttemptKey("acme", JOB, TOKEN)
@@ -124,6 +125,21 @@ def test_names_that_leave_their_folder_are_refused(store: ArtifactStore, name: s
         store.delete(JobKey(name, JOB))
 
 
+def test_previews_are_published_with_the_result_or_not_at_all(store: ArtifactStore, tmp_path: Path) -> None:
+    previews: dict[Preview, bytes] = {"thumbnail": b"small", "spritesheet": b"many"}
+    artifact = store.publish(ATTEMPT, "video.mp4", lambda path: _write(path, b"mp4"), "video/mp4", previews)
+    kept = {name: store.path(stored).read_bytes() for name, stored in artifact.previews.items()}
+    assert kept == previews
+    assert artifact.previews["thumbnail"].sha256 == hashlib.sha256(b"small").hexdigest()
+    store.delete(KEY)
+    assert files(tmp_path) == []
+
+    (tmp_path / "acme" / JOB / TOKEN / "spritesheet.webp").mkdir(parents=True)
+    with pytest.raises(StorageFailed):
+        store.publish(ATTEMPT, "video.mp4", lambda path: _write(path, b"mp4"), "video/mp4", previews)
+    assert files(tmp_path) == []
+
+
 def test_deleting_a_job_takes_all_its_attempts(store: ArtifactStore, tmp_path: Path) -> None:
     publish(store)
     publish(store, token="b" * 32)
@@ -153,3 +169,8 @@ def test_discarding_an_attempt_leaves_the_others(store: ArtifactStore, tmp_path:
     store.discard(AttemptKey("acme", JOB, "b" * 32))
     store.discard(AttemptKey("acme", JOB, "c" * 32))
     assert files(tmp_path) == [kept.path]
+
+
+def test_a_record_from_before_there_were_previews_is_read() -> None:
+    record = f'{{"path":"acme/{JOB}/{TOKEN}/video.mp4","media_type":"video/mp4","size_bytes":3,"sha256":"ab"}}'
+    assert Artifact.model_validate_json(record).previews == {}

@@ -42,6 +42,8 @@ def test_an_image_model_gives_a_png_with_exactly_the_pixels_that_were_made(
     with Image.open(store.path(done.artifact)) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "RGB", (48, 32))
         written = np.asarray(image)
+    with Image.open(store.path(done.artifact.previews["thumbnail"])) as preview:
+        assert (preview.format, preview.size, set(done.artifact.previews)) == ("WEBP", (48, 32), {"thumbnail"})
     cold = load_model(catalogue.entry("micro-flux"), catalogue.family("micro-flux"))
     assert np.array_equal(written, generate(cold, request).frames[0])
 
@@ -94,3 +96,16 @@ def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> Non
     expected = generate(model, request, image=variants.a_picture()).frames
     write_mp4(tmp_path / "expected.mp4", expected, request.fps)
     assert np.array_equal(read_mp4(store.path(done.artifact)), read_mp4(tmp_path / "expected.mp4"))
+    assert set(done.artifact.previews) == {"thumbnail", "spritesheet"}
+
+
+def test_a_result_whose_previews_fail_is_published_without(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = Runner(catalogue, ArtifactStore(tmp_path / "artifacts"))
+    runner.load(["micro-flux"])
+    monkeypatch.setattr("workers.process.runner.previews_of", lambda frames: 1 / 0)
+    request = catalogue.request("micro-flux", "red circle", seed=7, steps=2, sf=2)
+    run = Run(AttemptKey("acme", new_job_id("micro-flux", "image"), "a" * 32), request)
+    done = runner.run(run, lambda _event: None, lambda: False)
+    assert done.artifact.size_bytes > 0 and done.artifact.previews == {}
