@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import ArtifactGone, PreviewMissing, RangeNotSatisfiable, response_of
-from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.errors import JobNotFinished
 from service.run import variants_of
 from workers.jobs.artifact import Artifact, Preview, StoredFile
+from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.errors import JobNotFinished
 from workers.jobs.job import Job
 
 #: Under this path the file behind a descriptor can be opened again, also when its name is gone.
@@ -89,11 +89,10 @@ def _without_foreign_range(scope: Scope, headers: Headers) -> Scope:
 
 def artifact_response(job: Job, store: ArtifactStore, preview: Preview | None = None) -> ArtifactResponse:
     """The answer with a job's result, or with a preview of it. Raises as `open_stored` does, and `PreviewMissing`."""
-    stored, name = result_of(job), job.id
-    if preview is not None:
-        if preview not in stored.previews:
-            raise PreviewMissing(f"{job.id} has no {preview}; it has: {', '.join(variants_of(job) or [])}")
-        stored, name = stored.previews[preview], f"{job.id}-{preview}"
+    result = result_of(job)
+    stored, name = (result, job.id) if preview is None else (result.previews.get(preview), f"{job.id}-{preview}")
+    if stored is None:
+        raise PreviewMissing(f"{job.id} has no {preview}; it has: {', '.join(variants_of(job) or [])}")
     return ArtifactResponse(open_stored(job, stored, store), stored, f"{name}{Path(stored.path).suffix}")
 
 

@@ -37,7 +37,9 @@ def test_a_preview_is_served_as_the_video_is(client: TestClient, video: Any, var
 
 def test_the_video_says_which_variants_there_are(client: TestClient, video: Any, worker: FakeWorker) -> None:
     assert video["variants"] == ["video", "thumbnail", "spritesheet"]
-    tags = {client.get(f"/v1/videos/{video['id']}/content?variant={each}").headers["etag"] for each in video["variants"]}
+    tags = {
+        client.get(f"/v1/videos/{video['id']}/content?variant={each}").headers["etag"] for each in video["variants"]
+    }
     assert len(tags) == 3
     assert create(client)["variants"] is None
 

@@ -20,6 +20,7 @@ from workers.commands.options import (
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import GenerationRequest
 from workers.measurement.prompts import Prompt, read_prompts
+from workers.media.provenance import Embedded
 from workers.models.catalogue import Catalogue
 from workers.models.wishes import check_reached, frames_of, knob
 
@@ -61,6 +62,9 @@ def generate(
     basis_runs: Annotated[
         int | None, typer.Option(help="How many of the measured runs predictions rest on; all by default.")
     ] = None,
+    embed: Annotated[
+        bool, typer.Option(help="Have files say how they were made, as SCALINGCACHE_EMBEDDED says; else nothing.")
+    ] = True,
     method: MethodOption = None,
     allow_uncalibrated: UncalibratedOption = False,
     source: SourceOption = None,
@@ -90,11 +94,16 @@ def generate(
         for request in {group[0].input_reference is not None: group[0] for group in groups}.values():
             check_reached(request, target_speedup, models.entry(model), models)
     use_threads(values.torch_threads)
-    _generate(models, model, texts, groups, output)
+    _generate(models, model, texts, groups, output, values.embedded if embed else "none")
 
 
 def _generate(
-    models: Catalogue, model: str, texts: list[Prompt], groups: list[list[GenerationRequest]], output: Path
+    models: Catalogue,
+    model: str,
+    texts: list[Prompt],
+    groups: list[list[GenerationRequest]],
+    output: Path,
+    embedded: Embedded,
 ) -> None:
     written: list[Path] = []
     with interruptible(lambda: _kept(written, sum(map(len, groups)))):
@@ -106,7 +115,7 @@ def _generate(
             loaded = load_model(models.entry(model), models.family(model))
         with progress() as bar:
             task = bar.add_task("denoise", total=sum(r.steps for group in groups for r in group))
-            for done in generate_files(loaded, texts, groups, output, lambda: bar.advance(task)):
+            for done in generate_files(loaded, texts, groups, output, lambda: bar.advance(task), embedded):
                 written.append(done.path)
                 console.print(tables.of_report(done.report, done.request))
                 console.print(f"wrote {done.path}", soft_wrap=True)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from workers.files import replacing
 from workers.jobs import removal
-from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull
 from workers.jobs.artifact import Artifact, Preview, StoredFile
+from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull
 from workers.jobs.job import AttemptKey, JobKey, model_of
 
 _REFERENCE = "reference.png"

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Literal
 
 from workers.jobs import keys, scripts
+from workers.jobs.artifact import Artifact
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection
 from workers.jobs.errors import LeaseLost, ModelNotServed, RequestRefused, WorkerCrashed
-from workers.jobs.artifact import Artifact
 from workers.jobs.job import AttemptKey, Job, JobError, JobKey, JobState, RunReport, Stage, model_of
 from workers.jobs.records import fields_of, job_from
 from workers.jobs.removal import INPUT

@@ -39,7 +39,8 @@ def remove_attempt(root: Path, attempt: AttemptKey) -> bool:
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             if _OURS.fullmatch(entry.name):
-                Path(entry.path).unlink()  # Of a link the link itself.
+                with suppress(OSError):
+                    Path(entry.path).unlink()  # Of a link the link itself.
     for emptied in (folder, folder.parent):
         with suppress(OSError):
             emptied.rmdir()

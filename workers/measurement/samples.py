@@ -13,6 +13,7 @@ from workers.measurement.contact_sheet import Row, compared, save_contact_sheet
 from workers.measurement.fidelity import psnr
 from workers.measurement.prompts import Prompt
 from workers.media.formats import FORMATS
+from workers.media.provenance import Embedded, comment_of
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ def generate_files(
     groups: Sequence[Sequence[GenerationRequest]],
     output: Path,
     step_done: Callable[[], None],
+    embedded: Embedded = "settings",
 ) -> Iterator[Written]:
     """Run groups of requests, one for each prompt, that differ in sf alone, and say what was written as it is.
 
     output: the file, when there is one request; else a folder, which gets a file for each request and, for a group of
         several, a contact sheet with a row for each, the largest sf first, and how the others differ from it.
+    embedded: what the files say of how they were made.
     """
     format = FORMATS[model.family.media]
     several = len(groups) > 1 or len(groups[0]) > 1
@@ -45,8 +48,9 @@ def generate_files(
             used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
             generation = generate(model, request, callbacks, prompt.picture(request))
             path = output / f"{number:03d}-sf{request.sf}{format.suffix}" if several else output
+            comment = comment_of(request, generation.report, embedded)
             with replacing(path) as partial:
-                format.write(partial, generation.frames, request.fps)
+                format.write(partial, generation.frames, request.fps, comment)
             rows.append(Row(_title(request, generation, rows), generation.frames))
             yield Written(request, generation.report.model_copy(update=used), path)
         if len(group) > 1:

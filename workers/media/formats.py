@@ -14,20 +14,21 @@ from workers.media.png import read_png, write_png
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """write: takes the path, `[frames, height, width, 3]` RGB frames, and frames a second, of no meaning for images.
+    """write: takes the path, `[frames, height, width, 3]` RGB frames, frames a second, of no meaning for images, and
+    the comment that the file is to have.
 
     read: gives such frames of a file.
     """
 
     suffix: str
     media_type: str
-    write: Callable[[Path, NDArray[np.uint8], int], None]
+    write: Callable[[Path, NDArray[np.uint8], int, str | None], None]
     read: Callable[[Path], NDArray[np.uint8]]
 
 
-def _write_image(path: Path, frames: NDArray[np.uint8], _fps: int) -> None:
+def _write_image(path: Path, frames: NDArray[np.uint8], _fps: int, comment: str | None) -> None:
     [picture] = frames
-    write_png(path, picture)
+    write_png(path, picture, comment)
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:

@@ -22,11 +22,12 @@ _EXACT = (
 )
 
 
-def write_mp4(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
+def write_mp4(path: Path, frames: NDArray[np.uint8], fps: int, comment: str | None = None) -> None:
     """Write `[frames, height, width, 3]` RGB frames as H.264 that browsers play while it still downloads.
 
     The colours are BT.709 in limited range, and the file says so: players guess where nothing is said. The same frames
-    give the same bytes on every machine, however many cores it has.
+    and comment give the same bytes on every machine, however many cores it has. Height and width are even: four pixels
+    share a colour.
     """
     with av.open(str(path), mode="w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=fps, options=_ENCODER)
@@ -36,6 +37,8 @@ def write_mp4(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
         encoder.thread_type, encoder.thread_count = ThreadType.FRAME, THREADS
         encoder.colorspace, encoder.color_range = Colorspace.ITU709, ColorRange.MPEG
         encoder.color_primaries, encoder.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        if comment is not None:
+            container.metadata["comment"] = comment
         for frame in frames:
             container.mux(stream.encode(_bt709(frame)))
         container.mux(stream.encode())

@@ -28,6 +28,7 @@ from workers.jobs.errors import (
     ScalingCacheError,
 )
 from workers.jobs.job import JobError
+from workers.media.provenance import Embedded
 from workers.models.catalogue import Catalogue
 from workers.process.events import (
     Again,
@@ -80,6 +81,7 @@ class ChildSettings:
     models: tuple[str, ...]
     torch_threads: int | None
     log_format: LogFormat = "json"
+    embedded: Embedded = "settings"
 
 
 class ChildDied(Exception):
@@ -95,7 +97,7 @@ def runner(settings: ChildSettings) -> RunsJobs:
     logs.quiet_libraries()
     if settings.torch_threads is not None:
         torch.set_num_threads(settings.torch_threads)
-    return Runner(settings.catalogue, ArtifactStore(settings.artifacts))
+    return Runner(settings.catalogue, ArtifactStore(settings.artifacts), settings.embedded)
 
 
 class Child:

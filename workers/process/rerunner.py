@@ -67,7 +67,7 @@ class Rerunner:
             generation = generate(self._model, self._request, self._callbacks, self._image)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"uncached{format.suffix}"
-            format.write(path, generation.frames, self._request.fps)
+            format.write(path, generation.frames, self._request.fps, None)
             uncached = format.read(path)
         return self._learnt(generation.covariance), self._fidelity(before, uncached)
 

@@ -33,6 +33,7 @@ from workers.jobs.job import GenerationRequest, JobKey, Stage, StepKind
 from workers.measurement import fidelity
 from workers.media.formats import FORMATS
 from workers.media.previews import previews_of
+from workers.media.provenance import Embedded, comment_of
 from workers.models.catalogue import Catalogue
 from workers.process.events import (
     Again,
@@ -55,9 +56,9 @@ log = structlog.get_logger()
 class Runner:
     """Holds the loaded models and runs one job at a time on them."""
 
-    def __init__(self, catalogue: Catalogue, store: ArtifactStore) -> None:
-        self._catalogue = catalogue
-        self._store = store
+    def __init__(self, catalogue: Catalogue, store: ArtifactStore, embedded: Embedded = "settings") -> None:
+        """embedded: what files say of how they were made."""
+        self._catalogue, self._store, self._embedded = catalogue, store, embedded
         self._models: dict[str, LoadedModel] = {}
         self._observed: dict[str, list[ObservedRun]] = defaultdict(list)
 
@@ -146,10 +147,11 @@ class Runner:
         previews = _previews(generation.frames)
         media = self._catalogue.family(request.model).media
         format = FORMATS[media]
+        comment = comment_of(request, generation.report, self._embedded)
 
         def write(path: Path) -> None:
             nonlocal encoded
-            format.write(path, generation.frames, request.fps)
+            format.write(path, generation.frames, request.fps, comment)
             encoded = time.perf_counter()
 
         artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type, previews)

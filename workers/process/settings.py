@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from workers.configuration import MOST_SECONDS, Configuration
 from workers.jobs.presence import UNSERVED_SECONDS
+from workers.media.provenance import Embedded
 
 
 def _host_and_pid() -> str:
@@ -72,6 +73,11 @@ class Settings(Configuration):
         default=None, ge=0, le=65535, description="Serve Prometheus metrics here; 0 takes a free port and logs it."
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address on which metrics are served.")
+    embedded: Embedded = Field(
+        default="settings",
+        description="What an MP4 or PNG says of how it was made, in its comment: `settings` (model, seed, steps, `sf`, "
+        "schedule, method, version), `prompt` (these and the prompts, which then go wherever the file goes), `none`.",
+    )
     torch_threads: int | None = Field(default=None, ge=1, description="CPU threads of torch. Empty: torch decides.")
 
     @model_validator(mode="after")

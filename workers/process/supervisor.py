@@ -126,7 +126,14 @@ class Supervisor:
     def _start_child(self) -> Child:
         settings, models = self._settings, tuple(self._catalogue.entries)
         return Child(
-            ChildSettings(self._catalogue, settings.artifacts, models, settings.torch_threads, settings.log_format),
+            ChildSettings(
+                self._catalogue,
+                settings.artifacts,
+                models,
+                settings.torch_threads,
+                settings.log_format,
+                settings.embedded,
+            ),
             self._make_runner,
         )
 

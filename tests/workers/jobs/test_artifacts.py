@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from workers.jobs.artifact import Artifact, Preview
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull
-from workers.jobs.artifact import Artifact, Preview
 from workers.jobs.job import AttemptKey, JobKey
 
 JOB, TOKEN = "video_wan-tiny_0123456789abcdef0123456789abcdef", "a" * 32

@@ -19,7 +19,7 @@ def test_every_kind_of_media_has_a_format() -> None:
 
 def test_a_video_is_an_mp4_and_an_image_a_png_whatever_the_path_ends_in(tmp_path: Path) -> None:
     path = tmp_path / "result.tmp"
-    FORMATS["video"].write(path, FRAMES.repeat(5, axis=0), 8)
+    FORMATS["video"].write(path, FRAMES.repeat(5, axis=0), 8, None)
     assert read_mp4(path).shape == (5, 32, 48, 3)
-    FORMATS["image"].write(path, FRAMES, 1)
+    FORMATS["image"].write(path, FRAMES, 1, None)
     assert np.array_equal(read_png(path), FRAMES[0])

@@ -12,8 +12,8 @@ from tests.waiting import wait_until
 from tests.workers.factories import MODEL, TENANT, a_request, submit
 from workers.jobs import keys
 from workers.jobs.append_only import AppendOnlyFile
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.artifact import Artifact
+from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import AttemptKey, Job, JobState, new_job_id
 from workers.jobs.store_binding import MARKER, StoreBinding
 from workers.process.housekeeping import Housekeeping
