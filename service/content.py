@@ -105,6 +105,11 @@ def result_of(job: Job) -> Artifact:
     return job.artifact
 
 
+def open_artifact(job: Job, store: ArtifactStore) -> BinaryIO:
+    """A job's result, open. Raises as `result_of` and `open_stored`."""
+    return open_stored(job, result_of(job), store)
+
+
 def open_stored(job: Job, stored: StoredFile, store: ArtifactStore) -> BinaryIO:
     """A file of a job's, open. Raises `ArtifactGone` when it went, or is no longer the one that was stored."""
     gone = ArtifactGone(f"the content of {job.id} is no longer available")

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from workers.jobs.errors import InvalidRequest
-from workers.jobs.job import Frozen, Job
+from workers.jobs.frozen import Frozen
+from workers.jobs.job import Job
 
 
 class Pair(Frozen):

@@ -19,7 +19,7 @@ from service.preference import Vote
 from workers.jobs import keys
 from workers.jobs.connection import Connection
 from workers.jobs.errors import InvalidRequest, JobNotFound
-from workers.jobs.job import Frozen
+from workers.jobs.frozen import Frozen
 
 #: Of a tenant at a time, and of a study in all: nobody may fill Redis.
 MOST_STUDIES, MOST_INVITATIONS = 20, 10

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.body_docs import body_docs
-from service.content import ArtifactResponse, artifact_response, open_stored, result_of
+from service.content import ArtifactResponse, artifact_response, open_artifact
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
 from service.image import Images, image_of, images_of
@@ -72,6 +72,6 @@ def _encoded(resources: Resources, jobs: list[Job]) -> list[str]:
     """The files in base64. Raises `ArtifactGone`."""
     files = []
     for job in jobs:
-        with open_stored(job, result_of(job), resources.artifacts) as file:
+        with open_artifact(job, resources.artifacts) as file:
             files.append(b64encode(file.read()).decode())
     return files

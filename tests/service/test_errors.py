@@ -34,7 +34,8 @@ RETRIED_BY_SDKS = {408, 409, 429}
 HEALED = {QueueFull, RateLimited, HeadTooSlow, BodyTooSlow}  # by a retry
 STATUS = {
     "invalid_request": 400, "not_supported": 400, "malformed_body": 400, "model_not_found": 404, "not_found": 404,
-    "invalid_invitation": 401, "artifact_gone": 410, "body_too_large": 413, "unsupported_media_type": 415,
+    "invalid_invitation": 401, "artifact_gone": 410, "preview_missing": 404, "body_too_large": 413,
+    "unsupported_media_type": 415,
     "range_not_satisfiable": 416, "not_ready": 422, "idempotency_conflict": 422, "queue_unavailable": 503,
     "storage_full": 503, "storage_failed": 503, "queue_full": 429, "votes_full": 422, "body_too_slow": 408,
     "headers_too_slow": 408, "headers_too_large": 431,
