@@ -19,7 +19,7 @@ from tests.service.judged import Judged
 from tests.service.settings import settings_in
 
 #: What has no text to show: files.
-BINARY = {"video/mp4", "image/png"}
+BINARY = {"video/mp4", "image/png", "image/webp"}
 
 
 @pytest.fixture
