@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NODE = build/node
+OPENAI_2 = build/openai-2
 
 PROMPT ?= a red circle moving to the right on a black background
 SF ?= 10
@@ -12,7 +13,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint-openapi generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo clean
+.PHONY: help demo up test check lint-openapi contract-clients test-contract generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +55,16 @@ $(NODE)/.ready: tests/node/package.json tests/node/package-lock.json
 	cp $^ $(NODE)
 	npm ci --prefix $(NODE) --no-audit --no-fund --loglevel=error
 	@touch $@
+
+$(OPENAI_2)/.ready: $(READY) tests/contract/openai-2.txt
+	rm -rf $(OPENAI_2)
+	$(BIN)/pip install --quiet --no-deps --target $(OPENAI_2) --requirement tests/contract/openai-2.txt
+	@touch $@
+
+contract-clients: $(OPENAI_2)/.ready $(NODE)/.ready ## The SDKs of OpenAI for test-contract that pip and npm bring.
+
+test-contract: contract-clients ## The HTTP contract over plain HTTP and by OpenAI's SDKs; python -m tests.contract URL holds any server to it.
+	CI=true $(BIN)/python -m pytest tests/contract $(OPTIONS)
 
 generate: $(READY) ## Write what is made from the code: pages of docs, dashboards, the demo's prompts.
 	$(BIN)/python -m docs.pages

@@ -1,0 +1,97 @@
+"""The service with a real worker is held to the contract, as any server can be, and by the SDKs of OpenAI."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from demo.embedded_redis import EmbeddedRedis, RedisBinary
+from tests.contract.product import Product, running_product
+from tests.contract.report import RULES, outcome_of
+from tests.contract.rules import Rule
+from tests.contract.server import Server
+from tests.deploy.tools import ROOT, program
+from tests.service.receiver import Receiver
+
+pytestmark = pytest.mark.slow
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory, redis_binary: RedisBinary) -> Iterator[Product]:
+    with (
+        EmbeddedRedis(binary=redis_binary.path) as redis,
+        running_product(redis, tmp_path_factory.mktemp("contract")) as product,
+    ):
+        yield product
+
+
+@pytest.fixture(scope="module")
+def server(product: Product) -> Iterator[Server]:
+    server = Server(product.url, product.key, image_model="micro-flux")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def message(product: Product) -> dict[str, Any]:
+    """What a receiver got of a video, and the secret that it was signed with."""
+    with Receiver() as receiver, httpx.Client(base_url=product.url, timeout=60) as client:
+        client.headers["authorization"] = f"Bearer {product.key}"
+        secret = client.post("/v1/webhooks/secrets").raise_for_status().json()["secret"]
+        body = {"prompt": "a red circle", "webhook_url": receiver.url}
+        client.post("/v1/videos", json=body).raise_for_status()
+        got = receiver.next()
+    return {"body": got.body.decode(), "headers": dict(got.headers), "secret": secret}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_the_service_keeps_the_rule(server: Server, rule: Rule) -> None:
+    outcome = outcome_of(rule, server)
+    assert outcome.verdict == "pass", outcome.why
+
+
+def ran(command: list[str], product: Product, message: dict[str, Any], **environment: str) -> str:
+    """The version of the SDK that did it all."""
+    done = subprocess.run(
+        [*command, product.url, product.key],
+        input=json.dumps(message),
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def prepared(folder: str) -> Path:
+    """What `make contract-clients` brings. Missing, it skips here and fails in CI."""
+    if (path := ROOT / "build" / folder).exists():
+        return path
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"run make contract-clients: {path} is not there")
+    pytest.skip(f"run make contract-clients: {path} is not there")
+
+
+def test_the_sdk_of_the_environment_does_all_of_it(product: Product, message: dict[str, Any]) -> None:
+    assert ran([sys.executable, str(HERE / "sdk_client.py")], product, message).startswith("3.")
+
+
+def test_the_sdk_before_it_does_all_of_it(product: Product, message: dict[str, Any]) -> None:
+    path = prepared("openai-2")
+    command = [sys.executable, str(HERE / "sdk_client.py")]
+    assert ran(command, product, message, PYTHONPATH=str(path)).startswith("2.")
+
+
+def test_the_sdk_for_node_does_all_of_it(product: Product, message: dict[str, Any]) -> None:
+    modules = prepared("node/node_modules/openai").parent
+    command = [program("node"), str(HERE / "sdk_client.cjs")]
+    assert ran(command, product, message, NODE_PATH=str(modules))
