@@ -120,7 +120,16 @@ def _listen(settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
     structlog.get_logger("service").info("listening", address=f"http://{host}:{port}")
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Waits at its end for answers that come to theirs; streams do not by themselves."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called once the server is to end."""
+        self.config.app.state.resources.broadcast.end()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 def _connections() -> int:

@@ -25,6 +25,7 @@ from service.routes import (
     ballots,
     documentation,
     estimates,
+    events,
     health,
     images,
     models,
@@ -90,7 +91,20 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     )
     app.state.resources = resources
     error_handlers.install(app)
-    nouns = (ballots, documentation, estimates, health, images, models, status, studies, usage, videos, webhooks)
+    nouns = (
+        ballots,
+        documentation,
+        estimates,
+        events,
+        health,
+        images,
+        models,
+        status,
+        studies,
+        usage,
+        videos,
+        webhooks,
+    )
     routers = [noun.router for noun in nouns]
     if settings.page:
         routers.append(page.router(PageFiles.read(docs=settings.docs_access == "open")))

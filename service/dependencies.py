@@ -13,11 +13,13 @@ from service.accounts import Accounts
 from service.addresses import Network
 from service.admission import Admission
 from service.authentication import Authentication
+from service.broadcast import Broadcast
 from service.metrics import Metrics
 from service.patience import Patience
 from service.pepper import read_pepper
 from service.settings import Access, Settings
 from service.studies import Studies
+from service.telling import Telling
 from service.webhook_secrets import WebhookSecrets
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.breaker import Breaker
@@ -25,6 +27,7 @@ from workers.jobs.connection import Connection
 from workers.jobs.deliveries import Deliveries
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.events import Events
+from workers.jobs.live import LiveEvents
 from workers.jobs.presence import Presence
 from workers.jobs.queue import Jobs, QueueLimits
 from workers.jobs.store_binding import StoreBinding
@@ -54,6 +57,8 @@ class Resources:
     public_url: where clients reach the service, if that is set.
     image_seconds: how long a call waits for its images. image_calls: limits how many do at a time.
     waiting_calls: limits how many calls wait for a video at a time.
+    telling: puts what happens to jobs into words for streams. broadcast: brings it to all that are open.
+    heartbeat_seconds: how long a stream may be silent.
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
     decoders: limits the images that are decoded at a time.
     probes: the threads of health and metrics, whose connection to Redis is their own too.
@@ -82,6 +87,9 @@ class Resources:
     webhook_allowed: tuple[Network, ...]
     public_url: str | None
     image_seconds: float
+    telling: Telling
+    broadcast: Broadcast
+    heartbeat_seconds: float
     clock: Callable[[], float] = time.time
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS))
     image_calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(IMAGE_CALLS))
@@ -97,17 +105,19 @@ class Resources:
         connection = Connection(settings.redis_address, command_seconds=CALL_SECONDS, retries=1, breaker=Breaker())
         probe_connection = Connection(settings.redis_address, command_seconds=PROBE_SECONDS, retries=1)
         artifacts = ArtifactStore(settings.artifacts)
+        jobs = Jobs(
+            connection,
+            retention_seconds=settings.retention_seconds,
+            limits=QueueLimits(
+                settings.max_queued, settings.max_queued_per_tenant, settings.max_queued_cost_per_tenant or 0
+            ),
+        )
+        telling = Telling(jobs, catalogue)
         return cls(
             catalogue=catalogue,
             served_since=int(settings.catalogue.stat().st_mtime),
             connection=connection,
-            jobs=Jobs(
-                connection,
-                retention_seconds=settings.retention_seconds,
-                limits=QueueLimits(
-                    settings.max_queued, settings.max_queued_per_tenant, settings.max_queued_cost_per_tenant or 0
-                ),
-            ),
+            jobs=jobs,
             admission=Admission(
                 connection, settings.submissions_per_minute, settings.submissions_burst, settings.max_cost
             ),
@@ -128,10 +138,19 @@ class Resources:
             webhook_allowed=settings.webhook_allowed,
             public_url=settings.public_url,
             image_seconds=settings.image_seconds,
+            telling=telling,
+            broadcast=Broadcast(
+                LiveEvents(settings.redis_address),
+                telling,
+                most=settings.max_streams,
+                most_of_account=settings.max_streams_per_account,
+            ),
+            heartbeat_seconds=settings.heartbeat_seconds,
         )
 
     async def close(self) -> None:
-        """Close the connections to Redis."""
+        """End the streams, and close the connections to Redis."""
+        self.broadcast.end()
         self.connection.close()
         self.probe_connection.close()
         await self.events.close()

@@ -132,6 +132,12 @@ class Overloaded(ScalingCacheError):
     code = "overloaded"
 
 
+class TooManyStreams(ScalingCacheError):
+    """As many event streams of the account are open as may be."""
+
+    code = "too_many_streams"
+
+
 class UnsupportedMediaType(ScalingCacheError):
     """The body has a content type that this call does not read."""
 
@@ -209,6 +215,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     WaitedTooLong: Answer(504, "server_error", {"x-should-retry": "false"}),
     QueueFull: Answer(429, "rate_limit_error"),
     RateLimited: Answer(429, "rate_limit_error"),
+    TooManyStreams: Answer(429, "rate_limit_error", {"retry-after": "5"}),
     QueueUnavailable: Answer(
         503, "server_error", {"retry-after": "1"}, "The queue cannot be reached or accepts no writes; try again."
     ),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from workers.jobs.job import GenerationRequest, Job, RunReport
+from workers.jobs.job import GenerationRequest, Job, JobState, RunReport
 from workers.models.entry import Method
 from workers.scalingcache.budget import full_steps, worthwhile
 
@@ -84,6 +84,24 @@ def decisions(request: GenerationRequest, plan: Plan, earlier: Iterable[str]) ->
     if plan.cached == 0:
         return "F" * plan.full
     return next((each for each in earlier if (len(each), each.count("F")) == (request.steps, plan.full)), None)
+
+
+def eta_seconds(job: Job, method: Method | None) -> float | None:
+    """Estimated time to a running job's last denoising step."""
+    if job.state is not JobState.RUNNING:
+        return None
+    return eta_at(job.request, method, job.decisions.count("F"), job.full_step_seconds)
+
+
+def eta_at(
+    request: GenerationRequest, method: Method | None, full_steps: int | None, full_step_seconds: float | None
+) -> float | None:
+    """The same after so many full steps, that took so long on average. They take nearly all of it, and how many are to
+    come follows from the plan. None before the first step, and where the method decides as it goes."""
+    plan = plan_of(request, method) if method else None
+    if not full_steps or full_step_seconds is None or plan is None:
+        return None
+    return max(0, plan.full - full_steps) * full_step_seconds
 
 
 def expected_snr(request: GenerationRequest, plan: Plan, completed: Sequence[Job]) -> float | None:

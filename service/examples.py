@@ -75,8 +75,8 @@ _IMAGE = _COMPLETED.model_copy(
     update={"id": IMAGE_ID, "request": _REQUEST.model_copy(update={"model": "flux-tiny", "frames": 1})}
 )
 
-_QUEUED_VIDEO = video_of(_QUEUED, queue_position=3, now=_CREATED + 1)
-_COMPLETED_VIDEO = video_of(_COMPLETED, queue_position=None, now=_CREATED + 60)
+_QUEUED_VIDEO = video_of(_QUEUED, queue_position=3)
+_COMPLETED_VIDEO = video_of(_COMPLETED, queue_position=None)
 _SECRET = Secret(id=SECRET_ID, created_at=_CREATED)
 _DELIVERY = WebhookDelivery(
     id=DELIVERY_ID,
@@ -199,7 +199,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, BaseModel]] = {
     type(_QUEUED_VIDEO): {
         "queued": _QUEUED_VIDEO,
         "completed": _COMPLETED_VIDEO,
-        "failed": video_of(_FAILED, queue_position=None, now=_CREATED + 60),
+        "failed": video_of(_FAILED, queue_position=None),
     },
     VideoList: {
         "page": VideoList(

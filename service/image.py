@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from service.run import Run, run_of
-from workers.jobs.job import Job
+from service.video import Video, VideoStatus
+from workers.jobs.job import Job, JobError, JobState, Priority
 
 
 class OpenAIImage(BaseModel):
@@ -40,6 +41,42 @@ class Images(BaseModel):
     guidance: float
     true_cfg_scale: float
     flow_shift: float | None
+
+
+class ImageJob(Run):
+    """An image that is made, has been or will not be: as a Video, without what only videos have."""
+
+    id: str
+    object: Literal["image"] = "image"
+    model: str
+    status: VideoStatus
+    progress: int
+    created_at: int
+    completed_at: int | None
+    expires_at: int | None
+    prompt: str
+    size: str
+    error: JobError | None
+    state: JobState
+    priority: Priority
+    metadata: dict[str, str]
+    negative_prompt: str
+    truncate_prompt: bool
+    steps: int
+    sf: int
+    guidance: float
+    true_cfg_scale: float
+    flow_shift: float | None
+    seed: int
+    queue_position: int | None
+    eta_seconds: float | None
+    attempts: int
+    worker: str | None
+
+
+def image_job_of(video: Video) -> ImageJob:
+    """The same of a job that makes an image."""
+    return ImageJob(**{name: getattr(video, name) for name in ImageJob.model_fields if name != "object"})
 
 
 def image_of(job: Job, *, b64_json: str | None = None, url: str | None = None) -> Image:

@@ -24,6 +24,9 @@ BESIDE: dict[str, tuple[int, ...]] = {
     "POST /v1/videos:estimate": (404,),
     "POST /v1/videos/{video_id}/remix": (410, 422, 429),
     "GET /v1/videos/{video_id}/content": (410, 416, 422),
+    "GET /v1/events": (429,),
+    "GET /v1/videos/{video_id}/events": (429,),
+    "GET /v1/images/{image_id}/events": (429,),
     "POST /v1/images/generations": (404, 410, 429, 504),
     "GET /v1/images/{image_id}/content": (410, 416, 422),
     "GET /v1/ballots/{ballot_id}/pairs/{position}": (410,),
@@ -52,6 +55,7 @@ KEYLESS: dict[str, list[dict[str, list[str]]]] = {
 #: What is no JSON, by its type.
 _TEXTS = {
     "text/plain": "# TYPE scalingcache_queue_up gauge\nscalingcache_queue_up 1.0\n",
+    "text/event-stream": 'event: preview\ndata: {"id":"video_x","step":4,"image":"data:image/webp;base64,UklG"}\n\n',
     "text/csv": "model,setting,baseline,pairs,votes\nwan-tiny,sf 10,uncached,1,12\n",
 }
 EXAMPLES = examples.EXAMPLES | study_examples.EXAMPLES

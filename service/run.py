@@ -27,11 +27,11 @@ class Timings(BaseModel):
 
 
 class Run(BaseModel):
-    """Null, but for the timings and `no_effect`, until the job is completed."""
+    """Null, but for `decisions`, the timings and `no_effect`, until the job is completed."""
 
     full_steps: int | None
     cached_steps: int | None
-    decisions: str | None = Field(description="One letter a step: F computed in full, P predicted.")
+    decisions: str | None = Field(description="One letter a step that is done: F computed in full, P predicted.")
     engaged: bool | None = Field(description="Whether ScalingCache was in force.")
     reason: str | None = Field(
         description="Why ScalingCache was not in force, as `little_gain`; with the method `paper` also that its "
@@ -74,7 +74,7 @@ def run_of(job: Job, family: Family | None = None) -> Run:
     return Run(
         full_steps=report and report.full_steps,
         cached_steps=report and report.cached_steps,
-        decisions=report and report.decisions,
+        decisions=report.decisions if report else job.decisions or None,
         engaged=report and report.engaged,
         reason=str(report.reason) if report and report.reason else None,
         method=account and account.method,

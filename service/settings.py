@@ -99,6 +99,18 @@ class Settings(Configuration):
         le=366 * 86_400,
         description="How long a preference study and its votes are kept. Its videos are kept as all others are.",
     )
+    max_streams: int = Field(
+        default=1000, ge=1, description="How many event streams one process serves at a time; beyond it: 503."
+    )
+    max_streams_per_account: int = Field(
+        default=50, ge=1, description="How many of them may be of one account; beyond it: 429."
+    )
+    heartbeat_seconds: float = Field(
+        default=15.0,
+        ge=0.1,
+        le=300,
+        description="An event stream that is silent for this long gets a comment, so that no proxy closes it.",
+    )
 
     webhook_secret: SecretStr | None = Field(
         default=None,

@@ -92,10 +92,12 @@ class VideoDeleted(BaseModel):
     deleted: Literal[True] = True
 
 
-def video_of(job: Job, *, queue_position: int | None, now: float, family: Family | None = None) -> Video:
+def video_of(
+    job: Job, *, queue_position: int | None, eta_seconds: float | None = None, family: Family | None = None
+) -> Video:
     """The job as a client sees it. family: of its model, None when that is not served any more.
 
-    queue_position: how many jobs start before it, None unless it is queued. now: Unix seconds, for the ETA.
+    queue_position: how many jobs start before it, None unless it is queued. eta_seconds: to its last denoising step.
     Times are cut to whole seconds; `size` is in pixels, `seconds` the length of the result.
     """
     request = job.request
@@ -103,10 +105,10 @@ def video_of(job: Job, *, queue_position: int | None, now: float, family: Family
         id=job.id,
         model=request.model,
         status=STATUS[job.state],
-        progress=_progress(job),
+        progress=progress_of(job),
         created_at=int(job.created_at),
-        completed_at=_whole(job.completed_at),
-        expires_at=_whole(job.expires_at),
+        completed_at=whole(job.completed_at),
+        expires_at=whole(job.expires_at),
         prompt=request.prompt,
         size=f"{request.width}x{request.height}",
         seconds=f"{request.seconds:.6g}",
@@ -127,9 +129,9 @@ def video_of(job: Job, *, queue_position: int | None, now: float, family: Family
         true_cfg_scale=request.true_cfg_scale,
         flow_shift=request.flow_shift,
         seed=request.seed,
-        deadline_at=_whole(job.deadline_at),
+        deadline_at=whole(job.deadline_at),
         queue_position=queue_position,
-        eta_seconds=_eta(job, now),
+        eta_seconds=eta_seconds,
         attempts=job.attempts,
         worker=job.worker,
         **dict(run_of(job, family)),
@@ -153,19 +155,13 @@ def error_of(job: Job) -> JobError | None:
     return job.error or JobError(code="internal_error", message="The job failed.")
 
 
-def _whole(seconds: float | None) -> int | None:
+def whole(seconds: float | None) -> int | None:
+    """Unix seconds as clients see them, cut."""
     return None if seconds is None else int(seconds)
 
 
-def _progress(job: Job) -> int:
+def progress_of(job: Job) -> int:
+    """In percent."""
     if job.state is JobState.COMPLETED:
         return 100
     return min(99, 100 * job.step // job.request.steps)
-
-
-def _eta(job: Job, now: float) -> float | None:
-    """Only for jobs without the cache: there every step costs the same, so the steps done tell of the steps to come."""
-    steps = job.request.steps
-    if job.state is not JobState.RUNNING or job.started_at is None or job.step == 0 or job.request.wants_acceleration:
-        return None
-    return max(0.0, now - job.started_at) / job.step * (steps - job.step)

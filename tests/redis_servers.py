@@ -1,5 +1,10 @@
 """What tests that need a real Redis share."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import redis
 
@@ -27,3 +32,14 @@ def kill(server: EmbeddedRedis) -> None:
 
         wait_until(written, awaited="Redis writes its append-only file")
     server.kill()
+
+
+@contextmanager
+def stopped(server: EmbeddedRedis) -> Iterator[None]:
+    """Inside, the server takes connections and does not answer."""
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)

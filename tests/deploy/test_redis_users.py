@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
 from workers.jobs.job import JobError, JobKey, JobState, Priority, new_job_id
 from workers.jobs.leases import Leases
+from workers.jobs.live import LiveEvent, LiveEvents
 from workers.jobs.observations import Observations
 from workers.jobs.reruns import Reruns
 from workers.jobs.store_binding import StoreBinding
@@ -72,6 +73,26 @@ async def story(address: str, job_id: str) -> list[JobEvent]:
         return await events.read({job_id: START})
     finally:
         await events.close()
+
+
+async def heard(address: str, happen: Callable[[], object]) -> LiveEvent:
+    async with LiveEvents(address).listening() as events:
+        await asyncio.to_thread(happen)
+        return await anext(events)
+
+
+def test_the_service_hears_what_workers_and_itself_do(service: Queue, worker: Queue, addresses: dict[str, str]) -> None:
+    job = submit(service)
+    for happen in (lambda: worker.leases.claim([MODEL], "w"), lambda: service.jobs.cancel(job.key)):
+        assert asyncio.run(heard(addresses["service"], happen)).job_id == job.id
+    events = Events(addresses["service"])
+
+    async def ask() -> None:
+        assert len(await events.history(job.id, START)) == 2 and await events.last(job.id) and await events.moment()
+        await events.close()
+
+    asyncio.run(ask())
+    assert service.jobs.places(MODEL) == {} and service.jobs.ended_since(TENANT, [MODEL], 0, 5) == []
 
 
 def test_they_can_do_their_work(
@@ -198,7 +219,7 @@ def test_the_sender_does_its_work_and_sees_no_prompt(service: Queue, worker: Que
     [
         "CONFIG SET dir /tmp", "CONFIG GET *", "FLUSHALL", "KEYS *", "ACL LIST", "MODULE LIST", "SHUTDOWN NOSAVE",
         "REPLICAOF NO ONE", "SCRIPT FLUSH", "CLIENT LIST", "MONITOR", "EVAL return 0", "GET elsewhere", "SORT a",
-        "SET elsewhere 1", "SAVE",
+        "SET elsewhere 1", "SAVE", "PUBLISH elsewhere x", "SUBSCRIBE elsewhere",
     ],
 )  # fmt: skip
 def test_they_can_change_neither_the_server_nor_what_is_not_theirs(

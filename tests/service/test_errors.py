@@ -20,6 +20,7 @@ from service.errors import (
     JobFailed,
     JobRefused,
     RateLimited,
+    TooManyStreams,
     answer_of,
     response_of,
 )
@@ -31,14 +32,14 @@ from workers.jobs.job import Job, JobKey
 from workers.jobs.queue import Jobs
 
 RETRIED_BY_SDKS = {408, 409, 429}
-HEALED = {QueueFull, RateLimited, HeadTooSlow, BodyTooSlow}  # by a retry
+HEALED = {QueueFull, RateLimited, TooManyStreams, HeadTooSlow, BodyTooSlow}  # by a retry
 STATUS = {
     "invalid_request": 400, "not_supported": 400, "malformed_body": 400, "model_not_found": 404, "not_found": 404,
     "invalid_invitation": 401, "artifact_gone": 410, "preview_missing": 404, "body_too_large": 413,
     "unsupported_media_type": 415,
     "range_not_satisfiable": 416, "not_ready": 422, "idempotency_conflict": 422, "queue_unavailable": 503,
     "storage_full": 503, "storage_failed": 503, "queue_full": 429, "votes_full": 422, "body_too_slow": 408,
-    "headers_too_slow": 408, "headers_too_large": 431,
+    "headers_too_slow": 408, "headers_too_large": 431, "too_many_streams": 429,
     "malformed_request": 400, "host_not_trusted": 400, "origin_not_allowed": 403, "overloaded": 503,
     "deadline_exceeded": 504, "model_unavailable": 503, "missing_api_key": 401, "invalid_api_key": 401,
     "insufficient_scope": 403, "rate_limit_exceeded": 429, "cost_too_high": 400,

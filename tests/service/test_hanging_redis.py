@@ -1,12 +1,8 @@
 """A Redis that takes connections and does not answer: every call is answered all the same."""
 
 import asyncio
-import os
-import signal
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -19,6 +15,7 @@ from service.dependencies import Resources
 from service.settings import Settings
 from service.videos import find
 from service.waiting import once_ended
+from tests.redis_servers import stopped
 from tests.service.calls import create
 from tests.waiting import wait_until
 from workers.jobs.connection import Connection
@@ -28,16 +25,6 @@ from workers.jobs.job import Job, JobKey
 from workers.jobs.queue import Jobs
 
 MORE_THAN_THREADS = 60  # which are 40, for all calls together
-
-
-@contextmanager
-def stopped(server: EmbeddedRedis) -> Iterator[None]:
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
 
 
 def test_calls_and_probes_are_answered_and_all_is_well_when_it_goes_on(

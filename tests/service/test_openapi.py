@@ -108,6 +108,7 @@ def test_every_call_answers_what_the_document_says(
     ):
         call("GET", path)
     call("GET", f"/v1/videos/{video}/content", headers={"range": "bytes=0-3"})
+    call("GET", f"/v1/videos/{video}/events")
     call("POST", "/v1/videos:estimate", json=body)
     other = call("POST", f"/v1/videos/{video}/remix", json={"prompt": "a blue ball"}).json()["id"]
     call("POST", f"/v1/videos/{other}/cancel")
@@ -120,7 +121,8 @@ def test_every_call_answers_what_the_document_says(
     call("DELETE", f"/v1/webhooks/secrets/{secret}")
     with live_image_worker(settings):
         images = call("POST", "/v1/images/generations", json=body | {"model": IMAGE_MODEL}).json()
-    call("GET", f"/v1/images/{images['data'][0]['id']}/content")
+    for path in ("content", "events"):
+        call("GET", f"/v1/images/{images['data'][0]['id']}/{path}")
     for path in ("/healthz", "/readyz", "/metrics", "/v1/status", "/v1/usage"):
         call("GET", path)
     pair = [call("POST", "/v1/videos", json=body | {"seed": 3, "sf": sf}).json()["id"] for sf in (50, 10)]
@@ -136,6 +138,8 @@ def test_every_call_answers_what_the_document_says(
         call("GET", path)
     call("DELETE", f"{study}/invitations/{invitation['id']}")
     call("DELETE", study)
+    client.app.state.resources.broadcast.end()  # type: ignore[attr-defined]  # this stream would not end by itself
+    assert call("GET", "/v1/events").status_code == 503
     assert seen == set(operations(document)), "a call of the document was not made here"
 
 

@@ -73,6 +73,7 @@ CALLS = [
     ("GET", "/v1/studies/x/results"), ("GET", "/v1/studies/x/results.csv"), ("POST", "/v1/ballots"),
     ("GET", "/v1/ballots/x"), ("GET", "/v1/ballots/x/pairs/1"), ("PUT", "/v1/ballots/x/pairs/1"),
     ("GET", "/v1/ballots/x/pairs/1/left"),
+    ("GET", "/v1/events"), ("GET", "/v1/videos/video_x/events"), ("GET", "/v1/images/image_x/events"),
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def job(sf: int = 50, **changes: object) -> Job:
 
 
 def test_times_are_whole_seconds_and_never_round_up() -> None:
-    video = video_of(job(state=JobState.COMPLETED, completed_at=200.99), queue_position=None, now=300.0)
+    video = video_of(job(state=JobState.COMPLETED, completed_at=200.99), queue_position=None)
     assert (video.created_at, video.completed_at) == (100, 200)
 
 
@@ -43,33 +43,14 @@ def test_times_are_whole_seconds_and_never_round_up() -> None:
 def test_each_state_has_one_status_and_every_failed_one_an_error_code(
     state: JobState, status: str, code: str | None
 ) -> None:
-    video = video_of(job(state=state), queue_position=None, now=300.0)
+    video = video_of(job(state=state), queue_position=None)
     assert (video.status, video.state) == (status, state)
     assert (video.error and video.error.code) == code
 
 
 def test_the_error_of_an_earlier_attempt_does_not_show_while_the_job_goes_on() -> None:
     again = job(error={"code": "worker_crashed", "message": "x"}, attempts=1)
-    assert video_of(again, queue_position=0, now=300.0).error is None
-
-
-def test_the_eta_comes_from_the_steps_done_where_all_steps_cost_the_same() -> None:
-    running = job(state=JobState.RUNNING, started_at=100.0, step=20)
-    assert video_of(running, queue_position=None, now=110.0).eta_seconds == pytest.approx(15.0)
-
-
-@pytest.mark.parametrize(
-    "unknowable",
-    [
-        job(),
-        job(state=JobState.RUNNING, started_at=100.0),
-        job(sf=10, state=JobState.RUNNING, started_at=100.0, step=20),
-        job(state=JobState.COMPLETED, started_at=100.0, step=50),
-    ],
-    ids=["queued", "no step yet", "cached", "completed"],
-)
-def test_there_is_no_eta_where_it_would_be_a_guess(unknowable: Job) -> None:
-    assert video_of(unknowable, queue_position=None, now=110.0).eta_seconds is None
+    assert video_of(again, queue_position=0).error is None
 
 
 @pytest.mark.parametrize(
@@ -82,18 +63,18 @@ def test_there_is_no_eta_where_it_would_be_a_guess(unknowable: Job) -> None:
 )
 def test_the_reason_is_its_code_and_behind_a_colon_its_detail(reason: object, text: str | None) -> None:
     report = a_report().model_dump() | {"reason": reason}
-    video = video_of(job(state=JobState.COMPLETED, report=report), queue_position=None, now=300.0)
+    video = video_of(job(state=JobState.COMPLETED, report=report), queue_position=None)
     assert video.reason == text
 
 
 def test_what_will_have_no_effect_is_named_before_the_run() -> None:
     asked = REQUEST.model_copy(update={"guidance": 0.5, "negative_prompt": "fog", "guidance_2": 3.0})
     queued = job().model_copy(update={"request": asked})
-    video = video_of(queued, queue_position=0, now=300.0, family=families()["wan"])
+    video = video_of(queued, queue_position=0, family=families()["wan"])
     assert set(video.no_effect) == {"guidance", "negative_prompt", "guidance_2"}
     guided = queued.model_copy(update={"request": asked.model_copy(update={"guidance": 5.0})})
-    assert video_of(guided, queue_position=0, now=300.0, family=families()["wan"]).no_effect == {}
-    assert video_of(queued, queue_position=0, now=300.0).no_effect == {}, "nothing is known of a model that is gone"
+    assert video_of(guided, queue_position=0, family=families()["wan"]).no_effect == {}
+    assert video_of(queued, queue_position=0).no_effect == {}, "nothing is known of a model that is gone"
 
 
 @pytest.mark.parametrize(
@@ -112,10 +93,16 @@ def test_what_had_no_effect_on_the_run_is_named_after_it(
     report = a_report(full_steps=full_steps).model_dump() | {"reason": reason, "no_effect": {"guidance_2": "no step"}}
     done = job(sf=10, state=JobState.COMPLETED, report=report)
     done = done.model_copy(update={"request": done.request.model_copy(update={"allow_uncalibrated": allow})})
-    assert set(video_of(done, queue_position=None, now=300.0).no_effect) == {"guidance_2", *named}
+    assert set(video_of(done, queue_position=None).no_effect) == {"guidance_2", *named}
 
 
-@pytest.mark.parametrize(("now", "milliseconds"), [(100.0, 500), (120.0, 3000), (10_000.0, 5000)])
-def test_the_next_look_is_a_tenth_of_the_eta_within_bounds(now: float, milliseconds: int) -> None:
-    video = video_of(job(state=JobState.RUNNING, started_at=100.0, step=20), queue_position=None, now=now)
-    assert poll_after_ms(video) == milliseconds
+@pytest.mark.parametrize(("eta", "milliseconds"), [(None, 1000), (0.0, 500), (30.0, 3000), (10_000.0, 5000)])
+def test_the_next_look_is_a_tenth_of_the_eta_within_bounds(eta: float | None, milliseconds: int) -> None:
+    video = video_of(job(state=JobState.RUNNING, started_at=100.0, step=20), queue_position=None, eta_seconds=eta)
+    assert (video.eta_seconds, poll_after_ms(video)) == (eta, milliseconds)
+
+
+def test_the_decisions_of_a_running_job_are_those_of_the_steps_that_are_done() -> None:
+    running = job(state=JobState.RUNNING, started_at=100.0, step=3, decisions="FPF")
+    assert video_of(running, queue_position=None).decisions == "FPF"
+    assert video_of(job(), queue_position=0).decisions is None

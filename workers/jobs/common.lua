@@ -19,6 +19,8 @@
 --   <root>:completed:<tenant> zset  a tenant's completed jobs by the time of that
 --   <root>:fruitless:<tenant> zset  and its other jobs that have ended
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
+--   <root>:steps:<id>       hash    of a running job: a letter for each step, and how long a full one takes; no fields of
+--                                   the record, where a service of another version would refuse what it does not know
 --   <root>:claim:<token>    string  the job that a claim got
 --   <root>:reruns:<list>    zset    completed jobs that an idle worker may run again, by the time from which on
 --   <root>:rerun:<list>     hash    of those that were begun: "<tries> <token>", the token empty once it is given back
@@ -35,6 +37,7 @@
 
 local root = KEYS[1]
 local LANES = { 'retry', 'high', 'normal', 'low' } -- in order of service
+local LIVE = 'live' -- the channel of what happens to jobs, for those who watch
 local EVENTS_KEPT, EVENTS_SECONDS = 200, 86400
 local ENDED_EVENTS_SECONDS = 10 -- longer than any reader waits; a stream takes 4 KB, also for one event
 local DEAD_KEPT, ASIDE_KEPT = 1000, 1000
@@ -64,10 +67,25 @@ local function fields(id, ...)
   return unpack(redis.call('HMGET', key('job', id), ...), 1, select('#', ...))
 end
 
+-- Tells who watches now, over all models; `id` of an event rises with time, also where nothing keeps it.
+local function tell(id, event, ...)
+  local told, named = { id = event, job_id = id, tenant = fields(id, 'tenant') or '' }, { ... }
+  for i = 1, #named, 2 do
+    told[named[i]] = tostring(named[i + 1])
+  end
+  redis.call('PUBLISH', LIVE, cjson.encode(told))
+end
+
+local function this_moment()
+  return string.format('%.0f-0', math.floor(now * 1000))
+end
+
+-- Tells it, and keeps it for who comes back.
 local function publish(id, seconds, ...)
   local events = key('events', id)
-  redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...)
+  local event = redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...)
   redis.call('EXPIRE', events, seconds)
+  tell(id, event, ...)
 end
 
 -- Adds to what a tenant has used.

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import redis.asyncio
-from pydantic import ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import from_json
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
 from workers.jobs import keys
 from workers.jobs.connection import MAX_BLOCK_SECONDS, redis_errors
 from workers.jobs.frozen import Frozen
-from workers.jobs.job import JobState, Stage
+from workers.jobs.job import JobState, Misprediction, Stage
 
 #: Before the first event of any job.
 START = "0-0"
@@ -20,20 +21,32 @@ START = "0-0"
 MAX_READERS = 1000
 
 
+def _read_json(value: object) -> object:
+    return from_json(value) if isinstance(value, str) else value
+
+
 class JobEvent(Frozen):
     """One event. `id` is that of its entry, rises within a job, and is where a reader goes on from.
 
     type: `state`, with the state that the job is in now; `stage`, with the stage that has begun; `step`, with how many
     denoising steps are done; `cancel_requested`, with the state, which stays until the worker has stopped; `unknown`,
-    of an event that this version cannot read.
+    of an event that this version cannot read. Those who watch are also told of what is not kept: that a job was
+    `deleted`.
+
+    Of a `step`: `decisions` has a letter for each step since the event before, `full_steps` says how many were computed
+    in full in all, `full_step_seconds` their mean time, and `mispredictions` what the latest of them have shown.
     """
 
     id: str
     job_id: str
-    type: Literal["state", "stage", "step", "cancel_requested", "unknown"]
+    type: Literal["state", "stage", "step", "cancel_requested", "deleted", "unknown"]
     state: JobState | None = None
     stage: Stage | None = None
     step: int | None = None
+    decisions: str = ""
+    full_steps: int | None = None
+    full_step_seconds: float | None = None
+    mispredictions: Annotated[list[Misprediction], BeforeValidator(_read_json)] = Field(default_factory=list)
 
     @property
     def ends_job(self) -> bool:
@@ -79,6 +92,24 @@ class Events:
         with redis_errors():
             reply: Any = await self._reads.xread(positions, block=block)
         return [_event(entry_id, streams[stream], fields) for stream, entries in reply for entry_id, fields in entries]
+
+    async def history(self, job_id: str, after: str) -> list[JobEvent]:
+        """What is kept of a job's events behind `after`, in order, without waiting. Raises as `read`."""
+        with redis_errors():
+            entries: Any = await self._reads.xrange(keys.events(job_id), min=f"({after}")
+        return [_event(entry_id, job_id, fields) for entry_id, fields in entries]
+
+    async def last(self, job_id: str) -> str:
+        """The id of a job's last event that is kept; `START` without any. Raises as `read`."""
+        with redis_errors():
+            entries: Any = await self._reads.xrevrange(keys.events(job_id), count=1)
+        return entries[0][0] if entries else START
+
+    async def moment(self) -> str:
+        """An id behind those of all events so far but for the last millisecond's. Raises `QueueUnavailable`."""
+        with redis_errors():
+            seconds, microseconds = await self._reads.time()
+        return f"{seconds * 1000 + microseconds // 1000 - 1}-0"
 
     async def close(self) -> None:
         """Close the connections."""

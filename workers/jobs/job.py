@@ -60,8 +60,6 @@ class Priority(StrEnum):
 #: Seeds are below this: a generator of torch reads no more than 32 bits of one.
 SEEDS = 2**32
 LEAST_SF = 2  # a difference needs two full steps
-
-
 LEAST_SHIFT, MOST_SHIFT = 0.01, 100.0  # beyond these nearly all steps fall on one end of the noise schedule
 MOST_GUIDANCE, MOST_FPS, MOST_STEPS, MOST_FRAMES = 100, 120, 10_000, 100_000
 
@@ -241,7 +239,8 @@ class Job(Frozen):
     """The record as it stands in Redis. Times are Unix seconds by the Redis server's clock.
 
     `webhook_url` is where a message goes when the job has ended, and `webhook_id` the id of that message.
-    `remixed_from` is the id of the job whose settings it has.
+    `remixed_from` is the id of the job whose settings it has. `decisions` has a letter for each step that the attempt
+    has done, where the worker says so, and `full_step_seconds` is the mean time of its full steps.
     """
 
     id: str
@@ -259,6 +258,8 @@ class Job(Frozen):
     worker: str | None = None
     stage: Stage | None = None
     step: int = 0
+    decisions: str = ""
+    full_step_seconds: float | None = None
     cancel_requested: bool = False
     error: JobError | None = None
     artifact: Artifact | None = None

@@ -33,6 +33,8 @@ WEBHOOKS = Key("{webhooks}")
 
 #: The start of the preference studies, which lie in one slot; only the service has them, see `service/studies.py`.
 STUDIES = Key("{studies}")
+#: Channel: what happens to the jobs of all models, as it happens, see `live.py`.
+LIVE = "live"
 
 #: String, expiring: the append-only file was rewritten not long ago, see `append_only.py`.
 REWRITTEN = Key("rewritten")
@@ -73,6 +75,11 @@ def events(job_id: str) -> Key:
     return Key(f"{root_of(job_id)}:events:{job_id}")
 
 
+def steps(job_id: str) -> Key:
+    """Hash: what is known of a running job's steps. Raises `JobNotFound` for an id that cannot be one of ours."""
+    return Key(f"{root_of(job_id)}:steps:{job_id}")
+
+
 def tenant_jobs(model: str, tenant: str) -> Key:
     """Sorted set: the ids of a tenant's jobs by the Unix second of their creation."""
     return Key(f"{root(model)}:tenant:{tenant}")
@@ -101,6 +108,11 @@ def running(model: str, tenant: str) -> Key:
 def places(model: str, tenant: str) -> Key:
     """Sorted set: the ids of jobs that are gone from the tenant's list, by the Unix second of their creation."""
     return Key(f"{root(model)}:places:{tenant}")
+
+
+def ended(model: str, tenant: str) -> tuple[Key, Key]:
+    """Sorted sets: the ids of a tenant's jobs that have ended, completed and not, by the Unix second of that."""
+    return Key(f"{root(model)}:completed:{tenant}"), Key(f"{root(model)}:fruitless:{tenant}")
 
 
 def stream(model: str, lane: str) -> Key:

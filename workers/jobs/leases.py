@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from pydantic_core import to_json
+
 from workers.jobs import keys, scripts
 from workers.jobs.artifact import Artifact
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection
 from workers.jobs.errors import LeaseLost, ModelNotServed, RequestRefused, WorkerCrashed
-from workers.jobs.job import AttemptKey, Job, JobError, JobKey, JobState, RunReport, Stage, model_of
+from workers.jobs.job import AttemptKey, Job, JobError, JobKey, JobState, Misprediction, RunReport, Stage, model_of
 from workers.jobs.records import fields_of, job_from
 from workers.jobs.removal import INPUT
 
@@ -42,6 +44,22 @@ class Attempt:
     def waited_seconds(self) -> float:
         """From acceptance to this claim."""
         return max(0.0, (self.job.started_at or self.job.created_at) - self.job.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDetails:
+    """What is known of an attempt's finished steps.
+
+    decisions: a letter for each: F computed in full, P predicted; empty where that is not known. full_step_seconds: the
+    mean over full steps. mispredictions: what full steps have shown since the last beat that was answered.
+    """
+
+    decisions: str = ""
+    full_step_seconds: float = 0.0
+    mispredictions: Sequence[Misprediction] = ()
+
+
+NO_DETAILS = StepDetails()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +138,13 @@ class Leases:
                 )
             )
 
-    def beat(self, attempt: Attempt, stage: Stage | None = None, step: int = 0) -> BeatReply:
+    def beat(
+        self, attempt: Attempt, stage: Stage | None = None, step: int = 0, details: StepDetails = NO_DETAILS
+    ) -> BeatReply:
         """Renew the lease and note progress: `step` counts finished steps and never goes back within an attempt."""
-        job_id = attempt.job.id
-        beat = scripts.Beat(keys.root_of(job_id), job_id, attempt.token, self.lease_seconds, stage or "", step)
+        job_id, shown = attempt.job.id, to_json(details.mispredictions).decode()
+        progress = stage or "", step, details.decisions, shown, details.full_step_seconds
+        beat = scripts.Beat(keys.root_of(job_id), job_id, attempt.token, self.lease_seconds, *progress)
         return BeatReply(self._connection.run(beat))
 
     def complete(self, attempt: Attempt, artifact: Artifact, report: RunReport) -> Settled:

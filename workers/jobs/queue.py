@@ -10,6 +10,7 @@ changes. The record of a job is a hash; streams only point to it. Each transitio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
@@ -135,6 +136,24 @@ class Jobs:
         get = scripts.Get(keys.root_of(job.job_id), job.job_id, job.tenant)
         return _visible(self._connection.run(get), job)
 
+    def places(self, model: str) -> dict[str, int]:
+        """Of each job of a model that waits, of any tenant, how many will start before it."""
+        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
+            for lane in keys.LANES:
+                pipeline.zrange(keys.queued(model, lane), 0, -1)
+            lanes = pipeline.execute()
+        return {job_id: place for place, job_id in enumerate(chain.from_iterable(lanes))}
+
+    def ended_since(self, tenant: str, models: Iterable[str], since: float, limit: int) -> list[Job]:
+        """The tenant's jobs that ended at a Unix second or later and are kept, the last `limit` of each model."""
+        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
+            for model in models:
+                for key in keys.ended(model, tenant):
+                    pipeline.zrange(key, "+inf", since, desc=True, byscore=True, offset=0, num=limit)
+            ids = [job_id for page in pipeline.execute() for job_id in page]
+        records = _records(self._connection, ids)
+        return [readable_job(record, job_id, tenant) for job_id, record in records if is_visible(record, tenant)]
+
     def list(
         self,
         tenant: str,
@@ -213,7 +232,9 @@ def _records(connection: Connection, ids: Sequence[str]) -> list[tuple[str, dict
     with connection.asking(), connection.commands.pipeline(transaction=False) as pipeline:
         for job_id in ids:
             pipeline.hgetall(keys.job(job_id))
-        return list(zip(ids, pipeline.execute(), strict=True))
+            pipeline.hgetall(keys.steps(job_id))
+        hashes = pipeline.execute()
+        return [(job_id, hashes[2 * i] | hashes[2 * i + 1]) for i, job_id in enumerate(ids)]
 
 
 def _visible(record: scripts.Record | Mapping[str, str], job: JobKey) -> Job:

@@ -92,13 +92,17 @@ class Claim(ModelScript[tuple[Record, list[str]]]):
 
 @dataclass(frozen=True, slots=True)
 class Beat(ModelScript[str]):
-    """stage: empty where it did not change. step: how many steps are done. Answers with a `BeatReply`."""
+    """stage: empty where it did not change. step: how many steps are done. decisions: a letter for each of them, or
+    empty. mispredictions: as JSON. full_step_seconds: the mean so far. Answers with a `BeatReply`."""
 
     job_id: str
     token: str
     lease_seconds: float
     stage: str
     step: int
+    decisions: str
+    mispredictions: str
+    full_step_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

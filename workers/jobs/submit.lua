@@ -41,5 +41,6 @@ if redis.call('EXISTS', key('job', id)) == 0 then
   redis.call('ZREM', key('expiries'), id .. ':' .. tenant) -- of an earlier job with this id, deleted and not swept yet
   enter(id, priority)
   use(tenant, 'submitted', 1)
+  tell(id, this_moment(), 'type', 'state', 'state', 'queued') -- a stream takes 4 KB, which a job that waits needs not
 end
 return { redis.call('HGETALL', key('job', id)), {} }

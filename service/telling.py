@@ -1,0 +1,81 @@
+"""From what happens to a job to what streams say of it."""
+
+from collections.abc import Iterable
+
+from starlette.concurrency import run_in_threadpool
+
+from service.estimation import eta_at
+from service.frames import Frame, deleted_frame, resource_frame, step_frame
+from service.shown import resource_of
+from workers.jobs.errors import JobNotFound
+from workers.jobs.events import JobEvent
+from workers.jobs.job import Job, JobKey, JobState, model_of
+from workers.jobs.live import LiveEvent
+from workers.jobs.queue import Jobs
+from workers.models.catalogue import Catalogue
+
+#: Of how many jobs the request is remembered, so that it is not read at each step.
+MOST_KNOWN = 1000
+
+
+class Telling:
+    """Reads a job where an event changes more than it says."""
+
+    def __init__(self, jobs: Jobs, catalogue: Catalogue) -> None:
+        self._jobs, self._catalogue = jobs, catalogue
+        self._known: dict[str, Job] = {}
+
+    async def of(self, event: LiveEvent) -> Frame | None:
+        """What is said of an event, None where that is nothing. Raises `QueueUnavailable`."""
+        key = JobKey(event.tenant, event.job_id)
+        try:
+            if event.type in ("state", "stage"):
+                return await run_in_threadpool(self.standing, key, event.id)
+            if event.type == "step":
+                known = self._known.get(event.job_id)
+                return self.steps(known if known else await run_in_threadpool(self._read, key), event)
+        except JobNotFound:
+            return None
+        return deleted_frame(event.job_id, event.id) if event.type == "deleted" else None
+
+    def standing(self, key: JobKey, event_id: str) -> Frame:
+        """The job as it stands. Raises `JobNotFound`, `QueueUnavailable`."""
+        return self.of_job(self._read(key), event_id)
+
+    def of_job(self, job: Job, event_id: str) -> Frame:
+        """A job as it was just read. Raises `QueueUnavailable`."""
+        position = self._jobs.position(job) if job.state is JobState.QUEUED else None
+        return resource_frame(resource_of(self._catalogue, job, position), event_id)
+
+    def steps(self, job: Job, event: JobEvent) -> Frame:
+        """The steps that an event tells of."""
+        entry = self._catalogue.entries.get(job.request.model)
+        eta = eta_at(job.request, entry.method if entry else None, event.full_steps, event.full_step_seconds)
+        return step_frame(event, job.request.steps, eta)
+
+    async def waiting(self, keys: Iterable[JobKey]) -> dict[str, Frame]:
+        """Those of the jobs that wait, by their ids, each with its place in the queue. Raises `QueueUnavailable`."""
+        return await run_in_threadpool(self._waiting, list(keys))
+
+    def forget(self) -> None:
+        """Nobody watches."""
+        self._known.clear()
+
+    def _waiting(self, keys: list[JobKey]) -> dict[str, Frame]:
+        places = {model: self._jobs.places(model) for model in {model_of(key.job_id) or "" for key in keys}}
+        frames = {}
+        for key in keys:
+            place = places[model_of(key.job_id) or ""].get(key.job_id)
+            job = self._known.get(key.job_id)
+            if place is not None and job is not None and job.state is JobState.QUEUED:
+                frames[key.job_id] = resource_frame(resource_of(self._catalogue, job, place), "")
+        return frames
+
+    def _read(self, key: JobKey) -> Job:
+        job = self._jobs.get(key)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[job.id] = job
+        if job.state.terminal:
+            self._known.pop(job.id)
+        return job
