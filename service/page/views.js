@@ -6,6 +6,7 @@
  * menu: false keeps one out of the menu, where `below` is then marked as the place.
  */
 
+import * as compare from "./views/compare.js";
 import * as create from "./views/create.js";
 import * as gallery from "./views/gallery.js";
 import * as models from "./views/models.js";
@@ -15,6 +16,7 @@ import * as watch from "./views/watch.js";
 export const VIEWS = [
   { name: "create", label: "Create", mount: create.mount },
   { name: "gallery", label: "Gallery", mount: gallery.mount },
+  { name: "compare", label: "Compare", mount: compare.mount },
   { name: "models", label: "Models", mount: models.mount },
   { name: "queue", label: "Queue", mount: queue.mount },
   { name: "watch", label: "Watch", mount: watch.mount, menu: false, below: "gallery" },

@@ -10,7 +10,7 @@ from service.page_files import PageFile, PageFiles
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
+    "require-trusted-types-for 'script'; trusted-types scalingcache"
 )
 _FOREVER = "public, max-age=31536000, immutable"
 _ASK_FIRST = "no-cache"

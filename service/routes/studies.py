@@ -141,7 +141,7 @@ def invite(
     study, now = resources.studies.get(tenant, study_id), int(resources.clock())
     made, token = resources.studies.invite(study, _end(study, body, now), body.votes, now)
     base = resources.public_url or str(request.base_url).rstrip("/")
-    return InvitationMade(**_invitation(made, 0), token=token, url=f"{base}/#/vote/{token}")
+    return InvitationMade(**_invitation(made, 0), token=token, url=f"{base}/#vote/{token}")
 
 
 @router.delete("/v1/studies/{study_id}/invitations/{invitation_id}")

@@ -1,0 +1,57 @@
+/** The frames of a result, one by one, as they are decoded by the browser. */
+
+/**
+ * Reads frames of a video or image at an address of this tab. size: `{width, height}` of what is read.
+ * `read(index)` gives RGBA bytes. Raises an Error where the browser cannot decode the file.
+ */
+export async function frameReader(url, { image, fps, width, height }) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const media = image ? await loadedImage(url) : await loadedVideo(url);
+  return {
+    async read(index) {
+      if (!image) await seek(media, index, fps);
+      context.drawImage(media, 0, 0, width, height);
+      return context.getImageData(0, 0, width, height).data;
+    },
+    close() {
+      media.removeAttribute("src");
+    },
+  };
+}
+
+/** Show a frame. Its middle is aimed at: its borders may fall to either side. */
+export async function seek(video, index, fps) {
+  const time = (index + 0.5) / fps;
+  if (Math.abs(video.currentTime - time) < 1e-6 && !video.seeking) return;
+  await new Promise((resolve, reject) => {
+    const end = (settle) => () => {
+      video.removeEventListener("seeked", good);
+      video.removeEventListener("error", bad);
+      settle();
+    };
+    const good = end(resolve);
+    const bad = end(() => reject(new Error("this browser cannot decode the video")));
+    video.addEventListener("seeked", good);
+    video.addEventListener("error", bad);
+    video.currentTime = time;
+  });
+}
+
+async function loadedImage(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  return image;
+}
+
+function loadedVideo(url) {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.preload = "auto";
+  return new Promise((resolve, reject) => {
+    video.addEventListener("loadeddata", () => resolve(video), { once: true });
+    video.addEventListener("error", () => reject(new Error("this browser cannot decode the video")), { once: true });
+    video.src = url;
+  });
+}
