@@ -1,7 +1,7 @@
 """A model in memory: the stock pipeline, its family, and what was measured of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from torch import nn
 
 from workers.engine import adapters, switches
 from workers.engine.completeness import whole_checkpoint
-from workers.engine.fingerprint import fingerprint, plain
+from workers.engine.fingerprint import fingerprint, fingerprint_of_files, plain
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
-from workers.models.identification import check_family, check_parts, check_whole
+from workers.models.identification import Contents, check_family, check_parts, check_whole
 from workers.models.parts import Checkpoint
 from workers.models.source import settings_folder, whole_folder
 from workers.scalingcache.measured import SCHEMA, MeasuredCovariance, RunKind
@@ -57,7 +57,12 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
     files = [_coefficients(path, entry.name) for path in _files_there(entry)] if coefficients else []
     with _named(entry):
         switches.check_device(entry)
-        local = entry.model_copy(update={"source": str(_checked_folder(entry, family)), "revision": None})
+        checkpoint, contents = _checked(entry, family)
+        stored = _fingerprint_of_files(entry, checkpoint, contents) if files else None
+    if stored is not None:
+        _check_weights(files, stored, entry.name)
+    with _named(entry):
+        local = entry.model_copy(update={"source": str(checkpoint.folder), "revision": None})
         with whole_checkpoint():
             pipeline = family.load(local)
         pipeline.set_progress_bar_config(disable=True)
@@ -65,8 +70,7 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
         _check_finite(pipeline)
         transformers = family.transformers(pipeline)
         weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
-    for path, measured in files:
-        _check_measured_on(path, "weights", _key(measured).fingerprint, weights, entry.name)
+    _check_weights(files, weights, entry.name)
     with _named(entry):
         switches.apply(pipeline, transformers, entry)
     covariances = tuple(each for _, each in files if isinstance(each, MeasuredCovariance))
@@ -76,14 +80,22 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
     return LoadedModel(entry, family, pipeline, weights, covariances, coefficients_of_paper)
 
 
-def _checked_folder(entry: ModelEntry, family: Family) -> Path:
-    """Where the whole checkpoint is, which is the family's. Raises `ModelLoadFailed`, and what the hub raises."""
+def _checked(entry: ModelEntry, family: Family) -> tuple[Checkpoint, Contents]:
+    """The whole checkpoint, which is the family's. Raises `ModelLoadFailed`, and what the hub raises."""
     checkpoint = Checkpoint.read(settings_folder(entry))
     check_family(checkpoint, family, families())
     check_parts(checkpoint, family)
-    folder = whole_folder(entry)
-    check_whole(Checkpoint.read(folder), entry.variant)
-    return folder
+    whole = Checkpoint.read(whole_folder(entry))
+    return whole, check_whole(whole, entry.variant)
+
+
+def _fingerprint_of_files(entry: ModelEntry, checkpoint: Checkpoint, contents: Contents) -> str | None:
+    """What `fingerprint` will say of the weights; None where loading changes them, or rounds them twice."""
+    if entry.loras or entry.quantization or entry.dtype == "float16":
+        return None
+    experts = checkpoint.config.get("boundary_ratio") is not None
+    names = ("transformer", "transformer_2") if experts else ("transformer",)
+    return fingerprint_of_files([(checkpoint.parts[name], contents.weights[name].files) for name in names])
 
 
 def _check_finite(pipeline: DiffusionPipeline) -> None:
@@ -117,6 +129,11 @@ def _coefficients(path: Path, model: str) -> tuple[Path, MeasuredCovariance | Co
     loaded = read_coefficients(path)
     _check_measured_on(path, "model", _key(loaded).model, model, model)
     return path, loaded
+
+
+def _check_weights(files: Iterable[tuple[Path, MeasuredCovariance | Coefficients]], weights: str, model: str) -> None:
+    for path, measured in files:
+        _check_measured_on(path, "weights", _key(measured).fingerprint, weights, model)
 
 
 def _key(loaded: MeasuredCovariance | Coefficients) -> RunKind | CoefficientKey:
