@@ -15,23 +15,24 @@ const ASK_SECONDS = 1;
 export async function follow(api, id, { signal, onVideo, onStep = () => {}, onPreview = () => {}, onLine = () => {} }) {
   const path = `v1/videos/${encodeURIComponent(id)}`;
   let ended = false;
-  const handlers = {
-    video: (video) => {
-      ended = hasEnded(video);
-      onVideo(video);
-    },
-    step: onStep,
-    preview: onPreview,
+  const told = (video) => {
+    ended = hasEnded(video);
+    onVideo(video);
   };
+  const handlers = { video: told, step: onStep, preview: onPreview, deleted: gone };
   try {
     for await (const { event, data } of events(api, `${path}/events`, { signal, onLine })) {
       handlers[event]?.(data);
       if (ended) return;
     }
   } catch (problem) {
-    if (![404, 405, 501].includes(problem.status)) throw problem;
-    await ask(api, path, { signal, onLine, onVideo: handlers.video, isOver: () => ended });
+    if (problem.code !== "not_found") throw problem;
+    await ask(api, path, { signal, onLine, onVideo: told, isOver: () => ended });
   }
+}
+
+function gone() {
+  throw new Problem({ message: "The video was deleted.", code: "deleted", status: 410 });
 }
 
 /** Whether nothing about a video will change any more. */
@@ -42,29 +43,55 @@ export function hasEnded(video) {
 /**
  * The events of a stream, as `{event, data, id}` with data decoded; after an interruption on from the last one. Ends with
  * the signal. By `fetch`, since an EventSource could not send the API key.
+ *
+ * A tab that is not looked at has no stream: a browser gives a host six connections for all of its tabs together.
  */
 export async function* events(api, path, { signal, onLine = () => {} }) {
   let last = "";
   let pause = LEAST_PAUSE;
-  while (!signal.aborted) {
+  for (await shown(signal); !signal.aborted; await shown(signal)) {
+    const looked = whileShown(signal);
     try {
       const headers = { accept: "text/event-stream", ...(last && { "last-event-id": last }) };
-      const response = await api.call("GET", path, { signal, headers });
+      const response = await api.call("GET", path, { signal: looked, headers });
       onLine(null);
       for await (const message of messages(response.body)) {
+        if (message.event === "error") throw new Problem({ ...message.data.error, status: 503 });
         pause = LEAST_PAUSE;
         last = message.id || last;
         yield message;
       }
     } catch (problem) {
       if (signal.aborted) return;
-      if (!(problem instanceof Problem)) onLine(new Problem({ message: "The connection was cut.", code: "no_answer" }));
-      else if (problem.passes && problem.status !== 501) onLine(problem);
-      else throw problem;
+      if (looked.aborted) continue;
+      const line = problem instanceof Problem ? problem : new Problem({ message: "The connection was cut.", code: "no_answer" });
+      if (!line.passes) throw problem;
+      onLine(line);
     }
     await sleep(pause, signal);
     pause = Math.min(2 * pause, MOST_PAUSE);
   }
+}
+
+/** When the tab is looked at. */
+function shown(signal) {
+  if (!document.hidden || signal.aborted) return undefined;
+  return new Promise((resolve) => {
+    const end = () => {
+      document.removeEventListener("visibilitychange", end);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", end);
+    signal.addEventListener("abort", end);
+  });
+}
+
+/** Aborts when the tab is not looked at any more, or with the signal. */
+function whileShown(signal) {
+  const hidden = new AbortController();
+  document.addEventListener("visibilitychange", () => hidden.abort(), { once: true });
+  return AbortSignal.any([signal, hidden.signal]);
 }
 
 async function ask(api, path, { signal, onLine, onVideo, isOver }) {

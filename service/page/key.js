@@ -4,7 +4,7 @@ import { field, h, problemBox, show } from "./dom.js";
 
 /** onChange: called when there is another key, or none any more. */
 export function keyDialog(api, onChange) {
-  const input = h("input", { type: "password", autocomplete: "off", spellcheck: "false", required: true });
+  const input = h("input", { type: "password", autocomplete: "off", required: true, pattern: "[!-~]+", title: "letters, digits and signs of ASCII" });
   const told = h("div");
   const dialog = h(
     "dialog",

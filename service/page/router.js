@@ -53,5 +53,13 @@ export class Router {
 export function place(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?", 2);
   const [name, ...rest] = path.split("/");
-  return { name, argument: decodeURIComponent(rest.join("/")), query: new URLSearchParams(query) };
+  return { name, argument: decoded(rest.join("/")), query: new URLSearchParams(query) };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // what somebody typed
+  }
 }

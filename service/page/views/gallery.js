@@ -2,7 +2,7 @@
 
 import { actions } from "../actions.js";
 import { h, options, problemBox, show } from "../dom.js";
-import { hasEnded } from "../events.js";
+import { events, hasEnded } from "../events.js";
 import { moment, times } from "../format.js";
 import { fileUrl, player } from "../player.js";
 import { badge } from "./watch.js";
@@ -15,6 +15,7 @@ export async function mount(root, api, { query, signal }) {
   const status = h("select", {}, options(STATUSES, query.get("status") ?? ""));
   const model = h("select", {}, options([["", "All"], ...models.map((each) => each.id)], query.get("model") ?? ""));
   const cards = h("div", { class: "cards" });
+  const line = h("div");
   const foot = h("div", { class: "foot" });
   const seen = lazily(signal);
   for (const control of [status, model]) control.addEventListener("change", filter);
@@ -26,10 +27,13 @@ export async function mount(root, api, { query, signal }) {
       h("h1", {}, "Gallery"),
       h("div", { class: "filters" }, h("label", {}, "Status ", status), h("label", {}, "Model ", model)),
     ),
+    line,
     cards,
     foot,
   );
+  const shown = new Map();
   await more();
+  await goOn();
 
   function filter() {
     const chosen = Object.entries({ status: status.value, model: model.value }).filter(([, value]) => value);
@@ -54,21 +58,70 @@ export async function mount(root, api, { query, signal }) {
     const screen = h("a", { class: "screen", href: `#watch/${video.id}`, "aria-label": `Watch: ${video.prompt}` });
     const element = h("article", { class: "card" }, screen, about(video), told);
     const onProblem = (problem) => show(told, problemBox(problem));
-    const onChange = (changed) => (changed ? element.replaceWith(card(changed)) : element.remove());
+    const onChange = (changed) => (changed ? redraw(changed) : remove(video.id));
+    shown.set(video.id, { element, video });
     element.append(h("details", {}, h("summary", {}, "Settings and actions"), summary(video), actions(api, video, { signal, onChange, onProblem })));
     if (video.status === "completed") seen(screen, () => fill(screen, video).catch(onProblem));
-    else show(screen, h("span", { class: "hint" }, hasEnded(video) ? video.error.message : `${video.progress} %`));
+    else show(screen, h("span", { class: "hint" }, hasEnded(video) ? video.error.message : video.state === "queued" ? "waits" : `${video.progress} %`));
     return element;
   }
 
+  /** A picture that the service has of it, and the video itself when it is looked at; else the video at once. */
   async function fill(screen, video) {
-    const result = player(await fileUrl(api, video.id, signal), { text: video.prompt, autoplay: false });
+    if (!video.variants?.includes("thumbnail")) return play(screen, video);
+    const url = await fileUrl(api, video.id, signal, "thumbnail");
+    show(screen, h("img", { class: "result", src: url, alt: "" }));
+    for (const event of ["pointerenter", "focus"]) {
+      screen.addEventListener(event, () => void play(screen, video).catch(() => {}), { once: true });
+    }
+  }
+
+  async function play(screen, video) {
+    if (screen.querySelector("video")) return;
+    const result = player(await fileUrl(api, video.id, signal), { text: video.prompt, autoplay: screen.matches(":hover, :focus") });
     result.controls = false;
     result.tabIndex = -1;
     for (const [event, act] of [["pointerenter", "play"], ["focus", "play"], ["pointerleave", "pause"], ["blur", "pause"]]) {
       screen.addEventListener(event, () => void Promise.resolve(result[act]()).catch(() => {}));
     }
     show(screen, result);
+  }
+
+  /** What happens to the account's jobs while they are looked at. */
+  async function goOn() {
+    const onLine = (problem) => show(line, problem && problemBox(problem));
+    for await (const { event, data } of events(api, "v1/events", { signal, onLine })) {
+      if (event === "deleted") remove(data.id);
+      else if (event === "step") tellStep(data);
+      else if (event === "video") take(data);
+    }
+  }
+
+  function take(video) {
+    if (shown.has(video.id)) redraw(video);
+    else if ((!status.value || status.value === video.status) && (!model.value || model.value === video.model)) {
+      cards.prepend(card(video));
+      cards.parentElement.querySelector(".empty")?.remove();
+    }
+  }
+
+  function redraw(video) {
+    const before = shown.get(video.id);
+    if (before.video.state === video.state) return;
+    const open = before.element.querySelector("details").open;
+    const after = card(video);
+    after.querySelector("details").open = open;
+    before.element.replaceWith(after);
+  }
+
+  function remove(id) {
+    shown.get(id)?.element.remove();
+    shown.delete(id);
+  }
+
+  function tellStep({ id, progress }) {
+    const found = shown.get(id);
+    if (found?.video.state === "running") show(found.element.querySelector(".screen"), h("span", { class: "hint" }, `${progress} %`));
   }
 }
 

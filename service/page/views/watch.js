@@ -14,10 +14,12 @@ export function mount(root, api, { argument: id, signal }) {
   const parts = Object.fromEntries(
     ["status", "line", "screen", "told", "buttons", "result", "settings"].map((name) => [name, h("div", { class: name })]),
   );
-  const seen = { kinds: [], done: 0, video: null };
+  const seen = { kinds: [], done: 0, eta: null, video: null };
+
   async function onVideo(video) {
     const before = seen.video;
     seen.video = video;
+    seen.kinds = [...(video.decisions ?? seen.kinds)];
     title.textContent = video.prompt || "Video";
     show(parts.status, badge(video));
     show(parts.settings, settings(video));
@@ -46,14 +48,13 @@ export function mount(root, api, { argument: id, signal }) {
     if (step.kind) seen.kinds[step.step - 1] = step.kind === "full" ? "F" : "P";
     seen.done = Math.max(seen.done, step.step);
     seen.eta = step.eta_seconds;
-    seen.stage = step.stage;
     drawSteps();
   }
 
   function drawSteps() {
     const { video } = seen;
     const done = Math.max(seen.done, Math.floor((video.progress * video.steps) / 100));
-    const kinds = video.decisions ?? Array.from(seen.kinds, (kind) => kind ?? "?").join("");
+    const kinds = Array.from(seen.kinds, (kind) => kind ?? "?").join("");
     const ended = video.status === "completed";
     steps.update({ steps: video.steps, kinds, done: ended ? video.steps : done, added: video.added_steps ?? [] });
     show(parts.line, progressLine(video, done, seen.eta ?? video.eta_seconds));
