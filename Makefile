@@ -13,7 +13,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint-openapi contract-clients test-contract generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo clean
+.PHONY: help demo up test check lint-openapi contract-clients test-contract generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo screenshots clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## One prompt, uncached and accelerated, through Redis, service and worker. PROMPT="..." SF=10 SEED=7 MODEL=wan-tiny IMAGE=first-frame.png
 	$(BIN)/python -m demo run --prompt "$(PROMPT)" --sf $(SF) --seed $(SEED) --model $(MODEL) $(if $(IMAGE),--image "$(IMAGE)")
 
-up: $(READY) ## Redis, service and worker, left running. PORT=8000
+up: $(READY) ## Redis, service and worker, left running, with a page to use them. PORT=8000
 	$(BIN)/python -m demo up --model $(MODEL) --port $(PORT)
 
 # A file's tests stay in one process, so that what they share is made once; the longest come first, as collected.
@@ -92,6 +92,9 @@ measure-demo: $(READY) ## Measure the demo checkpoints again, for their pages, h
 
 train-demo: $(READY) ## Train a demo checkpoint from nothing; goes on after an interruption. MODEL=wan-tiny
 	$(BIN)/python -m demo.training $(MODEL)
+
+screenshots: $(READY) ## A picture of each view of the page, of a running product, into docs/images. Needs Chromium.
+	$(BIN)/python -m docs.screenshots
 
 clean: ## Remove what the targets made, except the virtual environment.
 	rm -rf out build

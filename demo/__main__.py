@@ -16,6 +16,7 @@ from rich.table import Table
 from demo import generations
 from demo.embedded_redis import RedisServerMissing
 from demo.stack import Stack, StackFailed, running_stack
+from demo.summary import summary
 from demo.vocabulary import warnings
 from workers.jobs.errors import ScalingCacheError
 from workers.measurement.contact_sheet import Row, compared, save_contact_sheet
@@ -54,7 +55,10 @@ def run(
 def up(model: ModelOption = "wan-tiny", port: Annotated[int, typer.Option(help="Of the service.")] = 8000) -> None:
     """Start Redis, the service and a worker, and leave them running until Ctrl-C."""
     with running_stack(model, port=port) as stack:
-        console.print(f"service  {stack.url}  (try {stack.url}/docs)\nworker   {stack.metrics_url}")
+        console.print(
+            f"page     {stack.url}/  open it in a browser\nAPI      {stack.url}/v1  documented at {stack.url}/docs"
+        )
+        console.print(f"worker   {stack.metrics_url}")
         console.print(f"redis    {stack.redis_url}\nlogs     {stack.logs}\nCtrl-C stops everything.")
         with suppress(KeyboardInterrupt):
             while True:
@@ -91,6 +95,9 @@ def compare(stack: Stack, request: dict[str, Any], sf: int, first_frame: Path | 
     console.print(f"{sheet}  shows both, and where they differ", soft_wrap=True)
     console.print(_table(reports, pictures))
     console.print("\n".join(str(path) for path in paths.values()), soft_wrap=True)
+    first, second = asked
+    fidelity = psnr(pictures[second], pictures[first])
+    console.print(summary(reports[first], reports[second], fidelity, model["media"], model["id"]), soft_wrap=True)
 
 
 def _rows(jobs: dict[str, dict[str, Any]], videos: dict[str, Video]) -> list[Row]:

@@ -59,6 +59,7 @@ def assert_shown(printed: str, folder: Path, model: str, colour: str) -> None:
         assert row in printed
     assert_accelerated(printed)
     assert printed.index("contact-sheet.png") < printed.index("full steps")
+    assert "open http://localhost:8000 in a browser" in printed
     defaults = Catalogue.read(ROOT / "models.toml").entry(model).defaults
     assert (folder / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
     for name in ("uncached", "sf-10"):
