@@ -78,9 +78,11 @@ def test_the_papers_table_names_each_model_once() -> None:
 
 
 def test_the_first_page_says_the_range_over_models() -> None:
-    models = [evaluation([pair(10, 40.0, None, speedup)]) for speedup in (2.52, 2.78)]
-    assert "| 10 of 50 steps | 10 steps in full, 2.5 to 2.8 times faster |" in (of_headline(models) or "")
-    assert "2.5 times faster" in (of_headline(models[:1]) or "") and of_headline([]) is None
+    models = [evaluation([pair(10, psnr, None, speedup)]) for psnr, speedup in ((40.0, 2.52), (50.0, 2.78))]
+    both, one = (of_headline(measured) or "" for measured in (models, models[:1]))
+    assert "| `10`: the default | 10 | 2.5 to 2.8 | 40 to 50 | 2 prompts, 2 checkpoints |" in both
+    assert "| `10`: the default | 10 | 2.5 | 40 | 1 prompts, 1 checkpoint |" in one
+    assert "| `6` |" not in both and of_headline([]) is None
     assert summary(models[0]).endswith("(`python -m x`, 2026-11-26, x86_64, 2 threads, torch 2.13.0).")
 
 
