@@ -32,6 +32,7 @@ export async function mount(root, api, { query, signal }) {
     foot,
   );
   const shown = new Map();
+  let newest = 0;
   await more();
   await goOn();
 
@@ -44,7 +45,8 @@ export async function mount(root, api, { query, signal }) {
     show(foot);
     const asked = { limit: PAGE, after, status: status.value, model: model.value };
     const page = await api.get("v1/videos", { signal, query: asked });
-    cards.append(...page.data.map(card));
+    cards.append(...page.data.filter((video) => !shown.has(video.id)).map(card));
+    newest = Math.max(newest, ...page.data.map((video) => video.created_at));
     if (!cards.childElementCount) show(foot, h("p", { class: "empty" }, "Nothing here yet. ", h("a", { href: "#create" }, "Make a video.")));
     if (page.has_more) show(foot, h("button", { type: "button", onclick: () => more(page.last_id).catch(failed) }, "Show more"));
   }
@@ -97,11 +99,14 @@ export async function mount(root, api, { query, signal }) {
     }
   }
 
+  /** A new one comes first; an older one has its place on a page to come. */
   function take(video) {
+    const wanted = (!status.value || status.value === video.status) && (!model.value || model.value === video.model);
     if (shown.has(video.id)) redraw(video);
-    else if ((!status.value || status.value === video.status) && (!model.value || model.value === video.model)) {
+    else if (wanted && video.created_at >= newest) {
+      newest = video.created_at;
       cards.prepend(card(video));
-      cards.parentElement.querySelector(".empty")?.remove();
+      root.querySelector(".empty")?.remove();
     }
   }
 
