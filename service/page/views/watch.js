@@ -12,7 +12,7 @@ export function mount(root, api, { argument: id, signal }) {
   const steps = strip();
   const title = h("h1", {}, "Video");
   const parts = Object.fromEntries(
-    ["status", "line", "screen", "told", "buttons", "result", "settings"].map((name) => [name, h("div", { class: name })]),
+    ["status", "line", "screen", "told", "buttons", "outcome", "settings"].map((name) => [name, h("div", { class: name })]),
   );
   const seen = { kinds: [], done: 0, eta: null, video: null };
 
@@ -39,7 +39,7 @@ export function mount(root, api, { argument: id, signal }) {
         "div",
         { class: "columns" },
         h("div", { class: "card" }, parts.screen, steps.element, legend(), parts.line, parts.told, parts.buttons),
-        h("div", {}, parts.result, h("div", { class: "card" }, h("h2", {}, "Settings"), parts.settings)),
+        h("div", {}, parts.outcome, h("div", { class: "card" }, h("h2", {}, "Settings"), parts.settings)),
       ),
     );
   }
@@ -66,7 +66,7 @@ export function mount(root, api, { argument: id, signal }) {
   }
 
   async function play(video) {
-    show(parts.result, h("div", { class: "card" }, h("h2", {}, "Result"), outcome(video)));
+    show(parts.outcome, h("div", { class: "card" }, h("h2", {}, "Result"), outcome(video)));
     const url = await fileUrl(api, video.id, signal);
     show(parts.screen, player(url, { text: video.prompt }));
   }

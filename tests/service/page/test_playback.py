@@ -41,4 +41,4 @@ def test_a_prompt_becomes_a_video_that_plays(page: Page, stack: Stack) -> None:
     assert (made["steps"], made["sf"], made["frames"], made["engaged"]) == (10, 4, frames, True)
     expect(page.locator(".cells i.full")).to_have_count(made["full_steps"])
     expect(page.locator(".cells i.predicted")).to_have_count(made["cached_steps"])
-    expect(page.locator(".result")).to_contain_text(f"{made['full_steps']} of 10 steps")
+    expect(page.locator(".outcome")).to_contain_text(f"{made['full_steps']} of 10 steps")
