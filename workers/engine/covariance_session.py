@@ -12,7 +12,7 @@ from workers.jobs.job import Account, Basis, Misprediction
 from workers.models.family import Family
 from workers.scalingcache import priors, schedule
 from workers.scalingcache.covariance import Covariance
-from workers.scalingcache.forecast import Forecast
+from workers.scalingcache.forecast import Forecast, Innovation
 
 
 class CovarianceSession:
@@ -46,8 +46,10 @@ class CovarianceSession:
         """The forecast in the place of the scheduler's `step`."""
         return solved_by(self._forecast, scheduler, transformers)
 
-    def end_step(self) -> None:
-        """Nothing: the solver's call was the end of the step."""
+    def end_step(self) -> Misprediction | None:
+        """What the step has shown; the solver's call was its end."""
+        last = self._forecast.innovations[-1:]
+        return _shown(last[0]) if last and last[0].step == self._forecast.current - 1 else None
 
     def account(self) -> Account:
         """What the run went by, and how far its predictions were off."""
@@ -57,10 +59,7 @@ class CovarianceSession:
         return Account(
             method="covariance",
             basis=Basis(kind=kind, runs=runs),
-            mispredictions=[
-                Misprediction(step=each.step, expected=each.expected, measured=each.measured)
-                for each in forecast.innovations
-            ],
+            mispredictions=[_shown(each) for each in forecast.innovations],
             added_steps=list(forecast.added),
             expected_snr=forecast.expected_snr(),
         )
@@ -68,3 +67,7 @@ class CovarianceSession:
     def close(self) -> None:
         """Drop all tensors."""
         self._forecast.close()
+
+
+def _shown(innovation: Innovation) -> Misprediction:
+    return Misprediction(step=innovation.step, expected=innovation.expected, measured=innovation.measured)

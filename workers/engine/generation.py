@@ -17,7 +17,7 @@ from workers.engine.observation import Observation
 from workers.engine.plan import RunPlan, plan_run
 from workers.engine.session import Attachment
 from workers.jobs.errors import NotFinite
-from workers.jobs.job import GenerationRequest, Reason, ReasonCode, RunReport, Stage, StepKind
+from workers.jobs.job import GenerationRequest, Misprediction, Reason, ReasonCode, RunReport, Stage, StepKind
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.products import NotFiniteOutput
 
@@ -29,11 +29,13 @@ class ProgressCallbacks:
     """What is called as a generation goes on. Raising from a call ends the generation at that point.
 
     stage: with each stage that begins.
+    shown: with how far off a prediction of a step would have been, before `step` where that has shown it.
     step: with each denoising step that is done: its index from 0, its kind, and its time in seconds.
     """
 
     stage: Callable[[Stage], None] = lambda _stage: None
     step: Callable[[int, StepKind, float], None] = lambda _index, _kind, _seconds: None
+    shown: Callable[[Misprediction], None] = lambda _shown: None
 
 
 SILENT = ProgressCallbacks()
@@ -135,7 +137,8 @@ def run_pipeline(
     def end_step(_pipeline: Any, index: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
         kind: StepKind = "full"
         if attachment is not None:
-            attachment.end_step()
+            if shown := attachment.end_step():
+                callbacks.shown(shown)
             kind = "full" if attachment.decisions[index] == "F" else "predicted"
         clock.steps[kind].append(seconds := clock.lap())
         callbacks.step(index, kind, seconds)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from workers.jobs.job import Account
+from workers.jobs.job import Account, Misprediction
 from workers.models.family import Family
 
 
@@ -25,8 +25,9 @@ class Attachment(Protocol):
         scheduler: the run's own. Raises `UnsupportedPipeline` where the method does not fit the pipeline.
         """
 
-    def end_step(self) -> None:
-        """The pipeline's step is over, its callback runs."""
+    def end_step(self) -> Misprediction | None:
+        """The pipeline's step is over, its callback runs. Gives how far off a prediction of the step would have been,
+        where it has shown that."""
 
 
 class Session(Attachment, Protocol):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum, auto
 
 import structlog
@@ -15,6 +16,7 @@ from workers.process.events import Done, Ending, Failed, Progress, Run, StageSta
 from workers.process.metrics import Metrics, Outcome
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
+from workers.process.step_log import StepLog
 
 log = structlog.get_logger()
 
@@ -60,7 +62,7 @@ class AttemptWatch:
         self._job = attempt.job
         self._log = log.bind(job=self._job.id, attempt=self._job.attempts)
         self._stage: Stage | None = None
-        self._step = 0
+        self._steps = StepLog()
         self._stopping: StopReason | None = None
         self._cut_off = False
         self._renewed_at = self._beat_at = self._progress_at = self._stopped_at = time.monotonic()
@@ -104,8 +106,8 @@ class AttemptWatch:
         match event:
             case StageStarted(_, stage):
                 self._stage = stage
-            case StepDone(_, index):
-                self._step = index + 1
+            case StepDone():
+                self._steps.add(event)
                 self._metrics.stepped(self._job.request.model, event)
 
     def _beat_if_due(self) -> None:
@@ -118,7 +120,8 @@ class AttemptWatch:
             interval = min(interval, DENOISE_BEAT_SECONDS)
         self._beat_at, self._next_beat_at = asked_at, asked_at + interval
         try:
-            reply = self._leases.beat(self._attempt, self._stage, self._step)
+            details = self._steps.details()
+            reply = self._leases.beat(self._attempt, self._stage, len(details.decisions), details)
         except QueueUnavailable as error:
             lapsed = time.monotonic() - self._renewed_at > self._settings.lease_seconds
             self._warn("lease not renewed", error)
@@ -132,6 +135,7 @@ class AttemptWatch:
             self._stop(StopReason.LOST)
             return
         self._renewed_at = asked_at
+        self._steps.told(details)
         if reply is BeatReply.STOP:
             self._stop(StopReason.CANCELLED)
         elif reply is BeatReply.LATE:
@@ -159,6 +163,7 @@ class AttemptWatch:
     def _end(self, event: Ending) -> None:
         match event:
             case Done(_, report, artifact, _):
+                self._tell_last_steps()
                 ended = self._settle(lambda: self._leases.complete(self._attempt, artifact, report))
                 if ended is JobState.COMPLETED:
                     self._metrics.completed(self._job.request, report)
@@ -169,6 +174,14 @@ class AttemptWatch:
                 if poisons_process:
                     self._child.kill()
                 self._settle(lambda: self._leases.fail(self._attempt, error, max_attempts), code)
+
+    def _tell_last_steps(self) -> None:
+        """Those since the last beat. What the answer says does not matter any more: whether the job is still ours, and
+        whether a client has cancelled it, the queue decides."""
+        if self._steps.untold:
+            details = self._steps.details()
+            with suppress(QueueUnavailable):
+                self._leases.beat(self._attempt, "denoise", len(details.decisions), details)
 
     def _end_stopped(self) -> None:
         if self._stopping in (StopReason.CANCELLED, StopReason.LATE):
@@ -212,7 +225,9 @@ class AttemptWatch:
             self._store.discard(self._attempt.key)
         total = settled.total_seconds if settled and settled.state.terminal else None
         self._metrics.ended(self._job.request.model, outcome, total, code)
-        self._log.info("job ended", outcome=outcome, steps=self._step, **({"code": code} if code else {}))
+        self._log.info(
+            "job ended", outcome=outcome, steps=len(self._steps.decisions), **({"code": code} if code else {})
+        )
         return settled.state if settled else None
 
     def _write_until_accepted(self, action: Callable[[], Settled]) -> Settled | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workers.jobs.artifact import Artifact
-from workers.jobs.job import AttemptKey, GenerationRequest, JobError, JobKey, RunReport, Stage, StepKind
+from workers.jobs.job import AttemptKey, GenerationRequest, JobError, JobKey, Misprediction, RunReport, Stage, StepKind
 
 # Supervisor to child. Closing the pipe tells the child to exit.
 
@@ -91,12 +91,14 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """Denoising step `index` (from 0) is done, in `seconds`."""
+    """Denoising step `index` (from 0) is done, in `seconds`. shown: how far off a prediction of it would have been,
+    where it has shown that."""
 
     job_id: str
     index: int
     kind: StepKind
     seconds: float
+    shown: Misprediction | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from workers.jobs.errors import (
     RequestRefused,
     ScalingCacheError,
 )
-from workers.jobs.job import GenerationRequest, JobKey, Stage, StepKind
+from workers.jobs.job import GenerationRequest, JobKey, Misprediction, Stage, StepKind
 from workers.measurement import fidelity
 from workers.media.formats import FORMATS
 from workers.media.previews import previews_of
@@ -188,12 +188,14 @@ def _callbacks(id: str, emit: Callable[[Event], None], stopped: Callable[[], boo
             raise JobCancelled("the job was cancelled")
         emit(StageStarted(id, name))
 
+    last: list[Misprediction] = []
+
     def step(index: int, kind: StepKind, seconds: float) -> None:
-        emit(StepDone(id, index, kind, seconds))
+        emit(StepDone(id, index, kind, seconds, last.pop() if last else None))
         if stopped():
             raise JobCancelled(f"the job was cancelled after step {index + 1}")
 
-    return ProgressCallbacks(stage, step)
+    return ProgressCallbacks(stage, step, last.append)
 
 
 @contextmanager

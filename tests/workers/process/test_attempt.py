@@ -1,15 +1,18 @@
 """How attempts end that do not end well, in real processes (`stand_in.py`)."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from demo.embedded_redis import EmbeddedRedis
 from tests.queues import Queue
 from tests.waiting import wait_until
 from tests.workers.factories import a_request, submit
 from tests.workers.process.jobs import assert_published, ended
 from tests.workers.process.worker_process import WorkerProcess
+from workers.jobs.events import START, Events, JobEvent
 from workers.jobs.job import JobState
 
 
@@ -56,3 +59,24 @@ def test_a_hung_step_is_ended_and_the_process_replaced(queue: Queue, start: Call
         assert failed.error is not None
         assert failed.error.code == "step_timeout"
         assert wait_until(ended(queue, submit(queue))).state is JobState.COMPLETED
+
+
+@pytest.mark.parametrize("prompt", ["steps 3 of 0.001", "steps 60 of 0.02"])
+def test_every_step_is_told_of_with_its_kind_however_many_come_together(
+    queue: Queue, own_redis: EmbeddedRedis, start: Callable[..., WorkerProcess], prompt: str
+) -> None:
+    async def steps(job_id: str) -> list[JobEvent]:
+        events = Events(own_redis.url)
+        try:
+            return [event for event in await events.history(job_id, START) if event.type == "step"]
+        finally:
+            await events.close()
+
+    with start():
+        job = submit(queue, a_request(prompt))
+        wait_until(ended(queue, job))
+        told = asyncio.run(steps(job.id))
+    count = int(prompt.split()[1])
+    assert "".join(event.decisions for event in told) == "F" * count
+    assert (told[-1].step, told[-1].full_steps) == (count, count)
+    assert all(event.full_step_seconds for event in told)

@@ -73,6 +73,18 @@ def test_uncached_runs_show_what_later_runs_rest_on(catalogue: Catalogue, tmp_pa
     assert done(sf=4, basis_runs=0).artifact.sha256 == accelerated.artifact.sha256
 
 
+def test_what_a_full_step_has_shown_is_told_with_it(catalogue: Catalogue, tmp_path: Path) -> None:
+    runner, events = Runner(catalogue, ArtifactStore(tmp_path / "artifacts")), list[Event]()
+    runner.load(["micro-flux"])
+    request = catalogue.request("micro-flux", "red circle", seed=7, steps=20, sf=4)
+    key = AttemptKey("acme", new_job_id("micro-flux", "image"), "a" * 32)
+    report = runner.run(Run(key, request), events.append, lambda: False).report
+    assert report.account is not None and report.account.mispredictions
+    steps = [event for event in events if isinstance(event, StepDone)]
+    assert [event.shown for event in steps if event.shown] == report.account.mispredictions
+    assert all(event.shown is None or event.shown.step == event.index for event in steps)
+
+
 def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> None:
     folder = tmp_path / "i2v"
     variants.save_micro_i2v(folder)
