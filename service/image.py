@@ -22,6 +22,9 @@ class Image(Run, OpenAIImage):
 
     id: str
     seed: int = Field(description="The same request with this seed gives the same image again.")
+    result_of: str | None = Field(
+        description="Id of the identical image that was computed for both; null for one that was computed itself."
+    )
 
 
 class Images(BaseModel):
@@ -68,6 +71,7 @@ class ImageJob(Run):
     true_cfg_scale: float
     flow_shift: float | None
     seed: int
+    result_of: str | None
     queue_position: int | None
     eta_seconds: float | None
     attempts: int
@@ -81,7 +85,9 @@ def image_job_of(video: Video) -> ImageJob:
 
 def image_of(job: Job, *, b64_json: str | None = None, url: str | None = None) -> Image:
     """A completed job's image, with one of the two ways to its file: the PNG in base64, or its address."""
-    return Image(b64_json=b64_json, url=url, id=job.id, seed=job.request.seed, **dict(run_of(job)))
+    return Image(
+        b64_json=b64_json, url=url, id=job.id, seed=job.request.seed, result_of=job.result_of, **dict(run_of(job))
+    )
 
 
 def images_of(jobs: list[Job], data: list[Image]) -> Images:

@@ -97,6 +97,7 @@ def _submit(
             metadata={},
             webhook_url=webhook,
             deadline_seconds=body.deadline_seconds,
+            shares=body.shares,
         )
         record_submission(resources, job)
 

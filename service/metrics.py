@@ -45,6 +45,12 @@ class Metrics:
             ["model"],
             registry=self.registry,
         )
+        self._shared = Counter(
+            "scalingcache_jobs_shared_total",
+            "Jobs accepted that share the computation of an identical one.",
+            ["model"],
+            registry=self.registry,
+        )
         self._sf = Histogram(
             "scalingcache_sf_requested",
             "The sf of accepted jobs.",
@@ -63,6 +69,7 @@ class Metrics:
         for model in models:  # Prometheus sees no increase in a series that begins at 1.
             self._cancelled.labels(model)
             self._expired.labels(model)
+            self._shared.labels(model)
             for priority in Priority:
                 self._submitted.labels(model, priority.value)
 
@@ -72,8 +79,10 @@ class Metrics:
         self._requests.labels(route, method, str(code)).inc()
         self._durations.labels(route, method).observe(seconds)
 
-    def job_submitted(self, request: GenerationRequest, priority: Priority) -> None:
-        """A new job was accepted."""
+    def job_submitted(self, request: GenerationRequest, priority: Priority, *, shares: bool) -> None:
+        """A new job was accepted. shares: whether it is computed together with an earlier one."""
+        if shares:
+            self._shared.labels(request.model).inc()
         self._submitted.labels(request.model, priority.value).inc()
         self._sf.labels(request.model).observe(request.sf)
 

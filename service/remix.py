@@ -38,6 +38,11 @@ class Remix:
         """That of the source was for the source."""
 
     @property
+    def shares(self) -> bool:
+        """Its seed is the source's."""
+        return True
+
+    @property
     def remixed_from(self) -> str:
         """The source."""
         return self.source.id

@@ -37,6 +37,10 @@ class Order(Protocol):
     @property
     def deadline_seconds(self) -> float | None: ...
     @property
+    def shares(self) -> bool:
+        """Whether it may be computed together with an identical one."""
+
+    @property
     def remixed_from(self) -> str | None:
         """Id of the job whose settings it has."""
 
@@ -126,6 +130,7 @@ def _make(
             webhook_url=webhook,
             remixed_from=body.remixed_from,
             deadline_seconds=body.deadline_seconds,
+            shares=body.shares,
         )
     except QueueFull:
         if image is not None:
@@ -174,8 +179,10 @@ def receiver_of(resources: Resources, tenant: str, url: str | None) -> str | Non
 
 def record_submission(resources: Resources, job: Job) -> None:
     """Count and log a job that is new."""
-    resources.metrics.job_submitted(job.request, job.priority)
-    structlog.get_logger("service").info("job submitted", job=job.id, model=job.request.model, sf=job.request.sf)
+    resources.metrics.job_submitted(job.request, job.priority, shares=job.result_of is not None)
+    structlog.get_logger("service").info(
+        "job submitted", job=job.id, model=job.request.model, sf=job.request.sf, result_of=job.result_of
+    )
 
 
 def cancel_job(resources: Resources, job: Job) -> Job:

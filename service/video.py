@@ -58,6 +58,9 @@ class Video(Run, OpenAIVideo):
     flow_shift: float | None
     seed: int
     deadline_at: int | None = Field(description="When it fails if it has not ended by then.")
+    result_of: str | None = Field(
+        description="Id of the identical video that is computed for both; null for one that is computed itself."
+    )
     queue_position: int | None = Field(description="How many jobs start before this one, while it is queued.")
     eta_seconds: float | None = Field(description="Estimated time to the last denoising step, where it can be told.")
     attempts: int = Field(description="How many times a worker has started it.")
@@ -130,6 +133,7 @@ def video_of(
         flow_shift=request.flow_shift,
         seed=request.seed,
         deadline_at=whole(job.deadline_at),
+        result_of=job.result_of,
         queue_position=queue_position,
         eta_seconds=eta_seconds,
         attempts=job.attempts,

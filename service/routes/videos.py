@@ -166,8 +166,8 @@ def remix(
 def delete(resources: ResourcesDep, tenant: Maker, video_id: str) -> VideoDeleted:
     """Delete a video with its prompt and files. One that is queued or running is cancelled first."""
     job = find(resources, tenant, video_id)
-    resources.jobs.delete(job.key)
-    if job.artifact is not None:  # Else an attempt may still be writing; the workers' sweep comes after it.
+    unshared = resources.jobs.delete(job.key)
+    if unshared and job.artifact is not None:  # Else the workers' sweep comes after who still writes, or has it too.
         resources.artifacts.delete(job.key)
     structlog.get_logger("service").info("job deleted", job=job.id, state=job.state.value)
     return VideoDeleted(id=job.id)

@@ -183,6 +183,20 @@ def test_they_can_do_their_work(
     with redis.Redis.from_url(own_redis.url) as operator:
         operator.zadd(f"{keys.root(MODEL)}:deadlines", {overdue.id: 1})
     assert service.jobs.end_overdue(MODEL) == [overdue.id]
+    computed, shares = submit(service, shares=True), submit(service, shares=True)
+    more = submit(service, shares=True)
+    attempt = worker.leases.claim([MODEL], "w")
+    assert attempt is not None and attempt.job.id == computed.id and shares.result_of == computed.id
+    worker.leases.beat(attempt, "denoise", 1)
+    service.jobs.cancel(computed.key)
+    worker.leases.cancel(attempt)
+    assert service.jobs.position(service.jobs.get(more.key)) == 0 and service.jobs.end_overdue(MODEL) == []
+    attempt = worker.leases.claim([MODEL], "w")
+    assert attempt is not None and attempt.job.id == shares.id
+    worker.leases.complete(attempt, an_artifact(), a_report())
+    assert not service.jobs.delete(shares.key) and worker.leases.is_referenced(attempt.key)
+    for due in worker.leases.expired(MODEL):
+        worker.leases.forget(due)
     assert AppendOnlyFile(worker.connection).rewrite_daily()
 
 

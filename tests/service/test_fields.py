@@ -75,7 +75,7 @@ IMAGES = RUN | {
     "negative_prompt": Sample("fog", lambda request: request.negative_prompt, beside={"true_cfg_scale": 2}),
 }
 #: What is no part of the generation.
-OF_THE_JOB = {"priority", "metadata", "webhook_url", "deadline_seconds"}
+OF_THE_JOB = {"priority", "metadata", "webhook_url", "deadline_seconds", "reuse"}
 OF_THE_ANSWER = {"n", "response_format", "webhook_url"}
 #: What no family of images takes: it arrives where its refusal says so.
 REFUSED_FOR_IMAGES = {"flow_shift"}
@@ -128,7 +128,7 @@ def form_of(body: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_field_has_a_sample_here() -> None:
     assert set(VIDEO) | OF_THE_JOB == set(CreateVideo.model_fields)
-    assert set(IMAGES) | OF_THE_ANSWER | REFUSED_FOR_IMAGES | {"priority", "deadline_seconds"} == set(
+    assert set(IMAGES) | OF_THE_ANSWER | REFUSED_FOR_IMAGES | {"priority", "deadline_seconds", "reuse"} == set(
         CreateImage.model_fields
     )
 

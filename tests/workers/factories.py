@@ -31,10 +31,13 @@ def submit(
     tenant: str = TENANT,
     priority: Priority = Priority.NORMAL,
     deadline_seconds: float | None = None,
+    shares: bool = False,
 ) -> Job:
     request = request or a_request()
     key = JobKey(tenant, new_job_id(request.model))
-    return queue.jobs.submit(key, priority=priority, request=request, metadata={}, deadline_seconds=deadline_seconds)
+    return queue.jobs.submit(
+        key, priority=priority, request=request, metadata={}, deadline_seconds=deadline_seconds, shares=shares
+    )
 
 
 def an_artifact(path: str = "acme/job/token/video.mp4") -> Artifact:

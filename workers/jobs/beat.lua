@@ -10,8 +10,8 @@ end
 
 local function note_stage()
   if stage ~= '' and stage ~= old_stage then
-    redis.call('HSET', key('job', id), 'stage', stage)
-    publish(id, EVENTS_SECONDS, 'type', 'stage', 'stage', stage)
+    write_all(id, 'stage', stage)
+    publish_all(id, 'type', 'stage', 'stage', stage)
   end
 end
 
@@ -20,18 +20,20 @@ local function note_steps()
   if step <= done then
     return
   end
-  redis.call('HSET', key('job', id), 'step', step)
+  write_all(id, 'step', step)
   local event = { 'type', 'step', 'step', step }
   if decisions ~= '' then
-    redis.call('HSET', key('steps', id), 'decisions', decisions, 'full_step_seconds', seconds)
-    redis.call('EXPIRE', key('steps', id), EVENTS_SECONDS)
+    for _, each in ipairs({ id, unpack(sharers(id)) }) do
+      redis.call('HSET', key('steps', each), 'decisions', decisions, 'full_step_seconds', seconds)
+      redis.call('EXPIRE', key('steps', each), EVENTS_SECONDS)
+    end
     local _, full = string.gsub(decisions, 'F', '')
     for _, value in ipairs({ 'decisions', string.sub(decisions, done + 1), 'full_steps', full, 'full_step_seconds',
       seconds, 'mispredictions', shown }) do
       table.insert(event, value)
     end
   end
-  publish(id, EVENTS_SECONDS, unpack(event))
+  publish_all(id, unpack(event))
 end
 
 redis.call('ZREM', key('leases'), id)

@@ -102,10 +102,11 @@ for _, lane in ipairs(LANES) do
     end
     redis.call('SADD', key('running', fields(id, 'tenant')), id)
     redis.call('ZADD', key('leases'), stamp(now + lease), id)
-    redis.call('HSET', key('job', id), 'state', 'running', 'token', token, 'worker', worker, 'started_at', stamp(now),
+    redis.call('HSET', key('job', id), 'token', token)
+    write_all(id, 'state', 'running', 'worker', worker, 'started_at', stamp(now),
       'attempts', (tonumber(fields(id, 'attempts')) or 0) + 1)
     redis.call('SETEX', key('claim', token), math.ceil(lease), id) -- a command that only workers may use
-    publish(id, EVENTS_SECONDS, 'type', 'state', 'state', 'running')
+    publish_all(id, 'type', 'state', 'state', 'running')
     return { redis.call('HGETALL', key('job', id)), {} }
   end
 end

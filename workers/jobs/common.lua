@@ -10,6 +10,9 @@
 --   <root>:running:<tenant> set     and its running ones
 --   <root>:used             hash    "<tenant>:<what>": jobs by how they ended, steps, seconds of devices, since when
 --   <root>:used:<tenant>:<day> hash <what> of one day, in days since 1970 by UTC, for 400 days
+--   <root>:alike            hash    "<tenant>:<SHA-1 of the request>": the job that computes it, which others may share
+--   <root>:sharers:<id>     zset    jobs by creation that share the computation of this one, and then its file
+--   <root>:sharing          set     those of them that have not ended; none of these is in a lane
 --   <root>:costs            hash    what the queued jobs of each tenant cost together
 --   <root>:deadlines        zset    queued jobs by their deadline, if they have one
 --   <root>:leases           zset    running jobs by the time their lease ends
@@ -88,6 +91,27 @@ local function publish(id, seconds, ...)
   tell(id, event, ...)
 end
 
+-- The jobs that share the computation of this one, the oldest first.
+local function sharers(id)
+  return redis.call('ZRANGE', key('sharers', id), 0, -1)
+end
+
+-- An event of a job, and of all that share its computation.
+local function publish_all(id, ...)
+  publish(id, EVENTS_SECONDS, ...)
+  for _, other in ipairs(sharers(id)) do
+    publish(other, EVENTS_SECONDS, ...)
+  end
+end
+
+-- Writes fields of a job, and of all that share its computation.
+local function write_all(id, ...)
+  redis.call('HSET', key('job', id), ...)
+  for _, other in ipairs(sharers(id)) do
+    redis.call('HSET', key('job', other), ...)
+  end
+end
+
 -- Adds to what a tenant has used.
 local function use(tenant, what, amount)
   if tenant and tenant ~= '' then
@@ -112,6 +136,18 @@ local function cost_of(request)
   return known and (what.width or 0) * (what.height or 0) * (what.frames or 0) * (what.steps or 0) or 0
 end
 
+-- The job counts no longer among those of its tenant that wait.
+local function stop_counting(id, cost)
+  local tenant = fields(id, 'tenant') or ''
+  if redis.call('SREM', key('waiting', tenant), id) == 1 then
+    if redis.call('EXISTS', key('waiting', tenant)) == 0 then
+      redis.call('HDEL', key('costs'), tenant)
+    else
+      redis.call('HINCRBYFLOAT', key('costs'), tenant, -cost)
+    end
+  end
+end
+
 -- The job waits no longer, in a lane or for its tenant.
 local function stop_waiting(id, lane)
   redis.call('ZREM', key('queued', lane), id)
@@ -120,14 +156,7 @@ local function stop_waiting(id, lane)
   if redis.call('EXISTS', key('queued', lane)) == 0 then
     redis.call('DEL', key('turns', lane)) -- nobody is owed anything
   end
-  local tenant = fields(id, 'tenant') or ''
-  if redis.call('SREM', key('waiting', tenant), id) == 1 then
-    if redis.call('EXISTS', key('waiting', tenant)) == 0 then
-      redis.call('HDEL', key('costs'), tenant)
-    else
-      redis.call('HINCRBYFLOAT', key('costs'), tenant, -cost_of(fields(id, 'request')))
-    end
-  end
+  stop_counting(id, cost_of(fields(id, 'request')))
 end
 
 -- The job leaves lane, stream and lease. First step of every end of an attempt.
@@ -135,7 +164,10 @@ local function leave(id)
   redis.call('ZREM', key('leases'), id)
   local lane, entry, tenant, state, started = fields(id, 'lane', 'entry', 'tenant', 'state', 'started_at')
   redis.call('SREM', key('running', tenant or ''), id)
-  if state == 'running' then -- whatever the attempt came to
+  if redis.call('SREM', key('sharing'), id) == 1 then
+    redis.call('ZREM', key('deadlines'), id)
+    stop_counting(id, 0)
+  elseif state == 'running' then -- whatever the attempt came to
     use(tenant, 'device_seconds', stamp(math.max(0, now - (tonumber(started) or now))))
   end
   if lane and entry then
@@ -162,12 +194,13 @@ local function next_turn(tenant, lane, cost)
   return turn + redis.call('HINCRBY', turns, '#', 1) / 1e9 -- whoever came first, of those that have the same turn
 end
 
-local function enter(id, lane)
+-- turn, since: those of a job whose place in the lane it takes, if it takes one's.
+local function enter(id, lane, turn, since)
   local tenant, request, deadline = fields(id, 'tenant', 'request', 'deadline_at')
   local cost = cost_of(request)
   local entry = redis.call('XADD', key('stream', lane), '*', 'job', id)
-  redis.call('ZADD', key('queued', lane), string.format('%.9f', next_turn(tenant, lane, cost)), id)
-  redis.call('ZADD', key('since', lane), stamp(now), id)
+  redis.call('ZADD', key('queued', lane), turn or string.format('%.9f', next_turn(tenant, lane, cost)), id)
+  redis.call('ZADD', key('since', lane), since or stamp(now), id)
   redis.call('SADD', key('waiting', tenant), id)
   redis.call('HINCRBYFLOAT', key('costs'), tenant, cost)
   if deadline then

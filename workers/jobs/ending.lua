@@ -1,13 +1,14 @@
--- Put before every script on a model's keys, after `outbox.lua`: how attempts and jobs end.
+-- Put before every script on a model's keys, after `sharing.lua`: how attempts and jobs end.
 
 -- Back to the queue, served before any job that never ran.
 local function requeue(id)
   leave(id)
-  redis.call('HDEL', key('job', id), 'worker', 'started_at', 'stage')
-  redis.call('DEL', key('steps', id))
-  redis.call('HSET', key('job', id), 'step', 0)
+  wait_again(id)
+  for _, other in ipairs(sharers(id)) do
+    wait_again(other)
+  end
   enter(id, 'retry')
-  publish(id, EVENTS_SECONDS, 'type', 'state', 'state', 'queued')
+  publish_all(id, 'type', 'state', 'state', 'queued')
 end
 
 -- The job leaves its tenant's list. Its place there is remembered for those who page through it and go on from there.
@@ -25,23 +26,47 @@ end
 
 -- The record goes now, its files at the next sweep. owner: the tenant, where the record may have expired already.
 local function purge(id, owner)
+  hand_over(id)
   leave(id)
+  disown(id)
+  unshare(id)
   local tenant = fields(id, 'tenant') or owner or ''
   redis.call('DEL', key('job', id), key('events', id), key('steps', id))
   unlist(id, tenant)
   redis.call('ZADD', key('expiries'), stamp(now), id .. ':' .. tenant)
 end
 
+-- The record goes, as its time is over.
+local function forget(id, tenant)
+  redis.call('ZREM', key('expiries'), id .. ':' .. tenant)
+  local state = fields(id, 'state')
+  if state ~= 'queued' and state ~= 'running' then -- a deleted id may have been submitted anew
+    unshare(id)
+    redis.call('DEL', key('job', id), key('events', id))
+    unlist(id, tenant)
+  end
+end
+
+-- Those that share its computation end as it does, unless that is about this job alone: then one of them takes it over.
 local function finish(id, state, retention, ...)
+  redis.call('ZREM', key('leases'), id) -- see `common.lua` on maxmemory
+  if state == 'cancelled' or select(2, ...) == LATE then
+    hand_over(id)
+  end
+  local others = sharers(id)
   leave(id)
+  disown(id)
+  if state ~= 'completed' then
+    unshare(id)
+  end
   local tenant = fields(id, 'tenant') or ''
   if state == 'cancelled' then
     retention = math.min(retention, CANCELLED_SECONDS)
   end
-  local alike = key(state == 'completed' and 'completed' or 'fruitless', tenant)
-  redis.call('ZADD', alike, stamp(now), id)
+  local ended = key(state == 'completed' and 'completed' or 'fruitless', tenant)
+  redis.call('ZADD', ended, stamp(now), id)
   local kept = state == 'completed' and COMPLETED_KEPT or FRUITLESS_KEPT
-  for _, oldest in ipairs(redis.call('ZRANGE', alike, 0, -kept - 1)) do
+  for _, oldest in ipairs(redis.call('ZRANGE', ended, 0, -kept - 1)) do
     purge(oldest, tenant)
   end
   local ends = now + retention
@@ -52,6 +77,15 @@ local function finish(id, state, retention, ...)
   use(tenant, state == 'dead' and 'failed' or state, 1)
   publish(id, ENDED_EVENTS_SECONDS, 'type', 'state', 'state', state)
   notify(id, tenant, state)
+  if state == 'completed' and fields(id, 'result_of') then
+    use(tenant, 'shared', 1)
+  end
+  for _, other in ipairs(others) do
+    finish(other, state, retention, ...)
+  end
+  if others[1] then
+    redis.call('EXPIREAT', key('sharers', id), math.ceil(ends + RECORD_GRACE_SECONDS))
+  end
 end
 
 -- A cancel or delete that a client was told about wins over whatever the attempt came to. Returns true if there was one.

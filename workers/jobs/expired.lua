@@ -4,7 +4,12 @@ local tenants = ':%w[%w._%-]*$'
 local due = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', key('expiries'), '-inf', stamp(now), 'LIMIT', 0, ARGV[1])) do
   if string.match(member, job_of_model .. tenants) then
-    table.insert(due, member)
+    local id, tenant = string.match(member, '^(.-):(.*)$')
+    if redis.call('EXISTS', key('sharers', id)) == 1 then -- its file is the result of others, and goes with the last
+      forget(id, tenant)
+    else
+      table.insert(due, member)
+    end
   else
     redis.call('ZREM', key('expiries'), member)
     set_aside('expiries', member)

@@ -47,11 +47,13 @@ class Inspection:
         return [job for job in jobs if job.state in (JobState.FAILED, JobState.DEAD)][:limit]
 
     def last_completed(self, model: str, limit: int) -> list[Job]:
-        """The model's jobs that completed last, newest first, as far as they are still kept."""
+        """The model's jobs that were run and completed last, newest first, as far as they are still kept."""
         with self._connection.asking():
             ended: list[Any] = self._connection.commands.zrange(keys.expiries(model), 0, limit - 1, desc=True)
         jobs = self._jobs([member.split(":", 1)[0] for member in ended])
-        return [job for job in jobs if job.state is JobState.COMPLETED and job.report is not None]
+        return [
+            job for job in jobs if job.state is JobState.COMPLETED and job.report is not None and job.result_of is None
+        ]
 
     def waiting(self, model: str, priority: Priority, tenant: str) -> int:
         """How many of the model's jobs start before a new one of this priority and tenant."""

@@ -239,8 +239,9 @@ class Job(Frozen):
     """The record as it stands in Redis. Times are Unix seconds by the Redis server's clock.
 
     `webhook_url` is where a message goes when the job has ended, and `webhook_id` the id of that message.
-    `remixed_from` is the id of the job whose settings it has. `decisions` has a letter for each step that the attempt
-    has done, where the worker says so, and `full_step_seconds` is the mean time of its full steps.
+    `remixed_from` is the id of the job whose settings it has. `result_of` is the id of the identical job that is
+    computed for both. `decisions` has a letter for each step that the attempt has done, where the worker says so, and
+    `full_step_seconds` is the mean time of its full steps.
     """
 
     id: str
@@ -267,6 +268,7 @@ class Job(Frozen):
     webhook_id: str | None = None
     webhook_url: str | None = None
     remixed_from: str | None = None
+    result_of: str | None = None
 
     @property
     def key(self) -> JobKey:

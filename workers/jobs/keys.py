@@ -135,6 +135,12 @@ def turns(model: str, lane: str) -> Key:
     return Key(f"{root(model)}:turns:{lane}")
 
 
+def sharers(job_id: str) -> Key:
+    """Sorted set: the ids of the jobs that have the job's result too, or are about to. Raises `JobNotFound` for an id
+    that cannot be one of ours."""
+    return Key(f"{root_of(job_id)}:sharers:{job_id}")
+
+
 def leases(model: str) -> Key:
     """Sorted set: the ids of the running jobs by the Unix second at which each lease ends."""
     return Key(f"{root(model)}:leases")

@@ -206,6 +206,8 @@ class Leases:
             return False
         with self._connection.asking():
             state, owner = self._connection.commands.hmget(keys.job(attempt.job_id), ["state", "token"])
+            if state is None and self._connection.commands.exists(keys.sharers(attempt.job_id)):
+                return True
         if attempt.token == INPUT:
             return state is not None
         return owner == attempt.token and state in (JobState.RUNNING, JobState.COMPLETED)

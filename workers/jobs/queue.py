@@ -90,11 +90,14 @@ class Jobs:
         webhook_url: str | None = None,
         remixed_from: str | None = None,
         deadline_seconds: float | None = None,
+        shares: bool = False,
     ) -> Job:
         """Accept a job. Idempotent: a second submission of `job` returns the job as it stands.
 
         webhook_url: a receiver that is told when the job has ended. remixed_from: id of the job whose settings it has.
-        deadline_seconds: from now on; a job that has not ended then fails. Raises `QueueFull`, and `InvalidRequest` for
+        deadline_seconds: from now on; a job that has not ended then fails.
+        shares: whether it may be computed together with an identical job of the tenant that has not ended; then
+        `result_of` of the job is that one's id. Raises `QueueFull`, and `InvalidRequest` for
         a tenant under whose name no file could be kept.
         """
         if not TENANT.fullmatch(job.tenant):
@@ -114,6 +117,7 @@ class Jobs:
             limits.cost_of_tenant,
             *message,
             remixed_from or "",
+            "1" if shares else "",
         )
         record, refusal = self._connection.run(submit)
         if not refusal:
@@ -190,21 +194,24 @@ class Jobs:
         cancel = scripts.Cancel(keys.root_of(job.job_id), job.job_id, job.tenant, self._retention_seconds)
         return _visible(self._connection.run(cancel), job)
 
-    def delete(self, job: JobKey) -> None:
+    def delete(self, job: JobKey) -> bool:
         """Make the job disappear for its tenant, prompt included. A running one is cancelled and purged when its
-        attempt ends. The workers' sweep deletes its files. Raises `JobNotFound`."""
-        if not self._connection.run(scripts.Delete(keys.root_of(job.job_id), job.job_id, job.tenant)):
+        attempt ends. The workers' sweep deletes its files. Returns whether they may go now: not where others have the
+        same result. Raises `JobNotFound`."""
+        deleted = self._connection.run(scripts.Delete(keys.root_of(job.job_id), job.job_id, job.tenant))
+        if not deleted:
             raise _not_found(job)
+        return deleted == 1
 
     def position(self, job: Job) -> int | None:
         """How many jobs of the model will start before this one; None unless it is queued."""
         if job.state is not JobState.QUEUED:
             return None
-        model = model_of(job.id) or ""
+        model, job_id = model_of(job.id) or "", job.result_of or job.id
         lanes = keys.LANES[: keys.LANES.index(job.priority) + 1]
         with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
             for lane in lanes:
-                pipeline.zrank(keys.queued(model, lane), job.id)
+                pipeline.zrank(keys.queued(model, lane), job_id)
                 pipeline.zcard(keys.queued(model, lane))
             answers = pipeline.execute()
         ahead = 0

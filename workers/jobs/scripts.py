@@ -46,7 +46,7 @@ class Script(Generic[Reply]):
 class ModelScript(Script[Reply]):
     """A script on one model's keys, all of which begin with `root`."""
 
-    prelude: ClassVar[tuple[str, ...]] = ("common", "outbox", "ending")
+    prelude: ClassVar[tuple[str, ...]] = ("common", "outbox", "sharing", "ending")
 
     root: Key
 
@@ -56,6 +56,7 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     """request, metadata: as JSON. deadline_seconds: from now, or empty. most_queued, most_of_tenant: how many jobs of
     the model, and of the tenant, may wait. most_cost_of_tenant: what these may cost together, 0 for anything.
     webhook_id, webhook_url: empty where nobody is to be told of the job's end. remixed_from: empty for most.
+    shares: whether it may be computed together with an identical one, empty where not.
     Answers with the record, or with an empty one, which limit was reached and the seconds until there is room."""
 
     job_id: str
@@ -70,6 +71,7 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     webhook_id: str
     webhook_url: str
     remixed_from: str
+    shares: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Cancel(ModelScript[Record]):
 
 @dataclass(frozen=True, slots=True)
 class Delete(ModelScript[int]):
-    """Answers with 0 when the tenant has no such job."""
+    """Answers with 0 when the tenant has no such job, 2 where its file is the result of others too, else 1."""
 
     job_id: str
     tenant: str

@@ -1,16 +1,21 @@
 -- Accepts a job. A retry of a submission whose reply was lost finds the job and changes nothing.
 -- ARGV: id, tenant, priority, request, metadata, seconds until its deadline ('' = none), the most jobs of the model that
 --   may wait, the most of the tenant's, the most that these may cost together (0 = any),
---   id and URL of the message that is sent when the job ends, id of the job whose settings it has ('' = none).
+--   id and URL of the message that is sent when the job ends, id of the job whose settings it has ('' = none), whether
+--   it may be computed together with an identical one ('' = no).
 -- Returns { record, {} }, or where as many wait { {}, { 'model', 'tenant' or 'cost', seconds until there is room } }.
 local id, tenant, priority, request, metadata, deadline, most, most_of_tenant, most_cost, webhook_id, webhook_url,
-  remixed_from = unpack(ARGV)
+  remixed_from, shares = unpack(ARGV)
+
+local owner = shares ~= '' and alike(tenant, request)
 
 local function limit_reached(queued)
-  if queued >= tonumber(most) then
-    return 'model'
-  elseif redis.call('SCARD', key('waiting', tenant)) >= tonumber(most_of_tenant) then
+  if redis.call('SCARD', key('waiting', tenant)) >= tonumber(most_of_tenant) then
     return 'tenant'
+  elseif owner then
+    return nil
+  elseif queued >= tonumber(most) then
+    return 'model'
   end
   local waiting = tonumber(redis.call('HGET', key('costs'), tenant) or 0)
   return tonumber(most_cost) > 0 and waiting + cost_of(request) > tonumber(most_cost) and 'cost'
@@ -39,8 +44,15 @@ if redis.call('EXISTS', key('job', id)) == 0 then
   end
   redis.call('ZADD', key('tenant', tenant), stamp(now), id)
   redis.call('ZREM', key('expiries'), id .. ':' .. tenant) -- of an earlier job with this id, deleted and not swept yet
-  enter(id, priority)
+  if owner then
+    share(id, owner, priority)
+  else
+    enter(id, priority)
+    if shares ~= '' then
+      own(id)
+    end
+  end
   use(tenant, 'submitted', 1)
-  tell(id, this_moment(), 'type', 'state', 'state', 'queued') -- a stream takes 4 KB, which a job that waits needs not
+  tell(id, this_moment(), 'type', 'state', 'state', fields(id, 'state')) -- a stream takes 4 KB, which a job that waits needs not
 end
 return { redis.call('HGETALL', key('job', id)), {} }

@@ -22,6 +22,10 @@ class Usage(BaseModel):
     completed: int = Field(default=0, description="Jobs that ended with a result.")
     failed: int = Field(default=0, description="Jobs that ended without one.")
     cancelled: int = Field(default=0, description="Jobs that were cancelled; not those that were deleted before.")
+    shared: int = Field(
+        default=0,
+        description="Of the completed ones, those that took the result of an identical job: no steps, no device.",
+    )
     full_steps: int = Field(default=0, description="Steps of completed jobs that the model computed.")
     cached_steps: int = Field(default=0, description="Steps of completed jobs that were predicted.")
     device_seconds: float = Field(
