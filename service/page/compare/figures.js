@@ -7,7 +7,7 @@ import { table } from "../table.js";
 
 const COLUMNS = ["Setting", "Steps in full", "Denoising", "On the device", "Faster", "PSNR", "SSIM"];
 
-/** sources: `{label, facts}`, the baseline first, where facts are of a Video or Image, or null. */
+/** sources: `{label, facts}`, the baseline first, where facts are of a Video or image. */
 export function figures(sources) {
   const measured = sources.slice(1).map(({ label }) => ({ label, psnr: [], ssim: [] }));
   const numbers = h("div");
@@ -36,13 +36,13 @@ export function figures(sources) {
   }
 
   function row({ label, facts }, index) {
-    const spent = facts?.timings;
+    const spent = facts.timings;
     return [
       label,
-      facts && `${facts.full_steps} of ${facts.full_steps + facts.cached_steps}`,
-      spent && duration(spent.denoise),
-      spent && duration(spent.encode + spent.denoise + spent.decode),
-      facts?.engaged ? times(facts.speedup.measured) : facts && "–",
+      `${facts.full_steps} of ${facts.full_steps + facts.cached_steps}`,
+      duration(spent.denoise),
+      duration(spent.encode + spent.denoise + spent.decode),
+      facts.engaged ? times(facts.speedup.measured) : "–",
       index === 0 ? "baseline" : mean(measured[index - 1].psnr, (value) => `${value.toFixed(1)} dB`),
       index === 0 ? "baseline" : mean(measured[index - 1].ssim, (value) => value.toFixed(3)),
     ];

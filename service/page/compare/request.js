@@ -7,7 +7,7 @@ const LEAST = 2;
 export const MOST = 4;
 const SEEDS = 2 ** 32;
 
-/** onMade: called with ids and, of images, what is known of them by id. */
+/** onMade: called with the ids of the jobs; of images once they are made. */
 export function request(models, api, { signal, onMade, onProblem, onProgress }) {
   const model = h("select", {}, options(models.map(({ id, media }) => [id, `${id} (${media}s)`])));
   const prompt = h("textarea", { rows: 3, required: true, maxlength: 32000 });
@@ -75,8 +75,7 @@ async function made(api, media, bodies, { signal, onProgress }) {
   if (media === "image") {
     onProgress("The images are being made …");
     const call = (body) => api.post("v1/images/generations", { ...body, response_format: "url" }, { signal });
-    const images = (await Promise.all(bodies.map(call))).map((answer) => ({ ...answer.data[0], ...shared(answer) }));
-    return { ids: images.map(({ id }) => id), known: new Map(images.map((image) => [image.id, image])) };
+    return (await Promise.all(bodies.map(call))).map(({ data: [image] }) => image.id);
   }
   const ids = [];
   try {
@@ -85,9 +84,5 @@ async function made(api, media, bodies, { signal, onProgress }) {
     await Promise.allSettled(ids.map((id) => api.post(`v1/videos/${id}/cancel`)));
     throw problem;
   }
-  return { ids, known: new Map() };
-}
-
-function shared({ size, steps, sf, model, prompt }) {
-  return { size, steps, sf, model, prompt, frames: 1, fps: 1, status: "completed" };
+  return ids;
 }

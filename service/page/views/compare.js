@@ -5,14 +5,12 @@ import { measure } from "../compare/measurement.js";
 import { MOST, request } from "../compare/request.js";
 import { stage } from "../compare/stage.js";
 import { h, problemBox, show } from "../dom.js";
-import { follow, hasEnded } from "../events.js";
+import { events, follow, hasEnded } from "../events.js";
 import { plural } from "../format.js";
 import { fileUrl } from "../player.js";
 import { byFullness, completed, scenes, settingOf } from "../scenes.js";
 import { table } from "../table.js";
 
-/** Of images nobody can ask later what they took: it is remembered until the tab is closed or loaded anew. */
-const KNOWN = new Map();
 const LISTED = 200;
 
 export async function mount(root, api, { argument, signal }) {
@@ -24,10 +22,7 @@ export async function mount(root, api, { argument, signal }) {
     signal,
     onProblem: (problem) => show(told, problemBox(problem)),
     onProgress: (text) => show(told, h("p", { class: "hint", role: "status" }, text)),
-    onMade({ ids: made, known }) {
-      known.forEach((facts, id) => KNOWN.set(id, facts));
-      location.hash = addressOf(made);
-    },
+    onMade: (made) => (location.hash = addressOf(made)),
   });
   const wrong = ids.length > 0 && h("p", { class: "notice" }, `An address of this view names two to ${MOST} results, not ${ids.length}.`);
   show(root, heading("Compare"), wrong, form, told, await finished(api, signal));
@@ -55,7 +50,7 @@ async function finished(api, signal) {
 async function compare(root, api, ids, signal) {
   const content = h("div");
   show(root, heading("Compare"), content);
-  const videos = await Promise.all(ids.map((id) => (id.startsWith("image_") ? image(id) : api.get(`v1/videos/${encodeURIComponent(id)}`, { signal }))));
+  const videos = await Promise.all(ids.map((id) => job(api, id, signal)));
   await ended(content, api, videos, signal);
   if (signal.aborted) return;
   const good = byFullness(videos.filter(({ status }) => status === "completed"));
@@ -66,17 +61,22 @@ async function compare(root, api, ids, signal) {
   await compared(content, api, good, signal);
 }
 
-function image(id) {
-  return KNOWN.get(id) ?? { id, status: "completed", full_steps: null, prompt: "" };
+/** A Video, or what its events say of an image, which has no other call. */
+async function job(api, id, signal) {
+  if (!id.startsWith("image_")) return api.get(`v1/videos/${encodeURIComponent(id)}`, { signal });
+  for await (const { event, data } of events(api, `v1/images/${encodeURIComponent(id)}/events`, { signal })) {
+    if (event === "image") return data;
+  }
+  throw new DOMException("The view was left.", "AbortError");
 }
 
 function label(video) {
-  return video.status === "completed" && video.full_steps !== null ? settingOf(video) : video.sf ? `sf ${video.sf}` : video.id;
+  return video.status === "completed" ? settingOf(video) : `sf ${video.sf}`;
 }
 
 /** Wait for those that are not made yet, and say how far they are. */
 async function ended(content, api, videos, signal) {
-  const bars = videos.map((video) => h("progress", { max: 100, value: video.progress ?? 100, "aria-label": `${label(video)} done` }));
+  const bars = videos.map((video) => h("progress", { max: 100, value: video.progress, "aria-label": `${label(video)} done` }));
   if (videos.every(hasEnded)) return;
   show(content, table("Progress", ["Setting", "Done"], videos.map((video, index) => [`sf ${video.sf}`, bars[index]])));
   await Promise.all(
@@ -97,7 +97,7 @@ async function ended(content, api, videos, signal) {
 async function compared(content, api, videos, signal) {
   const urls = await Promise.all(videos.map(({ id }) => fileUrl(api, id, signal)));
   const isImage = videos[0].id.startsWith("image_");
-  const sources = videos.map((video, index) => ({ url: urls[index], label: label(video), facts: video.full_steps === null ? null : video }));
+  const sources = videos.map((video, index) => ({ url: urls[index], label: label(video), facts: video }));
   const [format, alike] = isImage ? await pictureFormat(urls) : videoFormat(videos);
   const below = figures(sources);
   const { element, transport } = stage(sources, format, { signal, alike, onFrame: below.mark });
