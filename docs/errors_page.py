@@ -22,6 +22,7 @@ CURES = {
     "device_error": "The operator looks at the host: driver, cooling, memory errors. Then make the job again.",
     "generation_failed": "Try once more; where it happens again, the operator finds the cause in the worker's log "
     "under the job's id.",
+    "group_failed": "Try again; where it happens again, the operator looks at the worker's log, which names the rank.",
     "headers_too_large": "Send shorter headers: 64 KiB in all.",
     "headers_too_slow": "Send the headers within 10 s.",
     "host_not_trusted": "Call the service by a name in `SCALINGCACHE_TRUSTED_HOSTS`, or have it added.",

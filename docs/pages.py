@@ -21,7 +21,7 @@ from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.job import ReasonCode
 from workers.models.catalogue import Catalogue
-from workers.models.entry import Defaults, Limits, Lora, ModelEntry
+from workers.models.entry import Defaults, Limits, Lora, ModelEntry, Parallel
 from workers.process.metrics import FINAL, RETRIED
 from workers.process.metrics import Metrics as WorkerMetrics
 from workers.process.settings import Settings as WorkerSettings
@@ -117,7 +117,8 @@ def configuration_page() -> str:
 def models_page() -> str:
     """The text of models.md."""
     parts = [(DOCS / "models.head.md").read_text()]
-    for table, fields in (("", ModelEntry), (".defaults", Defaults), (".limits", Limits), (".loras", Lora)):
+    tables = (("", ModelEntry), (".parallel", Parallel), (".defaults", Defaults), (".limits", Limits), (".loras", Lora))
+    for table, fields in tables:
         brackets = f"[[models.<name>{table}]]" if fields is Lora else f"[models.<name>{table}]"
         parts.append(f"\n## `{brackets}`\n\n| field | type | default | says |\n|---|---|---|---|\n")
         for name, field in fields.model_fields.items():
@@ -149,7 +150,7 @@ def _type(annotation: Any) -> str:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
     if get_origin(annotation) is tuple:
         return "tables" if get_args(annotation)[0] is Lora else "names"
-    if annotation in (Defaults, Limits):
+    if annotation in (Defaults, Limits, Parallel):
         return "table"
     words = {str: "text", Path: "path", int: "whole number", float: "number", bool: "boolean", SecretStr: "secret"}
     return words[annotation]

@@ -61,7 +61,7 @@ def _entry(
 
 def _tables(entry: ModelEntry) -> str:
     table = entry.model_dump(mode="json", exclude_unset=True, exclude={"name"})
-    nested = {field: table.pop(field) for field in ("defaults", "limits")}
+    nested = {field: table.pop(field) for field in ("parallel", "defaults", "limits") if field in table}
     lines = [f"[models.{json.dumps(entry.name)}]", *_lines(table)]
     for field, values in nested.items():
         lines += [f"[models.{json.dumps(entry.name)}.{field}]", *_lines(values)]

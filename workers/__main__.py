@@ -1,5 +1,6 @@
 """`python -m workers`: from a checkpoint to a served model: run a worker, and all that needs no queue."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -37,6 +38,10 @@ def run(
         typer.echo(settings.shown())
         typer.echo(settings.read_catalogue().shown())
         return
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # Elsewhere torch is not imported for this.
+        from workers.engine.follower import follow_torchrun
+
+        follow_torchrun()
     logs.configure(settings.log_format)
     shutdown = Shutdown()
     shutdown.install()

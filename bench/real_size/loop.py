@@ -39,7 +39,7 @@ class Loop:
         with attached(self.transformer, self.layout, method) if method is not None else nullcontext():
             for _ in range(steps):
                 began, full = self.now(), method is None or method.full
-                latents = latents - self._velocity(latents) / steps
+                latents = latents - self.velocity(latents) / steps
                 if method is not None:
                     method.end_step()
                 taken.append((full, self.now() - began))
@@ -52,7 +52,7 @@ class Loop:
         latents = self.inputs["hidden_states"]
         for _ in range(forecast.response.steps):
             began, full = self.now(), forecast.full
-            latents = forecast.step(self._velocity(latents) if full else None, latents)
+            latents = forecast.step(self.velocity(latents) if full else None, latents)
             taken.append((full, self.now() - began))
         return taken
 
@@ -67,14 +67,14 @@ class Loop:
         try:
             for _ in range(steps):
                 began = self.now()
-                latents = latents - self._velocity(latents) / steps
+                latents = latents - self.velocity(latents) / steps
                 taken.append((bool(worked), self.now() - began))
                 worked.clear()
         finally:
             watch.remove()
         return taken
 
-    def _velocity(self, latents: Tensor) -> Tensor:
+    def velocity(self, latents: Tensor) -> Tensor:
         """What the streams give, as guidance puts it together."""
         outputs: list[Tensor] = []
         for stream in self.streams:

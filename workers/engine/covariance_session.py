@@ -1,6 +1,6 @@
 """The covariance method on a pipeline: a forecast in the place of the solver."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,6 +25,7 @@ class CovarianceSession:
 
         Raises `UnsupportedPipeline` for a solver whose samples are no weighted sums of the model's outputs.
         """
+        self._measured, self._full_steps, self._opening = measured, full_steps, opening
         start = priors.combined(measured, plan.sigmas.double().numpy())
         # The last step is one of them, unless they are no more than the first two.
         steps = schedule.plan(start.matrix, full_steps, opening, final=min(1, full_steps - opening))
@@ -34,6 +35,23 @@ class CovarianceSession:
     def decisions(self) -> str:
         """One letter for each step that is over."""
         return self._forecast.decisions
+
+    @property
+    def full(self) -> bool:
+        """Whether the step that is due is computed in full."""
+        return self._forecast.full
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What it was made of."""
+        measured = None if self._measured is None else self._measured.table()
+        return {"measured": measured, "full_steps": self._full_steps, "opening": self._opening}
+
+    @classmethod
+    def made_of(cls, plan: RunPlan, recipe: Mapping[str, Any]) -> "CovarianceSession":
+        """The same session for the same run in another process."""
+        measured = None if recipe["measured"] is None else Covariance.parsed(recipe["measured"])
+        return cls(plan, measured, recipe["full_steps"], recipe["opening"])
 
     @property
     def peak_cache_bytes(self) -> int:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,18 @@ def run_pipeline(
     """Run the stock pipeline as planned, with an attachment on it or exactly as it is.
 
     callbacks, image: as for `generate`, and so is what it raises: no result holds a value that is not finite.
+    Of a model that several compute, on all of them: rank 0 makes the others run the same, see `Share.together`.
     """
+    if model.share is None:
+        return _run(model, plan, attachment, callbacks, image)
+    with model.share.together(plan.request, attachment, image, (callbacks.stage, callbacks.step)) as agreed:
+        stage, step = agreed
+        return _run(model, plan, attachment, replace(callbacks, stage=stage, step=step), image)
+
+
+def _run(
+    model: LoadedModel, plan: RunPlan, attachment: Attachment | None, callbacks: ProgressCallbacks, image: Image | None
+) -> tuple[Frames, _Clock]:
     family, request = model.family, plan.request
     pipeline = family.pipeline(model.pipeline, request)
     clock = _Clock(pipeline._execution_device)
@@ -180,6 +191,8 @@ def _prepared(
         transformers = model.family.transformers(pipeline)
         for transformer in transformers:
             undo.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
+        if model.share is not None:
+            undo.enter_context(model.share.streams(transformers, model.family.guided(plan.request)))
         if attachment is not None:
             undo.enter_context(attachment.attached(model.family, transformers, plan.scheduler))
         yield

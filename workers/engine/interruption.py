@@ -14,9 +14,14 @@ from workers.engine.loaded import LoadedModel
 def interruptible(model: LoadedModel, check: Callable[[], None]) -> Iterator[None]:
     """Inside, `check` is called before each layer of all but the transformers; what it raises ends the generation.
 
+    Of a model that several compute nothing is asked: all ranks end a run at the same place, the end of a step.
+
     Before it is asked the device has caught up, or the host would be far ahead of it. That makes these parts slower.
     Transformers are left alone, as their steps are asked anyway, and compiled ones would be compiled anew.
     """
+    if model.share is not None:
+        yield
+        return
     device = model.pipeline._execution_device  # Looks through all modules, so it is asked once.
     transformers = model.family.transformers(model.pipeline)
     parts = [

@@ -1,9 +1,9 @@
 """A model in memory: the stock pipeline, its family, and what was measured of it."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -14,6 +14,8 @@ from torch import nn
 from workers.engine import adapters, switches
 from workers.engine.completeness import whole_checkpoint
 from workers.engine.fingerprint import fingerprint, fingerprint_of_files, plain
+from workers.engine.leader import Leader
+from workers.engine.share import Share, joined
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
@@ -26,12 +28,16 @@ from workers.scalingcache.paper.coefficients import CoefficientKey, Coefficients
 
 log = structlog.get_logger()
 
+#: Coefficient files that were read, by their paths.
+Files = Sequence[tuple[Path, MeasuredCovariance | Coefficients]]
+
 
 @dataclass(frozen=True)
 class LoadedModel:
     """Everything that outlives a job.
 
     covariances: what the entry's files hold for the covariance method; coefficients: for the paper's.
+    share: this process's, of a model that several compute.
     """
 
     entry: ModelEntry
@@ -40,6 +46,7 @@ class LoadedModel:
     fingerprint: str
     covariances: tuple[MeasuredCovariance, ...]
     coefficients: tuple[Coefficients, ...]
+    share: Share | None = None
 
     @property
     def blocks(self) -> int:
@@ -47,14 +54,50 @@ class LoadedModel:
         return len(self.family.layout().blocks(self.pipeline.transformer))
 
 
-def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) -> LoadedModel:
+def load_model(
+    entry: ModelEntry, family: Family, *, coefficients: bool = True, leader: Leader | None = None
+) -> LoadedModel:
     """Load an entry of the catalogue, with its coefficient files unless they are about to be measured.
+
+    leader: of the group that is to compute an entry with `parallel`; without one, such an entry starts its own.
 
     Raises `ModelLoadFailed` when the checkpoint is another family's, is not whole, or cannot be read, or when a switch
     of the entry cannot be had here; `CoefficientsMismatch` when a coefficient file is broken or was measured on other
     weights; one that is missing is logged. What small files tell comes before anything that takes long.
     """
     files = [_coefficients(path, entry.name) for path in _files_there(entry)] if coefficients else []
+    if entry.parallel is None:
+        return _loaded(entry, family, files)
+    with _named(entry):
+        switches.check_device(entry)
+        group = leader or Leader.start(entry)
+    try:
+        return _loaded_together(group, entry, family, files)
+    except BaseException:
+        if leader is None:
+            group.end()
+        raise
+
+
+def _loaded_together(group: Leader, entry: ModelEntry, family: Family, files: Files) -> LoadedModel:
+    with _named(entry):
+        share, number = joined(group, entry)
+    model = _loaded(_placed(entry, share), family, files, share)
+    with _named(entry):
+        group.loaded(number, model.fingerprint)
+    return replace(model, entry=entry)
+
+
+def load_share(entry: ModelEntry, family: Family, share: Share) -> LoadedModel:
+    """As `load_model`, on the ranks that follow. Raises the same."""
+    return _loaded(_placed(entry, share), family, [], share)
+
+
+def _placed(entry: ModelEntry, share: Share) -> ModelEntry:
+    return entry.model_copy(update={"device": str(share.world.device)})
+
+
+def _loaded(entry: ModelEntry, family: Family, files: Files, share: Share | None = None) -> LoadedModel:
     with _named(entry):
         switches.check_device(entry)
         checkpoint, contents = _checked(entry, family)
@@ -73,11 +116,13 @@ def load_model(entry: ModelEntry, family: Family, *, coefficients: bool = True) 
     _check_weights(files, weights, entry.name)
     with _named(entry):
         switches.apply(pipeline, transformers, entry)
+        if share is not None:
+            share.split(family, transformers)
     covariances = tuple(each for _, each in files if isinstance(each, MeasuredCovariance))
     coefficients_of_paper = tuple(each for _, each in files if isinstance(each, Coefficients))
     if unused := len(coefficients_of_paper if entry.method == "covariance" else covariances):
         log.warning("coefficients of the other method are unused", model=entry.name, method=entry.method, files=unused)
-    return LoadedModel(entry, family, pipeline, weights, covariances, coefficients_of_paper)
+    return LoadedModel(entry, family, pipeline, weights, covariances, coefficients_of_paper, share)
 
 
 def _checked(entry: ModelEntry, family: Family) -> tuple[Checkpoint, Contents]:

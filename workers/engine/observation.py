@@ -22,6 +22,16 @@ class Observation:
         self._plan = plan
         self._products = Products(plan.request.steps)
 
+    @property
+    def full(self) -> bool:
+        """Every step is."""
+        return True
+
+    @property
+    def recipe(self) -> None:
+        """One process that looks is enough, and it changes nothing."""
+        return None
+
     def attached(
         self, family: Family, transformers: Sequence[nn.Module], scheduler: Any
     ) -> AbstractContextManager[None]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -42,3 +42,16 @@ class Session(Attachment, Protocol):
 
     def close(self) -> None:
         """Drop all tensors. Safe to call more than once."""
+
+
+@runtime_checkable
+class Shareable(Attachment, Protocol):
+    """One that several processes can have alike, each with a part of the model's tokens and all with its outputs."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the step that is due is computed in full."""
+
+    @property
+    def recipe(self) -> dict[str, Any] | None:
+        """What another process makes the same of, as JSON has it; None where a run without it is the same run."""

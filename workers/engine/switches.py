@@ -17,7 +17,8 @@ def check_device(entry: ModelEntry) -> None:
         return
     if not torch.cuda.is_available():
         raise ModelLoadFailed(f"device {entry.device!r}: torch finds no CUDA device on this machine")
-    if (index := torch.device(entry.device).index or 0) >= (count := torch.cuda.device_count()):
+    index, count = torch.device(entry.device).index or 0, torch.cuda.device_count()
+    if index >= count:
         raise ModelLoadFailed(f"device {entry.device!r}: this machine has {count}, number {index} is not among them")
 
 

@@ -187,6 +187,14 @@ class DeviceError(AttemptFailed):
     poisons_process = True
 
 
+class GroupFailed(AttemptFailed):
+    """The processes that compute a job together are not at the same place any more."""
+
+    code = "group_failed"
+    max_attempts = 3
+    poisons_process = True
+
+
 class StepTimeout(AttemptFailed):
     """A denoising step made no progress before its deadline."""
 

@@ -17,7 +17,7 @@ from workers.jobs.errors import InvalidRequest, ModelNotFound, plain_reason
 from workers.jobs.job import SEEDS, GenerationRequest, uncached_sf
 from workers.models import complaints
 from workers.models.basis import readable
-from workers.models.entry import ModelEntry
+from workers.models.entry import ModelEntry, Parallel
 from workers.models.evaluation import Evaluation
 from workers.models.family import Family
 from workers.models.layers import CatalogueError, Layer, from_environment, from_file, merged, origin
@@ -110,8 +110,10 @@ class Catalogue:
 
     def check(self, request: GenerationRequest) -> None:
         """Raise `InvalidRequest` when the request's model cannot serve it."""
-        entry = self.entry(request.model)
-        self.family(request.model).check(request, entry.limits)
+        entry, family = self.entry(request.model), self.family(request.model)
+        family.check(request, entry.limits)
+        if entry.parallel is not None and (unfit := _indivisible(family.tokens(request), entry.parallel)) is not None:
+            raise InvalidRequest("size", f"size {request.width}x{request.height}, {request.frames} frames: {unfit}")
         if request.guidance_2 is not None and entry.defaults.guidance_2 is None:
             raise InvalidRequest(
                 "guidance_2",
@@ -147,6 +149,8 @@ class Catalogue:
             allowed = ", ".join(sorted(self.families))
             where = origin(self.layers, (name, "family"))
             raise CatalogueError(f"{where}: models.{name}.family {entry.family!r} must be one of: {allowed}")
+        if entry.parallel is not None:
+            self._check_parallel(entry, entry.parallel)
         reference = "0" * 64 if self.families[entry.family].input_reference == "required" else None
         try:
             if entry.defaults.sf > (most := uncached_sf(entry.defaults.steps)):
@@ -154,6 +158,20 @@ class Catalogue:
             self.request(name, "a prompt", input_reference=reference)
         except InvalidRequest as error:
             raise complaints.of_default_request(name, error, self.layers) from error
+
+    def _check_parallel(self, entry: ModelEntry, parallel: Parallel) -> None:
+        """Raise `CatalogueError` where more GPUs would do nothing, or could not."""
+        family, where = self.families[entry.family], origin(self.layers, (entry.name, "parallel"))
+        text = entry.defaults.max_sequence_length
+        guided = entry.defaults.true_cfg_scale if family.embedded_guidance else entry.defaults.guidance
+        unfit = None
+        if parallel.cfg == 2 and guided <= 1:
+            name = "true_cfg_scale" if family.embedded_guidance else "guidance"
+            unfit = f"cfg 2: its requests have one stream, as defaults.{name} is {guided:g}; leave cfg out"
+        elif family.splits_text and text % parallel.shards:
+            unfit = f"defaults.max_sequence_length {text} must be a multiple of {parallel.shards}, ulysses times ring"
+        if unfit is not None:
+            raise CatalogueError(f"{where}: models.{entry.name}.parallel: {unfit}")
 
     def _check_steps(self, request: GenerationRequest) -> None:
         paper = self.entry(request.model).method == "paper"
@@ -176,6 +194,12 @@ def _measured_steps(entry: ModelEntry, request: GenerationRequest) -> list[int]:
     """
     from_image = request.input_reference is not None
     return sorted({each.steps for each in readable(entry.coefficients, "paper") if each.input_reference == from_image})
+
+
+def _indivisible(tokens: int, parallel: Parallel) -> str | None:
+    if tokens % parallel.shards == 0:
+        return None
+    return f"its {tokens} tokens must be a multiple of {parallel.shards}, as so many GPUs share them; try another size"
 
 
 def _merged(layers: Sequence[Layer]) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from workers.jobs.errors import InvalidRequest, plain_reason
-from workers.models.entry import Defaults, Limits, Lora, ModelEntry
+from workers.models.entry import Defaults, Limits, Lora, ModelEntry, Parallel
 from workers.models.layers import CatalogueError, Layer, origin
 
-_TABLES: Mapping[str, type[Defaults] | type[Limits] | type[Lora]] = {
+_TABLES: Mapping[str, type[Defaults] | type[Limits] | type[Lora] | type[Parallel]] = {
     "defaults": Defaults,
     "limits": Limits,
     "loras": Lora,
+    "parallel": Parallel,
 }
 
 

@@ -24,6 +24,11 @@ Device = Annotated[str, _matching("cpu|cuda(:[0-9]+)?", "'cuda', 'cuda:<number>'
 
 Method = Literal["covariance", "paper"]
 
+#: The attention backends of diffusers that ring attention can be built of: they return the log-sum-exp.
+RING_BACKENDS = (
+    "_native_cudnn", "_native_flash", "flash", "flash_hub", "_flash_3_hub", "sage", "sage_hub",
+)  # fmt: skip
+
 Quantization = Literal["int8_weight_only", "int8_dynamic", "float8_weight_only", "float8_dynamic"]
 
 
@@ -81,6 +86,41 @@ class Lora(Table):
     transformer: Literal["transformer", "transformer_2"] = Field(
         default="transformer", description="Which expert gets it, where a model has two."
     )
+
+
+class Parallel(Table):
+    """How many GPUs compute one job, in three ways that multiply: two streams, and parts of the sequence of tokens."""
+
+    cfg: Literal[1, 2] = Field(
+        default=1, description="2: half of the GPUs compute the stream with the prompt, half the one without."
+    )
+    ulysses: int = Field(
+        default=1, ge=1, le=64, description="GPUs that share the attention heads, and each a part of the tokens."
+    )
+    ring: int = Field(
+        default=1, ge=1, le=64, description="GPUs that hand keys and values around, each with a part of the tokens."
+    )
+
+    @property
+    def ranks(self) -> int:
+        """How many processes, each with a GPU of its own."""
+        return self.cfg * self.shards
+
+    @property
+    def shards(self) -> int:
+        """In how many parts the tokens are split."""
+        return self.ulysses * self.ring
+
+    def shown(self) -> str:
+        """In a few words: `4 ranks (Ulysses 2 x ring 2)`."""
+        degrees = (("CFG", self.cfg), ("Ulysses", self.ulysses), ("ring", self.ring))
+        return f"{self.ranks} ranks ({' x '.join(f'{name} {degree}' for name, degree in degrees if degree > 1)})"
+
+    @model_validator(mode="after")
+    def _of_several(self) -> Self:
+        if self.ranks == 1:
+            raise ValueError("cfg, ulysses and ring are all 1, which is one GPU; leave the table out")
+        return self
 
 
 class ModelEntry(Table):
@@ -158,6 +198,7 @@ class ModelEntry(Table):
     evaluation: str | None = Field(
         default=None, description="The file that `evaluate` wrote: what the service says to expect of each sf."
     )
+    parallel: Parallel | None = Field(default=None, description="Table: compute each job on several GPUs together.")
     defaults: Defaults = Field(description="Table: what a request gets when it does not say.")
     limits: Limits = Field(description="Table: the most that one request may ask for.")
 
@@ -176,6 +217,26 @@ class ModelEntry(Table):
             raise ValueError(f"quantization {self.quantization!r} needs dtype 'bfloat16', not {self.dtype!r}")
         return self
 
+    @model_validator(mode="after")
+    def _switches_that_go_with_several_gpus(self) -> Self:
+        parallel = self.parallel
+        if parallel is None:
+            return self
+        if self.method == "paper":
+            raise ValueError(
+                "parallel needs method 'covariance': method 'paper' watches blocks, of which each GPU has a part"
+            )
+        if self.offload is not None:
+            raise ValueError(f"parallel keeps the weights on every GPU: leave offload {self.offload!r} out")
+        if self.compile and parallel.shards > 1:
+            raise ValueError("parallel with ulysses or ring cannot be had with compile: leave one of them out")
+        if parallel.ring > 1 and self.attention_backend not in RING_BACKENDS:
+            raise ValueError(
+                f"parallel.ring {parallel.ring} needs an attention_backend that returns its log-sum-exp: "
+                f"{', '.join(RING_BACKENDS)}; it is {self.attention_backend or 'native'!r}"
+            )
+        return self
+
     def shown(self) -> str:
         """The switches in a few words, for logs and people: `bfloat16 on cuda, VAE tiling, compiled`."""
         words = [f"{self.dtype} on {self.device}"]
@@ -190,6 +251,8 @@ class ModelEntry(Table):
             words.append(f"attention {self.attention_backend}")
         if self.compile:
             words.append("compiled")
+        if self.parallel is not None:
+            words.append(self.parallel.shown())
         if self.loras:
             words.append(f"{len(self.loras)} LoRA" + "s" * (len(self.loras) > 1))
         return ", ".join(words)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from workers.caching.transformer import BlockLayout
     from workers.models.parts import Checkpoint
+    from workers.parallel.sequence import SequencePlan
 
 
 class Family(ABC):
@@ -39,6 +40,8 @@ class Family(ABC):
     flow_shift: ClassVar[bool] = True
     #: Whether guidance is an input of the transformer. A second, unconditional stream then needs `true_cfg_scale`.
     embedded_guidance: ClassVar[bool] = False
+    #: Whether GPUs that split the tokens also split those of the prompt.
+    splits_text: ClassVar[bool] = False
     #: The tokenizer that `max_sequence_length` is of.
     long_prompt: ClassVar[str] = "tokenizer"
     #: What a new entry says and no configuration does, by field: as on the model cards.
@@ -161,6 +164,15 @@ class Family(ABC):
     @abstractmethod
     def layout(self) -> "BlockLayout":
         """How this family's transformer is built."""
+
+    def tokens(self, request: GenerationRequest) -> int:
+        """How many tokens of picture or video the transformer computes."""
+        width, height = (side // self.size_multiple for side in (request.width, request.height))
+        return width * height * ((request.frames - 1) // self.frame_multiple + 1)
+
+    def sequence_plan(self) -> "SequencePlan | None":
+        """How several GPUs split the tokens of this family's transformer; None where they cannot."""
+        return None
 
     @abstractmethod
     def encode(

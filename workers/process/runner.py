@@ -15,6 +15,7 @@ from PIL import Image
 from workers import logs
 from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.in_force import prompt_tokens, without_effect
+from workers.engine.leader import Leader
 from workers.engine.learning import ObservedRun, counting, learnt
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
@@ -61,6 +62,7 @@ class Runner:
         self._catalogue, self._store, self._embedded = catalogue, store, embedded
         self._models: dict[str, LoadedModel] = {}
         self._observed: dict[str, list[ObservedRun]] = defaultdict(list)
+        self._leader: Leader | None = None  # One group for all models that have one.
 
     def load(self, names: Sequence[str]) -> list[str]:
         """Load models by their names in the catalogue and warm them up; returns the fingerprints of their weights.
@@ -71,7 +73,9 @@ class Runner:
             entry = self._catalogue.entry(name)
             if entry.shadow_share > 0 and not fidelity.available():
                 raise ModelLoadFailed(f"model {name}: shadow_share needs scikit-image, of the extra `evaluate`")
-            model = load_model(entry, self._catalogue.family(name))
+            model = load_model(entry, self._catalogue.family(name), leader=self._leader)
+            if model.share is not None:
+                self._leader = model.share.leader
             warm = warm_up(model, self._catalogue)
             log.info(
                 "model loaded",

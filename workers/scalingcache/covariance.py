@@ -4,8 +4,9 @@ With v_i the model's output at step i (guidance applied), G_ij is the mean of v_
 predicts an output as a weighted sum of others has a known expected error under G, before anything is generated.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,16 @@ class Covariance:
     energy: float = 1.0
     power: float = 1.0
     runs: int = 0
+
+    def table(self) -> dict[str, Any]:
+        """As JSON has it, every digit."""
+        return asdict(self) | {"sigmas": self.sigmas.tolist(), "matrix": self.matrix.tolist()}
+
+    @classmethod
+    def parsed(cls, table: Mapping[str, Any]) -> "Covariance":
+        """What `table` has written."""
+        arrays = {name: np.array(table[name], dtype=np.float64) for name in ("sigmas", "matrix")}
+        return cls(**{**table, **arrays})
 
     def at(self, sigmas: Array) -> "Covariance":
         """On other noise levels: outputs between two measured ones are taken to lie on the straight line between them.

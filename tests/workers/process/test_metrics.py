@@ -126,7 +126,15 @@ def test_only_what_can_happen_has_a_series_before_it_did() -> None:
         for sample in family.samples
         if sample.name == "scalingcache_jobs_total"
     }
-    retried = {"worker_crashed", "step_timeout", "out_of_memory", "device_error", "generation_failed", "storage_failed"}
+    retried = {
+        "worker_crashed",
+        "group_failed",
+        "step_timeout",
+        "out_of_memory",
+        "device_error",
+        "generation_failed",
+        "storage_failed",
+    }
     final = {
         "deadline_exceeded",
         "invalid_request",

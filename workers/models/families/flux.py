@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from workers.caching.transformer import BlockLayout
     from workers.models.parts import Checkpoint
+    from workers.parallel.sequence import SequencePlan
 
 
 class Flux(Family):
@@ -31,6 +32,7 @@ class Flux(Family):
     flow_shift = False
     embedded_guidance = True
     long_prompt = "tokenizer_2"
+    splits_text = True
     usual: ClassVar[Mapping[str, Any]] = {
         "width": 1024, "height": 1024, "frames": 1, "fps": 1, "steps": 50, "guidance": 3.5, "max_sequence_length": 512,
         "largest": 2048,
@@ -81,6 +83,13 @@ class Flux(Family):
             hidden=lambda output: output[1],  # after the text's
             head=_head,
         )
+
+    def sequence_plan(self) -> "SequencePlan":
+        from diffusers import FluxTransformer2DModel
+
+        from workers.parallel.sequence import SequencePlan
+
+        return SequencePlan(FluxTransformer2DModel._cp_plan)
 
     def encode(
         self, pipeline: "DiffusionPipeline", request: GenerationRequest, entry: ModelEntry

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from workers.caching.transformer import BlockLayout
     from workers.models.parts import Checkpoint
+    from workers.parallel.sequence import SequencePlan
 
 
 CLIP_TOKENS = 77  # the default of the pipeline's `_get_clip_prompt_embeds`, which nothing changes
@@ -29,6 +30,7 @@ class HunyuanVideo(Family):
     size_multiple = 16  # 8 from the VAE, 2 from the transformer's patches
     frame_multiple = 4
     embedded_guidance = True
+    splits_text = True
     usual: ClassVar[Mapping[str, Any]] = {
         "width": 960, "height": 544, "frames": 129, "fps": 24, "steps": 50, "guidance": 6.0, "max_sequence_length": 256,
         "largest": 1280, "vae_dtype": "float16", "vae_tiling": True,
@@ -70,6 +72,29 @@ class HunyuanVideo(Family):
             blocks=lambda transformer: [*transformer.transformer_blocks, *transformer.single_transformer_blocks],
             hidden=lambda output: output[0],  # before the text's
             head=_head,
+        )
+
+    def sequence_plan(self) -> "SequencePlan":
+        from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
+
+        from workers.parallel.sequence import SequencePlan
+
+        def part(dimension: int, dimensions: int, *, of_output: bool) -> Any:
+            return ContextParallelInput(split_dim=dimension, expected_dims=dimensions, split_output=of_output)
+
+        frequencies, tokens = part(0, 2, of_output=True), part(1, 3, of_output=True)
+        # The transformer makes its mask of the tokens that a rank has, and of the text's mask, which has to fit; the
+        # text's own layers look at all of it.
+        return SequencePlan(
+            {
+                "": {"encoder_attention_mask": part(1, 2, of_output=False)},
+                "rope": {0: frequencies, 1: frequencies},
+                "x_embedder": {0: tokens},
+                "context_embedder": {0: tokens},
+                "proj_out": ContextParallelOutput(gather_dim=1, expected_dims=3),
+            },
+            whole={"context_embedder": (2, 1)},
+            masked=True,
         )
 
     def encode(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from workers.caching.transformer import BlockLayout
     from workers.models.parts import Checkpoint
+    from workers.parallel.sequence import SequencePlan
 
 
 class Wan(Family):
@@ -93,6 +94,13 @@ class Wan(Family):
         from workers.caching.transformer import BlockLayout
 
         return BlockLayout(blocks=lambda transformer: transformer.blocks, hidden=lambda output: output, head=_head)
+
+    def sequence_plan(self) -> "SequencePlan":
+        from diffusers import WanTransformer3DModel
+
+        from workers.parallel.sequence import SequencePlan
+
+        return SequencePlan(WanTransformer3DModel._cp_plan)
 
     def encode(
         self, pipeline: "DiffusionPipeline", request: GenerationRequest, entry: ModelEntry

@@ -1,0 +1,92 @@
+"""Two processes that compute a model together: as one process would, with the same decisions on both."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tests.workers.engine.groups import Group, group, run
+from workers.engine.generation import ProgressCallbacks
+from workers.jobs.errors import JobCancelled, ModelLoadFailed
+
+pytestmark = [
+    pytest.mark.slow,
+    # In diffusers' own hooks.
+    pytest.mark.filterwarnings("ignore:.*all_gather_tensor.*:FutureWarning"),
+]
+WITHIN = 1e-5
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    with group(tmp_path_factory.mktemp("two")) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("variant", "degrees"),
+    [
+        ("wan t2v", {"ulysses": 2}),
+        ("wan t2v", {"cfg": 2}),
+        ("wan t2v with experts", {"cfg": 2}),
+        ("wan ti2v from an image", {"ulysses": 2}),
+        ("flux", {"ulysses": 2}),
+        ("flux with true guidance", {"cfg": 2}),
+        ("hunyuan video", {"ulysses": 2}),
+        ("hunyuan video with true guidance", {"cfg": 2}),
+    ],
+    ids=str,
+)
+def test_two_ranks_make_what_one_makes(two: Group, variant: str, degrees: dict[str, int]) -> None:
+    together, alone = two.load(variant, degrees), two.alone(variant)
+    for settings in ({"sf": 12}, {"sf": 4}):
+        latents, generation = run(variant, together, **settings)
+        expected, reference = run(variant, alone, **settings)
+        assert generation.report.decisions == reference.report.decisions
+        assert generation.report.engaged == (settings["sf"] == 4)
+        assert (latents - expected).abs().max() < WITHIN
+        assert (generation.covariance is None) == (reference.covariance is None)
+
+
+def test_what_uncached_runs_have_shown_is_the_same_for_all_ranks(two: Group) -> None:
+    together, alone = two.load("wan t2v", {"ulysses": 2}), two.alone("wan t2v")
+    shown = run("wan t2v", together, sf=12, seed=1)[1].covariance
+    assert shown is not None
+    latents, generation = run("wan t2v", together, observed=[shown], sf=4)
+    assert generation.report.account is not None and generation.report.account.basis is not None
+    assert generation.report.account.basis.runs == 1
+    expected = run("wan t2v", together, sf=4)[0]
+    assert not torch.equal(latents, expected), "the covariance changed nothing"
+    assert alone.fingerprint == together.fingerprint
+
+
+@pytest.mark.parametrize("at", ["encode_prompt", "denoise", 0, 5, 6, "decode"])
+def test_a_run_that_is_given_up_ends_at_once_and_the_next_one_is_as_ever(two: Group, at: str | int) -> None:
+    model = two.load("wan t2v", {"ulysses": 2})
+    seen = list[str | int]()
+
+    def look(place: str | int) -> None:
+        seen.append(place)
+        if place == at:
+            raise JobCancelled("enough")
+
+    with pytest.raises(JobCancelled):
+        run("wan t2v", model, ProgressCallbacks(look, lambda index, _kind, _seconds: look(index)), sf=4)
+    assert seen[-1] == at
+    assert torch.equal(run("wan t2v", model, sf=4)[0], run("wan t2v", model, sf=4)[0])
+
+
+def test_an_error_that_all_ranks_meet_leaves_the_group_in_service(two: Group) -> None:
+    model = two.load("wan t2v", {"ulysses": 2})
+    with pytest.raises(Exception, match="divi"):  # diffusers' own
+        run("wan t2v", model, sf=4, width=48, height=48, frames=1)  # 9 tokens
+    assert run("wan t2v", model, sf=4)[1].report.engaged
+
+
+def test_models_that_cannot_be_split_so_are_refused_with_the_reason(two: Group) -> None:
+    two.load("wan t2v", {"ulysses": 2})
+    with pytest.raises(ModelLoadFailed, match=r"ring 2: attention of this family goes by a mask.*; use ulysses"):
+        two.load("hunyuan video", {"ring": 2}, attention_backend="_native_flash")
+    with pytest.raises(ModelLoadFailed, match=r"needs 4 processes, and the group of this worker has 2"):
+        two.load("wan t2v", {"ulysses": 4})
+    assert run("wan t2v", two.load("wan t2v", {"ulysses": 2}), sf=4)[1].report.engaged

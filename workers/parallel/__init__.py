@@ -1,0 +1,1 @@
+"""One job on several GPUs: processes that compute it together, step by step."""
