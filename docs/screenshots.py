@@ -22,6 +22,11 @@ MADE: tuple[tuple[str, int | None], ...] = (
     ("a yellow circle moves down on a blue background", 6),
 )
 WATCHED = "a white square moves to the right on a green background"
+#: What is pressed in a view before it is worth a picture, by role and name.
+OPENED: dict[str, tuple[tuple[Any, str], ...]] = {
+    "Compare": (("link", MADE[0][0]), ("button", "Next frame")),
+    "Blind test": (("button", "Make the study"), ("button", "Invite people"), ("link", "Vote yourself")),
+}
 WIDTH, HEIGHT = 1280, 800
 #: By then a view has what it shows, in milliseconds.
 SETTLED = 3000
@@ -88,6 +93,8 @@ def _pictures(page: Page, api: httpx.Client, url: str) -> Iterator[tuple[str, by
     for name in menu.get_by_role("link").all_inner_texts()[1:]:
         menu.get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_be_visible()
+        for role, label in OPENED.get(name, ()):
+            page.get_by_role("main").get_by_role(role, name=label).first.click()
         page.wait_for_timeout(SETTLED)
         yield name.lower().replace(" ", "-"), page.screenshot()
 

@@ -103,7 +103,11 @@ def vote(
 def shown(resources: ResourcesDep, guest: GuestDep, ballot_id: str, position: int, side: Side) -> StreamingResponse:
     """The result on one side, without its name, its hash, and what its file says of itself."""
     job = _job(resources, guest, place_at(_places(guest, ballot_id), position), side)
-    return anonymous_response(job, open_artifact(job, resources.artifacts), side)
+    try:
+        file = open_artifact(job, resources.artifacts)
+    except (JobNotFinished, ArtifactGone):
+        raise _gone(side) from None
+    return anonymous_response(job, file, side)
 
 
 def _places(guest: Guest, ballot_id: str) -> list[Place]:
@@ -124,11 +128,13 @@ def _ballot(resources: Resources, guest: Guest, ballot_id: str) -> Ballot:
 
 
 def _job(resources: Resources, guest: Guest, place: Place, side: Side) -> Job:
-    """The job behind a side. Its id tells a participant nothing and is told to none: errors do not name it."""
+    """The job behind a side. Its id is told to no participant: errors do not name it. Raises `ArtifactGone`."""
     pair = guest.study.pairs[place.pair]
     try:
-        job = resources.jobs.get(JobKey(guest.study.tenant, pair.first if place.is_first(side) else pair.second))
-        open_artifact(job, resources.artifacts).close()
-    except (JobNotFound, JobNotFinished, ArtifactGone):
-        raise ArtifactGone(f"the result on the {side} is no longer kept; go on to the next pair") from None
-    return job
+        return resources.jobs.get(JobKey(guest.study.tenant, pair.first if place.is_first(side) else pair.second))
+    except JobNotFound:
+        raise _gone(side) from None
+
+
+def _gone(side: Side) -> ArtifactGone:
+    return ArtifactGone(f"the result on the {side} is no longer kept; go on to the next pair")

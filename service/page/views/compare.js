@@ -65,7 +65,7 @@ async function compare(root, api, ids, signal) {
 async function job(api, id, signal) {
   if (!id.startsWith("image_")) return api.get(`v1/videos/${encodeURIComponent(id)}`, { signal });
   for await (const { event, data } of events(api, `v1/images/${encodeURIComponent(id)}/events`, { signal })) {
-    if (event === "image") return data;
+    if (event === "image" && hasEnded(data)) return data;
   }
   throw new DOMException("The view was left.", "AbortError");
 }
@@ -78,7 +78,12 @@ function label(video) {
 async function ended(content, api, videos, signal) {
   const bars = videos.map((video) => h("progress", { max: 100, value: video.progress, "aria-label": `${label(video)} done` }));
   if (videos.every(hasEnded)) return;
-  show(content, table("Progress", ["Setting", "Done"], videos.map((video, index) => [`sf ${video.sf}`, bars[index]])));
+  const cancel = async (event) => {
+    event.currentTarget.disabled = true;
+    await Promise.allSettled(videos.filter((video) => !hasEnded(video)).map(({ id }) => api.post(`v1/videos/${encodeURIComponent(id)}/cancel`, undefined, { signal })));
+  };
+  const stop = videos.some(({ id }) => id.startsWith("video_")) && h("div", { class: "actions" }, h("button", { type: "button", onclick: cancel }, "Cancel those that are not made yet"));
+  show(content, table("Progress", ["Setting", "Done"], videos.map((video, index) => [`sf ${video.sf}`, bars[index]])), stop);
   await Promise.all(
     videos.map(async (video, index) => {
       if (hasEnded(video)) return;

@@ -162,3 +162,11 @@ def test_what_failed_is_told_and_the_rest_compared(
 def test_an_address_that_names_too_many_is_told(page: Page, address: str) -> None:
     page.goto(f"{address}/#compare/a,b,c,d,e")
     expect(page.get_by_text("names two to 4 results, not 5")).to_be_visible()
+
+
+def test_who_does_not_want_to_wait_cancels_what_is_not_made(page: Page, address: str, ids: list[str]) -> None:
+    waiting = httpx.post(f"{address}/v1/videos", json={"prompt": "a wave", "seed": 5, "sf": 4}).json()["id"]
+    page.goto(f"{address}/#compare/{ids[0]},{ids[1]},{waiting}")
+    page.get_by_role("button", name="Cancel those that are not made yet").click()
+    expect(page.get_by_role("alert")).to_contain_text("sf 4: The job was cancelled.")
+    expect(page.locator("figure video")).to_have_count(2)

@@ -182,3 +182,12 @@ def test_a_study_outlives_the_process_and_is_seen_by_all(
 ) -> None:
     with TestClient(create_app(settings), headers=acme.headers) as other:
         assert answer(other.get(f"/v1/studies/{study['id']}")) == study
+
+
+def test_a_study_that_cannot_be_read_hides_no_other(
+    acme: TestClient, study: dict[str, Any], ids: list[str], queue: Queue
+) -> None:
+    other = answer(acme.post("/v1/studies", json={"name": "other", "ids": ids[:3]}))
+    queue.connection.commands.set(keys.study(study["id"]), '{"id": "of another version"}', keepttl=True)
+    assert [each["id"] for each in answer(acme.get("/v1/studies"))["data"]] == [other["id"]]
+    assert "there is no study" in refusal(acme.get(f"/v1/studies/{study['id']}"), 404)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service.settings import Settings
 from tests.service.accounts import bearer
 from tests.service.judged import TELLTALE
 from tests.service.study_calls import answer, invite, refusal
@@ -140,6 +141,15 @@ def test_a_pair_whose_video_is_deleted_is_told_to_be_gone_without_its_id(
     path = f"/v1/ballots/{answer(guest.post('/v1/ballots'))['id']}/pairs/1"
     for response in (guest.get(path), guest.get(f"{path}/left")):
         assert "no longer kept; go on" in refusal(response, 410) and "video_" not in response.text
+
+
+def test_a_file_that_is_gone_is_told_without_its_name(guest: TestClient, settings: Settings) -> None:
+    for path in settings.artifacts.rglob("video.mp4"):
+        path.unlink()
+    pair = answer(guest.get(f"/v1/ballots/{answer(guest.post('/v1/ballots'))['id']}/pairs/1"))
+    for side in ("left", "right"):
+        response = guest.get(f"/{pair[side]}")
+        assert f"the result on the {side} is no longer kept" in refusal(response, 410) and "video_" not in response.text
 
 
 @pytest.mark.parametrize("choice", ["both", "", None, 3])
