@@ -142,7 +142,7 @@ def _run(
     clock = _Clock(pipeline._execution_device)
 
     callbacks.stage("encode_prompt")
-    embeddings = family.encode(pipeline, request, model.entry)
+    embeddings = model.encode(pipeline, request)
     clock.timings["encode_prompt"] = clock.lap()
 
     def end_step(_pipeline: Any, index: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from workers.engine import adapters, switches
 from workers.engine.completeness import whole_checkpoint
 from workers.engine.fingerprint import fingerprint, fingerprint_of_files, plain
 from workers.engine.leader import Leader
+from workers.engine.prompt_cache import Embeddings, PromptCache
 from workers.engine.share import Share, joined
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
+from workers.jobs.job import GenerationRequest
 from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
@@ -38,6 +40,7 @@ class LoadedModel:
 
     covariances: what the entry's files hold for the covariance method; coefficients: for the paper's.
     share: this process's, of a model that several compute.
+    prompts: what was made of earlier prompts, where that is kept.
     """
 
     entry: ModelEntry
@@ -47,6 +50,19 @@ class LoadedModel:
     covariances: tuple[MeasuredCovariance, ...]
     coefficients: tuple[Coefficients, ...]
     share: Share | None = None
+    prompts: PromptCache | None = None
+
+    def encode(self, pipeline: DiffusionPipeline, request: GenerationRequest) -> Embeddings:
+        """The text embeddings, as the arguments of the pipeline's call that replace its prompts."""
+        if self.prompts is None:
+            return self.family.encode(pipeline, request, self.entry)
+        guided = request.guidance > 1, request.true_cfg_scale > 1  # else some families encode no second prompt
+        prompts = request.prompt, request.negative_prompt, self.entry.defaults.max_sequence_length
+        return self.prompts.get(
+            (self.entry.name, prompts, guided),
+            pipeline._execution_device,
+            lambda: self.family.encode(pipeline, request, self.entry),
+        )
 
     @property
     def blocks(self) -> int:

@@ -162,11 +162,11 @@ class AttemptWatch:
 
     def _end(self, event: Ending) -> None:
         match event:
-            case Done(_, report, artifact, _):
+            case Done(_, report, artifact, _, prompt_known):
                 self._tell_last_steps()
                 ended = self._settle(lambda: self._leases.complete(self._attempt, artifact, report))
                 if ended is JobState.COMPLETED:
-                    self._metrics.completed(self._job.request, report)
+                    self._metrics.completed(self._job.request, report, prompt_known=prompt_known)
             case Stopped():
                 self._end_stopped()
             case Failed(_, code, message, max_attempts, poisons_process):

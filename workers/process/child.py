@@ -82,6 +82,7 @@ class ChildSettings:
     torch_threads: int | None
     log_format: LogFormat = "json"
     embedded: Embedded = "settings"
+    prompt_cache_bytes: int = 0
 
 
 class ChildDied(Exception):
@@ -97,7 +98,7 @@ def runner(settings: ChildSettings) -> RunsJobs:
     logs.quiet_libraries()
     if settings.torch_threads is not None:
         torch.set_num_threads(settings.torch_threads)
-    return Runner(settings.catalogue, ArtifactStore(settings.artifacts), settings.embedded)
+    return Runner(settings.catalogue, ArtifactStore(settings.artifacts), settings.embedded, settings.prompt_cache_bytes)
 
 
 class Child:

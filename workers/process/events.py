@@ -119,12 +119,14 @@ class Fidelity:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job's file is published; the queue does not know yet. learnt: where it was an uncached run."""
+    """The job's file is published; the queue does not know yet. learnt: where it was an uncached run. prompt_known:
+    whether the prompt had been encoded before, and was not again."""
 
     job_id: str
     report: RunReport
     artifact: Artifact
     learnt: Learnt | None = None
+    prompt_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

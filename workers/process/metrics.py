@@ -67,11 +67,8 @@ class Metrics(Instruments):
             "scalingcache_job_wait_seconds", "From a job's acceptance to its first start.", buckets.WAIT, "model"
         )
         self._duration = self._histogram(
-            "scalingcache_job_duration_seconds",
-            "From a job's acceptance to its end.",
-            buckets.JOB,
-            "model", "outcome",
-        )  # fmt: skip
+            "scalingcache_job_duration_seconds", "From a job's acceptance to its end.", buckets.JOB, "model", "outcome"
+        )
         self._generation = self._histogram(
             "scalingcache_generation_seconds",
             "Work on a completed job, all stages without waiting.",
@@ -83,6 +80,10 @@ class Metrics(Instruments):
         )
         self._load = self._histogram(
             "scalingcache_model_load_seconds", "Time to load a model and to warm it up.", buckets.LOAD, "model"
+        )
+
+        self._prompts = self._counter(
+            "scalingcache_prompts_reused_total", "Completed jobs whose prompt was encoded for an earlier one.", "model"
         )
 
     def _measure_steps(self) -> None:
@@ -192,7 +193,7 @@ class Metrics(Instruments):
         )
 
     def _begin(self, model: str) -> None:
-        for counter in (self._losses, self._refused, self._reclaims, self._saved):
+        for counter in (self._losses, self._refused, self._reclaims, self._saved, self._prompts):
             counter.labels(model)
         self._load_failed.labels(model)
         for outcome in ("completed", "cancelled", "released"):
@@ -245,9 +246,11 @@ class Metrics(Instruments):
         self._cold.discard((model, step.kind))
         (self._warmup if first else self._step_seconds).labels(model, step.kind).observe(step.seconds)
 
-    def completed(self, request: GenerationRequest, report: RunReport) -> None:
-        """A job completed: what its run was like. report: with the times of all stages, in seconds."""
+    def completed(self, request: GenerationRequest, report: RunReport, *, prompt_known: bool = False) -> None:
+        """A job completed: what its run was like. report: with the times of all stages, in seconds. prompt_known:
+        whether its prompt had not to be encoded."""
         model, sf = request.model, str(request.sf)
+        self._prompts.labels(model).inc(prompt_known)
         for stage, seconds in report.timings.items():
             self._stages.labels(model, stage).observe(seconds)
         self._generation.labels(model, sf).observe(sum(report.timings.values()))

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from workers.engine.leader import Leader
 from workers.engine.learning import ObservedRun, counting, learnt
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
+from workers.engine.prompt_cache import PromptCache
 from workers.jobs.artifact import Preview
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
@@ -57,9 +59,12 @@ log = structlog.get_logger()
 class Runner:
     """Holds the loaded models and runs one job at a time on them."""
 
-    def __init__(self, catalogue: Catalogue, store: ArtifactStore, embedded: Embedded = "settings") -> None:
-        """embedded: what files say of how they were made."""
+    def __init__(
+        self, catalogue: Catalogue, store: ArtifactStore, embedded: Embedded = "settings", prompt_cache_bytes: int = 0
+    ) -> None:
+        """embedded: what files say of how they were made. prompt_cache_bytes: how much of encoded prompts is kept."""
         self._catalogue, self._store, self._embedded = catalogue, store, embedded
+        self._prompts = PromptCache(prompt_cache_bytes)
         self._models: dict[str, LoadedModel] = {}
         self._observed: dict[str, list[ObservedRun]] = defaultdict(list)
         self._leader: Leader | None = None  # One group for all models that have one.
@@ -89,7 +94,7 @@ class Runner:
                 coefficients=[each.key.shown() for each in model.coefficients],
                 warm_step_seconds=warm and round(warm.full_step_seconds, 4),
             )
-            self._models[name] = model
+            self._models[name] = replace(model, prompts=self._prompts)
         return [self._models[name].fingerprint for name in names]
 
     def observe(self, observed: Observed) -> None:
@@ -145,7 +150,9 @@ class Runner:
         request = run.request
         model, observed = self._models[request.model], self._observed[request.model]
         used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
+        hits = self._prompts.hits
         generation = generate(model, request, callbacks, self._reference(run.key, request), counting(observed))
+        known = self._prompts.hits > hits
         callbacks.stage("encode_video")
         encoding = encoded = time.perf_counter()
         previews = _previews(generation.frames)
@@ -162,7 +169,7 @@ class Runner:
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
         report = generation.report.model_copy(update=used | {"timings": timings})
-        return Done(run.key.job_id, report, artifact, _learnt(model, request, generation, observed))
+        return Done(run.key.job_id, report, artifact, _learnt(model, request, generation, observed), known)
 
 
 def _learnt(

@@ -79,6 +79,13 @@ class Settings(Configuration):
         description="What an MP4 or PNG says of how it was made, in its comment: `settings` (model, seed, steps, `sf`, "
         "schedule, method, version), `prompt` (these and the prompts, which then go wherever the file goes), `none`.",
     )
+    prompt_cache_mib: int = Field(
+        default=256,
+        ge=0,
+        le=1_048_576,
+        description="Host memory for the embeddings of earlier prompts, in MiB: a prompt that comes again is not "
+        "encoded again, and its result has the same bytes. 0 keeps none.",
+    )
     torch_threads: int | None = Field(default=None, ge=1, description="CPU threads of torch. Empty: torch decides.")
 
     @model_validator(mode="after")

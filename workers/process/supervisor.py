@@ -133,6 +133,7 @@ class Supervisor:
                 settings.torch_threads,
                 settings.log_format,
                 settings.embedded,
+                settings.prompt_cache_mib << 20,
             ),
             self._make_runner,
         )

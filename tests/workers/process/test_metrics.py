@@ -35,6 +35,12 @@ def test_a_completed_job_is_counted_with_its_speedup(metrics: Metrics) -> None:
     assert value("cache_bytes") == 1024
 
 
+def test_prompts_that_were_known_are_counted(metrics: Metrics) -> None:
+    for known in (False, True, True):
+        metrics.completed(a_request(), a_report(), prompt_known=known)
+    assert metrics.registry.get_sample_value("scalingcache_prompts_reused_total", {"model": MODEL}) == 2
+
+
 def test_an_attempt_that_goes_on_elsewhere_has_no_duration(metrics: Metrics) -> None:
     metrics.ended(MODEL, "retried")
     labels = {"model": MODEL, "outcome": "retried"}

@@ -53,6 +53,36 @@ def test_an_image_model_gives_a_png_with_exactly_the_pixels_that_were_made(
     assert {"encode_video", "store"} <= done.report.timings.keys()
 
 
+def test_a_prompt_that_comes_again_is_not_encoded_again_and_gives_the_same_bytes(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    family, encode = type(catalogue.family("micro-flux")), type(catalogue.family("micro-flux")).encode
+
+    def counted(self: Any, pipeline: Any, request: GenerationRequest, entry: Any) -> Any:
+        encoded.append(request.prompt)
+        return encode(self, pipeline, request, entry)
+
+    monkeypatch.setattr(family, "encode", counted)
+
+    def run(runner: Runner, prompt: str = "red circle", **settings: Any) -> Done:
+        request = catalogue.request("micro-flux", prompt, seed=7, steps=5, **settings)
+        key = AttemptKey("acme", new_job_id("micro-flux", "image"), "a" * 32)
+        return runner.run(Run(key, request), lambda _event: None, lambda: False)
+
+    fresh = Runner(catalogue, ArtifactStore(tmp_path / "fresh"))
+    keeping = Runner(catalogue, ArtifactStore(tmp_path / "keeping"), prompt_cache_bytes=1 << 20)
+    for runner in (fresh, keeping):
+        runner.load(["micro-flux"])
+    encoded.clear()
+    wishes = [{"sf": 5}, {"sf": 2}, {"sf": 5, "true_cfg_scale": 2.0, "negative_prompt": "fog"}, {"sf": 5}]
+    for prompt in ("red circle", "blue square"):
+        for wish in wishes:
+            assert run(keeping, prompt, **wish).artifact.sha256 == run(fresh, prompt, **wish).artifact.sha256
+    assert [encoded.count(prompt) for prompt in ("red circle", "blue square")] == [4 + 2, 4 + 2]
+    assert run(keeping).prompt_known and not run(fresh).prompt_known and not run(keeping, "green").prompt_known
+
+
 def test_uncached_runs_show_what_later_runs_rest_on(catalogue: Catalogue, tmp_path: Path) -> None:
     runner = Runner(catalogue, ArtifactStore(tmp_path / "artifacts"))
     [fingerprint] = runner.load(["micro-flux"])
