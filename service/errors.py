@@ -180,6 +180,10 @@ class JobRefused(JobFailed):
     """The worker found that the request asks for what cannot be had."""
 
 
+class JobTooLate(JobFailed):
+    """The job could not end before its deadline."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """How a class of errors is answered. `message` replaces the error's own where that tells of the inside."""
@@ -212,6 +216,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     RangeNotSatisfiable: Answer(416),
     JobRefused: Answer(400, "invalid_request_error", {"x-should-retry": "false"}),
     JobFailed: Answer(500, "server_error", {"x-should-retry": "false"}),  # The worker retried it where that helps.
+    JobTooLate: Answer(504, "server_error", {"x-should-retry": "false"}),
     WaitedTooLong: Answer(504, "server_error", {"x-should-retry": "false"}),
     QueueFull: Answer(429, "rate_limit_error"),
     RateLimited: Answer(429, "rate_limit_error"),

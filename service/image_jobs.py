@@ -10,18 +10,21 @@ from starlette.types import Message
 
 from service.client import unless_client_leaves
 from service.dependencies import Resources
-from service.errors import JobFailed, JobRefused, Overloaded, WaitedTooLong
+from service.errors import JobFailed, JobRefused, JobTooLate, Overloaded, WaitedTooLong
 from service.resolution import resolve_images
 from service.schemas import CreateImage
 from service.served import check_loadable
 from service.submission import cancel_job, receiver_of, record_submission
 from service.video import error_of
-from workers.jobs.errors import InvalidRequest, JobNotFound, QueueUnavailable
+from workers.jobs.errors import DeadlineExceeded, InvalidRequest, JobNotFound, QueueUnavailable
 from workers.jobs.events import START
 from workers.jobs.job import GenerationRequest, Job, JobKey, Priority, new_job_id
 
 #: How soon to ask again what Redis did not answer.
 RETRY_SECONDS = 1.0
+
+#: What a job's code means to who waits for it, where that is not a failure of the service.
+_FAILURES: dict[str, type[JobFailed]] = {InvalidRequest.code: JobRefused, DeadlineExceeded.code: JobTooLate}
 
 
 async def finished_images(
@@ -110,7 +113,7 @@ def _read(resources: Resources, keys: list[JobKey]) -> list[Job]:
         return []
     for job in jobs:
         if error := error_of(job):
-            raise (JobRefused if error.code == InvalidRequest.code else JobFailed)(job.id, error)
+            raise _FAILURES.get(error.code, JobFailed)(job.id, error)
     return jobs
 
 

@@ -26,6 +26,8 @@ class Protocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _parsed_bytes = 0
+    _refusal: ScalingCacheError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by the event loop."""
@@ -50,13 +52,24 @@ class Protocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
-                self._refuse(HeadTooLarge(f"the request's headers have more than {HEAD_BYTES} bytes"))
+                self._refuse(_too_large())
 
     def on_message_begin(self) -> None:
         """Called by the parser."""
         super().on_message_begin()
+        self._parsed_bytes = 0
         if self._deadline is None:
             self._expect_head()
+
+    def on_url(self, url: bytes) -> None:
+        """Called by the parser."""
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser."""
+        super().on_header(name, value)
+        self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
@@ -75,8 +88,8 @@ class Protocol(HttpToolsProtocol):
         self._has_taken()
 
     def send_400_response(self, msg: str) -> None:
-        """Called where the parser finds no HTTP."""
-        self._refuse(MalformedRequest(msg))
+        """Called where the parser finds no HTTP, or what it calls refuses to go on."""
+        self._refuse(self._refusal or MalformedRequest(msg))
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -89,6 +102,13 @@ class Protocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _count(self, length: int) -> None:
+        """What has been parsed of a head; one that comes in a single piece is never seen to be incomplete."""
+        self._parsed_bytes += length
+        if self._parsed_bytes > HEAD_BYTES:
+            self._refusal = _too_large()
+            raise self._refusal  # The parser stops, and has `send_400_response` called.
 
     def _watch(self, waiting: int) -> None:
         self._stalled = self.loop.call_later(STALL_SECONDS, self._on_stall, waiting)
@@ -113,11 +133,25 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: ScalingCacheError) -> None:
-        """Answer, unless the answer to an earlier request is under way, and close."""
+        """Answer, unless another answer is under way, and close."""
         self._have_head()
-        if self._is_idle() and not self.transport.is_closing():
+        if not self.transport.is_closing() and self._may_answer():
             self.transport.write(_answer(error))
         self.transport.close()
+
+    def _may_answer(self) -> bool:
+        """Also in the place of the application, where the body that it waits for turns out to be no HTTP."""
+        if self._is_idle():
+            return True
+        if self.cycle.response_started or self.pipeline:
+            return False
+        self.cycle.disconnected = True  # The application can say nothing more, and sees that the client is gone.
+        self.cycle.message_event.set()
+        return True
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"the request's headers have more than {HEAD_BYTES} bytes")
 
 
 def _answer(error: ScalingCacheError) -> bytes:

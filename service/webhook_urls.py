@@ -40,7 +40,7 @@ def webhook_url(url: str, allowed: Iterable[Network]) -> str:
     bracketed = f"[{host}]" if ":" in host else host
     if not _HOST.fullmatch(bracketed) or port == 0:
         raise _wrong(url, "must have a host name or an IP address, and a port from 1 to 65535 if any")
-    address = literal(host)
+    address = literal(host.removesuffix("."))
     if address is not None and not may_be_called(address, allowed):
         raise _wrong(url, "leads to an address that is not public; the operator can allow its network")
     netloc = bracketed if port is None else f"{bracketed}:{port}"

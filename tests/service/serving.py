@@ -29,6 +29,10 @@ class Served:
     def address(self) -> str:
         return self._listening.result(timeout=60)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def end(self) -> tuple[int, list[dict[str, Any]]]:
         """Ask it to end; its exit status and all that it logged."""
         self._process.terminate()

@@ -71,6 +71,12 @@ def test_a_url_leads_to_the_file_with_its_type_and_name(client: TestClient, live
     assert (part.status_code, part.content) == (206, VIDEO[1:4])
 
 
+def test_a_deadline_that_cannot_be_kept_is_a_504_that_no_retry_heals(client: TestClient, live_worker: None) -> None:
+    response = post(client, deadline_seconds=1e-6)
+    assert (response.status_code, response.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert response.headers["x-should-retry"] == "false"
+
+
 def test_a_form_gives_images_as_json_does(client: TestClient, live_worker: None) -> None:
     form = {"prompt": (None, "a"), "n": (None, "2"), "seed": (None, "3")}
     answer = client.post("/v1/images/generations", files=form).json()

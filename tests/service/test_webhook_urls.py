@@ -28,7 +28,7 @@ def test_a_receiver_has_one_name(url: str, taken: str) -> None:
     [
         "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/",
         "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://169.254.169.254/latest",
-        "http://[fe80::1]/", "http://0/", "http://[64:ff9b::a9fe:a9fe]/", "http://192.168.0.1:8080/",
+        "http://[fe80::1]/", "http://0/", "http://127.0.0.1./", "http://[64:ff9b::a9fe:a9fe]/", "http://192.168.0.1:8080/",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_refused_in_every_notation(url: str) -> None:
