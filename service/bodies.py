@@ -12,9 +12,10 @@ from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from service.errors import MalformedBody, UnsupportedMediaType, shorten
+from service.errors import MalformedBody, UnsupportedMediaType
 from service.forms import read_form
 from service.reference import Upload
+from service.refusals import shorten
 from workers.jobs.artifacts import storage_errors
 from workers.jobs.errors import InvalidRequest
 

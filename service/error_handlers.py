@@ -8,7 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from service.error_response import ErrorResponse, error_response
-from service.errors import MalformedBody, invalid_value, response_of
+from service.errors import MalformedBody, response_of
+from service.refusals import invalid_value
 from workers.jobs.errors import ScalingCacheError
 
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 from service.error_response import ErrorResponse, error_response
 from workers.jobs.errors import (
@@ -17,7 +16,6 @@ from workers.jobs.errors import (
     ScalingCacheError,
     StorageFailed,
     StorageFull,
-    plain_reason,
 )
 from workers.jobs.job import JobError
 
@@ -285,19 +283,3 @@ def _headers_of(error: ScalingCacheError) -> dict[str, str]:
 def _whole_seconds(seconds: float) -> str:
     """At least one, and no more than OpenAI's clients are ready to wait."""
     return str(min(LONGEST_RETRY_AFTER, max(1, math.ceil(seconds))))
-
-
-def invalid_value(details: dict[str, Any]) -> InvalidRequest:
-    """The first complaint of pydantic as one sentence with field, value and what is allowed."""
-    param = ".".join(str(part) for part in details["loc"]) or "body"
-    if details["type"] == "missing":
-        return InvalidRequest(param, f"{param} is required")
-    return InvalidRequest(param, f"{param} {shorten(details['input'])}: {plain_reason(str(details['msg']))}")
-
-
-def shorten(value: object, limit: int = 80) -> str:
-    """A value for a message: quoted, and cut where it is long."""
-    if isinstance(value, int) and value.bit_length() > 256:
-        return "of that length"  # Python refuses to print the longest ones
-    text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}..."

@@ -8,8 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from service.dependencies import Resources
-from service.errors import shorten
 from service.frames import Frame, deleted_frame, error_data, joined
+from service.refusals import shorten
 from service.selection import wanted
 from service.served import known_models
 from service.watch import Ended, Watch

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import HostNotTrusted, OriginNotAllowed, response_of, shorten
+from service.errors import HostNotTrusted, OriginNotAllowed, response_of
+from service.refusals import shorten
 from workers.jobs.errors import ScalingCacheError
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

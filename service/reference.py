@@ -8,7 +8,8 @@ from io import BytesIO
 from typing import IO, Self
 from urllib.parse import unquote_to_bytes
 
-from service.errors import NotSupported, shorten
+from service.errors import NotSupported
+from service.refusals import shorten
 from workers.jobs.errors import InvalidRequest
 
 _TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")

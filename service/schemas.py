@@ -17,9 +17,9 @@ from pydantic import (
     field_validator,
 )
 
-from service.errors import invalid_value, shorten
 from service.field_docs import document_aliases, names_of, or_text
 from service.reference import Upload, uploaded
+from service.refusals import invalid_value, shorten
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import LEAST_SHIFT, MOST_FPS, MOST_FRAMES, MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, SEEDS
 

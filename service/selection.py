@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fastapi import Request
 
-from service.errors import shorten
+from service.refusals import shorten
 from service.video import STATUS
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import JobState

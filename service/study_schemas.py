@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from service.ballots import Choice
-from service.errors import shorten
+from service.refusals import shorten
 from service.schemas import Integer, Prompt
 
 MOST_COMPARED = 200

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from service.addresses import Network, literal, may_be_called
-from service.errors import shorten
+from service.refusals import shorten
 from workers.jobs.errors import InvalidRequest
 
 MOST_CHARACTERS = 2048

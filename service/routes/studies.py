@@ -12,10 +12,10 @@ from service.anonymous import MEDIA_TYPES
 from service.bodies import read_fields
 from service.body_docs import body_docs
 from service.dependencies import Resources, ResourcesDep
-from service.errors import shorten
 from service.pairing import paired
 from service.permissions import Maker, Reader
 from service.preference import Comparison, compare
+from service.refusals import shorten
 from service.schemas import parse
 from service.studies import Invitation, Study
 from service.study_schemas import CreateStudy, Invite
