@@ -60,7 +60,7 @@ def all_errors(cls: type[ScalingCacheError] = ScalingCacheError) -> Iterator[typ
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
         ("GET", "/v1/nothing", 404, "not_found"),
         ("POST", "/v1/videos/", 404, "not_found"),
         ("PUT", "/v1/videos", 405, "method_not_allowed"),
