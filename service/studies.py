@@ -75,15 +75,17 @@ class Studies:
             pairs=list(pairs),
         )
         listed, commands = keys.studies_of(tenant), self._connection.commands
-        with self._connection.asking():
-            commands.zremrangebyscore(listed, "-inf", now)
-            commands.zadd(listed, {study.id: study.expires_at})
+        with self._connection.asking(), commands.pipeline(transaction=False) as pipeline:
+            pipeline.set(keys.study(study.id), study.model_dump_json(), exat=study.expires_at)
+            pipeline.zremrangebyscore(listed, "-inf", now)
+            pipeline.zadd(listed, {study.id: study.expires_at})
+            pipeline.expireat(listed, study.expires_at)
             # Counted afterwards: of two calls at a time both see too many, none makes one too many.
-            if int(commands.zcard(listed)) > MOST_STUDIES:
+            pipeline.zcard(listed)
+            if int(pipeline.execute()[-1]) > MOST_STUDIES:
                 commands.zrem(listed, study.id)
+                commands.delete(keys.study(study.id))
                 raise InvalidRequest("study", f"there are {MOST_STUDIES} studies, which is the most; delete one first")
-            commands.set(keys.study(study.id), study.model_dump_json(), exat=study.expires_at)
-            commands.expireat(listed, study.expires_at)
         return study
 
     def all(self, tenant: str) -> list[Study]:
@@ -159,10 +161,12 @@ class Studies:
     def vote(self, study: Study, invitation: Invitation, ballot: str, pair: int, chosen: Chosen) -> None:
         """Keep a choice, in the place of an earlier one of this ballot for this pair. Raises `VotesFull`."""
         key, name, commands = keys.votes(study.id, invitation.id), f"{ballot}:{pair}", self._connection.commands
-        with self._connection.asking():
-            new = commands.hset(key, name, chosen)
-            commands.expireat(key, study.expires_at)
-            if new and int(commands.hlen(key)) > invitation.most_votes:
+        with self._connection.asking(), commands.pipeline(transaction=False) as pipeline:
+            pipeline.hset(key, name, chosen)
+            pipeline.expireat(key, study.expires_at)
+            pipeline.hlen(key)
+            new, _, count = pipeline.execute()
+            if new and int(count) > invitation.most_votes:
                 commands.hdel(key, name)
                 raise VotesFull(f"this invitation has its {invitation.most_votes} votes; ask for another one")
 
@@ -205,9 +209,10 @@ class Studies:
 
     def _write(self, study: Study, invitation: Invitation) -> None:
         key = keys.invitations(study.id)
-        with self._connection.asking():
-            self._connection.commands.hset(key, invitation.id, invitation.model_dump_json())
-            self._connection.commands.expireat(key, study.expires_at)
+        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
+            pipeline.hset(key, invitation.id, invitation.model_dump_json())
+            pipeline.expireat(key, study.expires_at)
+            pipeline.execute()
 
 
 def _readable(text: str | None) -> Study | None:
