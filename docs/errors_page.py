@@ -56,6 +56,7 @@ CURES = {
     "step_timeout": "Try again; where it happens again, the operator raises `SCALINGCACHE_STEP_TIMEOUT_SECONDS`.",
     "storage_failed": "Try again after `Retry-After`; the operator looks at the folder of the results.",
     "storage_full": "Try again after `Retry-After`; the operator makes room in the folder of the results.",
+    "storage_unavailable": "Try again after `Retry-After`; the operator looks at the bucket of the results.",
     "too_many_streams": "Close a stream, or follow all jobs with one: `GET /v1/events`.",
     "unsupported_media_type": "Send `application/json` or `multipart/form-data`, in UTF-8.",
     "unsupported_pipeline": "Ask for `sf` = `steps`, which runs without the cache.",

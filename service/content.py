@@ -1,7 +1,6 @@
 """The bytes of a finished job."""
 
 import os
-import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,17 +9,20 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import ArtifactGone, PreviewMissing, RangeNotSatisfiable, response_of
+from service.bucket_content import BucketResponse, LinkResponse
+from service.conditions import CACHING, has_already, not_modified, range_refused
+from service.errors import PreviewMissing
+from service.reading import reading
 from service.run import variants_of
 from workers.jobs.artifact import Artifact, Preview, StoredFile
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobNotFinished
 from workers.jobs.job import Job
+from workers.jobs.object_store import ObjectStore
+from workers.jobs.store import Store
 
 #: Under this path the file behind a descriptor can be opened again, also when its name is gone.
 _DESCRIPTORS = Path("/dev/fd")
-#: The client may keep it, but asks each time: it may have been deleted.
-_CACHING = "private, no-cache"
 
 
 class ArtifactResponse(FileResponse):
@@ -30,29 +32,22 @@ class ArtifactResponse(FileResponse):
     """
 
     def __init__(self, file: BinaryIO, stored: StoredFile, filename: str) -> None:
-        self._file = file
+        self._file, self._etag = file, f'"{stored.sha256}"'
         super().__init__(
             _DESCRIPTORS / str(file.fileno()),
             media_type=stored.media_type,
             filename=filename,
             stat_result=os.fstat(file.fileno()),
-            headers={"etag": f'"{stored.sha256}"', "cache-control": _CACHING},
+            headers={"etag": self._etag, "cache-control": CACHING},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._file:
             headers = Headers(scope=scope)
-            if self._has_already(headers.get("if-none-match", "")):
-                await Response(status_code=304, headers={"etag": self.headers["etag"], "cache-control": _CACHING})(
-                    scope, receive, send
-                )
+            if has_already(headers, self._etag):
+                await not_modified(self._etag)(scope, receive, send)
             else:
                 await super().__call__(_without_foreign_range(scope, headers), receive, self._shaped(scope, send))
-
-    def _has_already(self, known: str) -> bool:
-        """By its hash, which a weak comparison looks at as well."""
-        tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
-        return "*" in tags or self.headers["etag"] in tags
 
     def _shaped(self, scope: Scope, send: Send) -> Send:
         refused = False
@@ -61,11 +56,7 @@ class ArtifactResponse(FileResponse):
             nonlocal refused
             if message["type"] == "http.response.start" and message["status"] in (400, 416):
                 refused = True
-                asked, size = Headers(scope=scope)["range"][:80], self.headers["content-length"]
-                response = response_of(
-                    RangeNotSatisfiable(f"range {asked!r} cannot be served; the file has {size} bytes")
-                )
-                response.headers["content-range"] = f"bytes */{size}"
+                response = range_refused(Headers(scope=scope)["range"], self.headers["content-length"])
                 await response(scope, _nothing, send)
             elif not refused:
                 await send(message)
@@ -87,13 +78,24 @@ def _without_foreign_range(scope: Scope, headers: Headers) -> Scope:
     return scope
 
 
-def artifact_response(job: Job, store: ArtifactStore, preview: Preview | None = None) -> ArtifactResponse:
-    """The answer with a job's result, or with a preview of it. Raises as `open_stored` does, and `PreviewMissing`."""
+def artifact_response(
+    job: Job, store: ArtifactStore | ObjectStore, preview: Preview | None = None, link_seconds: float | None = None
+) -> Response:
+    """The answer with a job's result, or with a preview of it.
+
+    link_seconds: for how long a link into a bucket is to hold; None to send the file itself. Raises as `open_stored`
+    does, and `PreviewMissing`.
+    """
     result = result_of(job)
     stored, name = (result, job.id) if preview is None else (result.previews.get(preview), f"{job.id}-{preview}")
     if stored is None:
         raise PreviewMissing(f"{job.id} has no {preview}; it has: {', '.join(variants_of(job) or [])}")
-    return ArtifactResponse(open_stored(job, stored, store), stored, f"{name}{Path(stored.path).suffix}")
+    filename = f"{name}{Path(stored.path).suffix}"
+    if isinstance(store, ArtifactStore):
+        return ArtifactResponse(open_stored(job, stored, store), stored, filename)
+    if link_seconds is not None:
+        return LinkResponse(store, stored, link_seconds)
+    return BucketResponse(store, stored, filename, job.id)
 
 
 def result_of(job: Job) -> Artifact:
@@ -105,20 +107,13 @@ def result_of(job: Job) -> Artifact:
     return job.artifact
 
 
-def open_artifact(job: Job, store: ArtifactStore) -> BinaryIO:
+def open_artifact(job: Job, store: Store) -> BinaryIO:
     """A job's result, open. Raises as `result_of` and `open_stored`."""
     return open_stored(job, result_of(job), store)
 
 
-def open_stored(job: Job, stored: StoredFile, store: ArtifactStore) -> BinaryIO:
-    """A file of a job's, open. Raises `ArtifactGone` when it went, or is no longer the one that was stored."""
-    gone = ArtifactGone(f"the content of {job.id} is no longer available")
-    try:
-        file = store.path(stored).open("rb")
-    except OSError:
-        raise gone from None
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode) or status.st_size != stored.size_bytes:
-        file.close()
-        raise gone
-    return file
+def open_stored(job: Job, stored: StoredFile, store: Store) -> BinaryIO:
+    """A file of a job's, open. Raises `ArtifactGone` when it went, or is no longer the one that was stored, and
+    `StorageUnavailable`."""
+    with reading(job.id):
+        return store.open(stored)

@@ -28,8 +28,11 @@ from workers.jobs.deliveries import Deliveries
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.events import Events
 from workers.jobs.live import LiveEvents
+from workers.jobs.object_store import ObjectStore
 from workers.jobs.presence import Presence
 from workers.jobs.queue import Jobs, QueueLimits
+from workers.jobs.s3_location import BRIEF
+from workers.jobs.storage import open_store
 from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
 
@@ -54,6 +57,7 @@ class Resources:
 
     authentication: who calls. accounts: for who asks after the service itself; None where nobody has keys.
     webhook_secrets: None where there are no webhooks. webhook_allowed: networks they may go to besides public ones.
+    link_seconds: how long links to results in a bucket hold; None where the service sends these itself.
     public_url: where clients reach the service, if that is set.
     image_seconds: how long a call waits for its images. image_calls: limits how many do at a time.
     waiting_calls: limits how many calls wait for a video at a time.
@@ -73,7 +77,8 @@ class Resources:
     events: Events
     presence: Presence
     probe_connection: Connection
-    artifacts: ArtifactStore
+    artifacts: ArtifactStore | ObjectStore
+    link_seconds: float | None
     binding: StoreBinding
     metrics: Metrics
     authentication: Authentication
@@ -104,7 +109,7 @@ class Resources:
         pepper = read_pepper(settings.pepper_file) if settings.authentication == "keys" else None
         connection = Connection(settings.redis_address, command_seconds=CALL_SECONDS, retries=1, breaker=Breaker())
         probe_connection = Connection(settings.redis_address, command_seconds=PROBE_SECONDS, retries=1)
-        artifacts = ArtifactStore(settings.artifacts)
+        artifacts = open_store(settings.artifacts, settings.s3, BRIEF)
         jobs = Jobs(
             connection,
             retention_seconds=settings.retention_seconds,
@@ -125,7 +130,8 @@ class Resources:
             presence=Presence(connection),
             probe_connection=probe_connection,
             artifacts=artifacts,
-            binding=StoreBinding(settings.artifacts, probe_connection),
+            link_seconds=settings.storage_link_seconds,
+            binding=StoreBinding(artifacts, probe_connection),
             metrics=Metrics(probe_connection, catalogue, artifacts),
             authentication=Authentication(None if pepper is None else Accounts(connection, pepper)),
             accounts=None if pepper is None else Accounts(probe_connection, pepper),

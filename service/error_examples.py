@@ -42,6 +42,7 @@ from workers.jobs.errors import (
     ScalingCacheError,
     StorageFailed,
     StorageFull,
+    StorageUnavailable,
 )
 from workers.jobs.job import JobError
 
@@ -80,6 +81,7 @@ _RAISED: tuple[ScalingCacheError, ...] = (
     ModelUnavailable("no worker can load wan-tiny"),
     StorageFull("there is no space left for the upload"),
     StorageFailed("the upload could not be stored: Input/output error"),
+    StorageUnavailable("the image could not be stored: the store does not answer, or not in order"),
     WaitedTooLong("not made within 600 s, and cancelled"),
     JobFailed("image_flux-tiny_0", JobError(code="generation_failed", message="the generation failed")),
 )

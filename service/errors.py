@@ -16,6 +16,7 @@ from workers.jobs.errors import (
     ScalingCacheError,
     StorageFailed,
     StorageFull,
+    StorageUnavailable,
 )
 from workers.jobs.job import JobError
 
@@ -232,6 +233,7 @@ ANSWERS: dict[type[ScalingCacheError], Answer] = {
     Overloaded: Answer(503, "server_error", {"retry-after": "5"}),
     ModelUnavailable: Answer(503, "server_error", {"retry-after": "60"}),
     StorageFull: Answer(503, "server_error", {"retry-after": "60"}),
+    StorageUnavailable: Answer(503, "server_error", {"retry-after": "10"}),
     StorageFailed: Answer(503, "server_error", {"retry-after": "60"}),
 }
 

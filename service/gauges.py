@@ -11,12 +11,12 @@ from prometheus_client.registry import Collector
 
 from service.patience import Patience
 from service.served import known_models
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.deliveries import Outbox
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.inspection import Inspection
 from workers.jobs.presence import TAKES_JOBS, Presence, WorkerState
+from workers.jobs.store import Store
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import EvaluationError
 
@@ -153,9 +153,10 @@ class EvaluationCollector(Collector):
 
 
 class StorageCollector(Collector):
-    """The file system of the results. Without an answer of it that is left out, and not the rest of the scrape."""
+    """The file system of the results. Without an answer of it that is left out, and not the rest of the scrape; so it
+    is of a bucket, which has no end."""
 
-    def __init__(self, artifacts: ArtifactStore) -> None:
+    def __init__(self, artifacts: Store) -> None:
         self._artifacts = artifacts
         self._patience = Patience(SCRAPE_SECONDS)
 
@@ -167,11 +168,12 @@ class StorageCollector(Collector):
         """Asked by the registry at each scrape."""
         free, size = self._families()
         try:
-            free_bytes, total_bytes = self._patience.ask(self._artifacts.free_and_total_bytes)
+            space = self._patience.ask(self._artifacts.free_and_total_bytes)
         except OSError:
             return free, size
-        free.add_metric([], free_bytes)
-        size.add_metric([], total_bytes)
+        if space is not None:
+            free.add_metric([], space[0])
+            size.add_metric([], space[1])
         return free, size
 
     @staticmethod

@@ -5,9 +5,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 from service.account_metrics import AccountCollector
 from service.gauges import EvaluationCollector, QueueCollector, StorageCollector
 from workers.build import build
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.job import GenerationRequest, Priority
+from workers.jobs.store import Store
 from workers.models.catalogue import Catalogue
 
 # A client may send any word as its method; each new one would be a new time series.
@@ -17,7 +17,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Metrics:
     """What is counted as it happens, plus what is read from queue and disk at each scrape."""
 
-    def __init__(self, connection: Connection, catalogue: Catalogue, artifacts: ArtifactStore) -> None:
+    def __init__(self, connection: Connection, catalogue: Catalogue, artifacts: Store) -> None:
         models = list(catalogue.entries)
         self.registry = CollectorRegistry()
         self._requests = Counter(

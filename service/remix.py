@@ -71,6 +71,6 @@ class Remix:
             return None
         with storage_errors("image"):
             try:
-                return resources.artifacts.reference(self.source.key).read_bytes()
+                return resources.artifacts.read_reference(self.source.key)
             except FileNotFoundError:
                 raise ArtifactGone(f"the image that {self.source.id} starts from is no longer there") from None

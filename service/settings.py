@@ -86,6 +86,14 @@ class Settings(Configuration):
     submissions_burst: int | None = Field(
         default=None, ge=1, le=1_000_000, description="How many of them at once. Empty: as many as a minute."
     )
+    storage_link_seconds: float | None = Field(
+        default=None,
+        ge=1,
+        le=604_800,
+        description="With `SCALINGCACHE_STORAGE_URL`: content is answered with a redirect to a link into the bucket "
+        "that holds so long, for whoever has it. Empty: the service sends the content itself.",
+    )
+
     image_seconds: float = Field(
         default=600.0,
         gt=0,
@@ -180,6 +188,8 @@ class Settings(Configuration):
 
     @model_validator(mode="after")
     def _without_keys_on_loopback_alone(self) -> Self:
+        if self.storage_link_seconds is not None and self.s3 is None:
+            raise ValueError("storage_link_seconds counts for nothing without storage_url")
         if self.authentication == "none" and not _is_loopback(self.host):
             raise ValueError(
                 f"{variable('authentication')}=none with {variable('host')}={self.host}: without keys the service "

@@ -1,6 +1,7 @@
 """From a request to its one job, however often the request arrives."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Protocol
@@ -134,7 +135,8 @@ def _make(
         )
     except QueueFull:
         if image is not None:
-            resources.artifacts.delete(key)
+            with suppress(OSError):  # The sweep comes after it.
+                resources.artifacts.delete(key)
         raise
     if is_new:
         record_submission(resources, job)

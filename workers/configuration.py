@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from redis.connection import parse_url
 
 from workers.jobs.errors import InvalidRequest, ScalingCacheError
+from workers.jobs.storage import StorageSettings
 from workers.models import layers
 from workers.models.catalogue import Catalogue
 from workers.models.layers import CatalogueError
@@ -37,7 +38,7 @@ class ConfigurationError(ScalingCacheError):
     code = "configuration_error"
 
 
-class Configuration(BaseSettings):
+class Configuration(StorageSettings):
     """Read once at the start and never changed. All times are in seconds.
 
     Later sources give way to earlier ones: arguments, the environment, files named by `<VARIABLE>_FILE`, `.env`.

@@ -3,13 +3,13 @@
 from base64 import b64encode
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.body_docs import body_docs
-from service.content import ArtifactResponse, artifact_response, open_artifact
+from service.content import artifact_response, open_artifact
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
 from service.image import Images, image_of, images_of
@@ -60,12 +60,12 @@ def content(
     tenant: Reader,
     image_id: str,
     variant: Annotated[Literal["image", "thumbnail"], Query()] = "image",
-) -> ArtifactResponse:
+) -> Response:
     """Download the file of an image, or a WebP of at most 320 pixels. `Range` requests are supported."""
     if not image_id.startswith("image_"):
         raise JobNotFound(f"there is no image {image_id[:120]!r}")
     job = resources.jobs.get(JobKey(tenant, image_id))
-    return artifact_response(job, resources.artifacts, None if variant == "image" else variant)
+    return artifact_response(job, resources.artifacts, None if variant == "image" else variant, resources.link_seconds)
 
 
 def _encoded(resources: Resources, jobs: list[Job]) -> list[str]:

@@ -1,6 +1,7 @@
 """The video calls."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import structlog
@@ -11,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from service.bodies import read_fields
 from service.body_docs import body_docs
 from service.cancellation import cancel_videos
-from service.content import ArtifactResponse, artifact_response
+from service.content import artifact_response
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
 from service.permissions import Maker, Reader
@@ -168,7 +169,8 @@ def delete(resources: ResourcesDep, tenant: Maker, video_id: str) -> VideoDelete
     job = find(resources, tenant, video_id)
     unshared = resources.jobs.delete(job.key)
     if unshared and job.artifact is not None:  # Else the workers' sweep comes after who still writes, or has it too.
-        resources.artifacts.delete(job.key)
+        with suppress(OSError):  # The workers delete it then.
+            resources.artifacts.delete(job.key)
     structlog.get_logger("service").info("job deleted", job=job.id, state=job.state.value)
     return VideoDeleted(id=job.id)
 
@@ -189,11 +191,11 @@ def content(
     tenant: Reader,
     video_id: str,
     variant: Annotated[Literal["video", "thumbnail", "spritesheet"], Query()] = "video",
-) -> ArtifactResponse:
+) -> Response:
     """Download the file of a completed video, or a WebP preview of it. `Range` requests are supported.
 
     `thumbnail` is its middle frame, at most 320 pixels long. `spritesheet` has up to 25 frames evenly spread from the
     first to the last, in rows of 5 from left to right, each at most 160 pixels long.
     """
     job = find(resources, tenant, video_id)
-    return artifact_response(job, resources.artifacts, None if variant == "video" else variant)
+    return artifact_response(job, resources.artifacts, None if variant == "video" else variant, resources.link_seconds)

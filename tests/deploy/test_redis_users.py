@@ -19,6 +19,7 @@ from tests.redis_servers import every_redis
 from tests.workers.factories import MODEL, TENANT, a_report, a_request, an_artifact, submit
 from workers.jobs import keys
 from workers.jobs.append_only import AppendOnlyFile
+from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.deliveries import Deliveries, Outbox
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
@@ -100,7 +101,7 @@ def test_they_can_do_their_work(
 ) -> None:
     service.connection.ping()
     for queue in (service, worker):
-        StoreBinding(tmp_path, queue.connection).check()
+        StoreBinding(ArtifactStore(tmp_path), queue.connection).check()
         queue.presence.serve([MODEL])
         assert queue.presence.unserved() == []
     worker.presence.announce("w", [MODEL], "idle")

@@ -13,8 +13,8 @@ from service.app import create_app
 from service.settings import Settings
 from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
-from workers.jobs.artifacts import ArtifactStore
-from workers.jobs.store_binding import MARKER, StoreBinding
+from workers.jobs.artifacts import MARKER, ArtifactStore
+from workers.jobs.store_binding import StoreBinding
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_store_that_hangs_holds_neither_readiness_nor_metrics(
 def test_not_ready_with_a_folder_that_is_not_the_workers(
     client: TestClient, settings: Settings, queue: Queue, tmp_path: Path
 ) -> None:
-    StoreBinding(tmp_path / "the workers'", queue.connection).check()
+    StoreBinding(ArtifactStore(tmp_path / "the workers'"), queue.connection).check()
     assert client.get("/readyz").json()["checks"]["storage"]["ok"] is False
     (settings.artifacts / MARKER).write_text((tmp_path / "the workers'" / MARKER).read_text())
     assert client.get("/readyz").json()["checks"]["storage"] == {

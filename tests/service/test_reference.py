@@ -214,7 +214,8 @@ def test_a_retry_brings_the_image_of_a_job_whose_first_try_broke_off(
 
 @pytest.fixture
 def housekeeping(settings: Settings, queue: Queue) -> Housekeeping:
-    store, binding = ArtifactStore(settings.artifacts), StoreBinding(settings.artifacts, queue.connection)
+    store = ArtifactStore(settings.artifacts)
+    binding = StoreBinding(store, queue.connection)
     append_only = AppendOnlyFile(queue.connection)
     return Housekeeping(
         queue.leases, queue.presence, append_only, store, binding, Metrics(["animator"]), ["animator"], 3600

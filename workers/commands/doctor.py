@@ -13,6 +13,8 @@ from workers.configuration import shown_url
 from workers.diagnosis import machine
 from workers.diagnosis.finding import Finding, gibibytes
 from workers.diagnosis.models import ModelNeed, judged, need_of
+from workers.jobs.s3_location import BRIEF
+from workers.jobs.storage import open_store
 from workers.process.devices import device_memory
 from workers.process.settings import Settings
 
@@ -61,7 +63,9 @@ def diagnose(values: Settings, devices: dict[str, tuple[str, int]] | None = None
         machine.driver(devices, on_gpu),
         machine.attention(wanted),
         machine.quantization(any(entry.quantization for entry in served.values())),
-        machine.storage(values.artifacts),
+        machine.bucket(open_store(values.artifacts, values.s3, BRIEF), values.storage_url or "")
+        if values.s3
+        else machine.storage(values.artifacts),
         machine.redis(values.redis_address, shown_url(values.redis_url)),
     ]
     needs = []

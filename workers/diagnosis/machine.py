@@ -13,6 +13,7 @@ from workers.diagnosis.finding import Finding, gibibytes
 from workers.jobs.connection import Connection
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.inspection import Inspection
+from workers.jobs.store import Store
 
 PINGS = 20
 #: A job makes a few calls a second to Redis, so this is far from a limit; beyond it something is in between.
@@ -98,6 +99,17 @@ def storage(folder: Path) -> Finding:
         slow = f"{folder} is slow: each result is written through to it before its job ends"
         return Finding.bad("storage", says, slow, "warning")
     return Finding(name="storage", says=says)
+
+
+def bucket(store: Store, shown: str) -> Finding:
+    """Whether results can be put into a bucket, and how fast it answers. shown: its address."""
+    begun = time.perf_counter()
+    try:
+        store.probe()
+    except OSError as error:
+        advice = "correct SCALINGCACHE_STORAGE_URL, _ENDPOINT, _REGION and the keys, or let these put and get objects"
+        return Finding.bad("storage", f"{shown} cannot be written to: {error.strerror}", advice)
+    return Finding(name="storage", says=f"{shown}: an object was put within {time.perf_counter() - begun:.2f} s")
 
 
 def _written(path: Path) -> float:

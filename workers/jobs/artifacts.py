@@ -9,19 +9,24 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from workers.files import replacing
 from workers.jobs import removal
 from workers.jobs.artifact import Artifact, Preview, StoredFile
-from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull
+from workers.jobs.errors import JobNotFound, StorageFailed, StorageFull, StorageUnavailable
 from workers.jobs.job import AttemptKey, JobKey, model_of
+from workers.jobs.store import StoreUnreachable
 
-_REFERENCE = "reference.png"
+#: The file in the store that carries the id of its installation.
+MARKER = ".scalingcache-store"
+REFERENCE = "reference.png"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -59,7 +64,7 @@ class ArtifactStore:
         return Artifact(**result.model_dump(), previews=beside)
 
     def _published(self, folder: Path, filename: str, write: Callable[[Path], None], media_type: str) -> StoredFile:
-        final = folder / _checked(filename, removal.FILE.fullmatch(filename))
+        final = folder / stored_name(filename)
         with replacing(final) as unfinished:
             write(unfinished)
             digest, size = _sync_and_hash(unfinished)
@@ -81,7 +86,28 @@ class ArtifactStore:
 
     def reference(self, job: JobKey) -> Path:
         """Where the image lies that a job starts from; it may be gone."""
-        return self._attempt_folder(AttemptKey(job.tenant, job.job_id, removal.INPUT)) / _REFERENCE
+        return self._attempt_folder(AttemptKey(job.tenant, job.job_id, removal.INPUT)) / REFERENCE
+
+    def read_reference(self, job: JobKey) -> bytes:
+        """As `Store.read_reference`."""
+        return self.reference(job).read_bytes()
+
+    def open(self, stored: StoredFile) -> BinaryIO:
+        """As `Store.open`."""
+        file = self.path(stored).open("rb")
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size != stored.size_bytes:
+            file.close()
+            raise FileNotFoundError
+        return file
+
+    @contextmanager
+    def at_hand(self, stored: StoredFile) -> Iterator[Path]:
+        """As `Store.at_hand`."""
+        path = self.path(stored)
+        if not path.exists():
+            raise FileNotFoundError
+        yield path
 
     def path(self, stored: StoredFile) -> Path:
         """Where the file lies; it may be gone. Raises `JobNotFound` for a path that leads out of the store."""
@@ -93,7 +119,7 @@ class ArtifactStore:
 
     def delete(self, job: JobKey) -> None:
         """Delete every file of a job, if there are any."""
-        self._job_folder(job)
+        attempt_path(AttemptKey(job.tenant, job.job_id, removal.INPUT))  # Refuses other names.
         removal.remove_job(self._root, job.tenant, job.job_id)
 
     def discard(self, attempt: AttemptKey) -> None:
@@ -132,12 +158,36 @@ class ArtifactStore:
         usage = shutil.disk_usage(there)
         return usage.free, usage.total
 
-    def _job_folder(self, job: JobKey) -> Path:
-        tenant = _checked(job.tenant, removal.TENANT.fullmatch(job.tenant))
-        return self._root / tenant / _checked(job.job_id, model_of(job.job_id))
+    def mark(self) -> str | None:
+        """As `Store.mark`."""
+        try:
+            return (self._root / MARKER).read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+
+    def set_mark(self, id: str) -> None:
+        """As `Store.set_mark`."""
+        with replacing(self._root / MARKER) as unfinished:
+            unfinished.write_text(f"{id}\n")
+
+    def has_results(self) -> bool:
+        """As `Store.has_results`."""
+        return any(removal.attempts(self._root))
 
     def _attempt_folder(self, attempt: AttemptKey) -> Path:
-        return self._job_folder(attempt) / _checked(attempt.token, removal.TOKEN.fullmatch(attempt.token))
+        return self._root / attempt_path(attempt)
+
+
+def attempt_path(attempt: AttemptKey) -> str:
+    """Where an attempt's files lie, relative to the store's root. Raises `ValueError`."""
+    tenant = _checked(attempt.tenant, removal.TENANT.fullmatch(attempt.tenant))
+    job = _checked(attempt.job_id, model_of(attempt.job_id))
+    return f"{tenant}/{job}/{_checked(attempt.token, removal.TOKEN.fullmatch(attempt.token))}"
+
+
+def stored_name(filename: str) -> str:
+    """The name, if it is one of ours. Raises `ValueError`."""
+    return _checked(filename, removal.FILE.fullmatch(filename))
 
 
 def _checked(name: str, allowed: object) -> str:
@@ -154,9 +204,11 @@ def _write(content: bytes, path: Path) -> None:
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
-    """Around what writes files. Raises `StorageFull` or `StorageFailed` in place of `OSError`."""
+    """Around what writes files. Raises `StorageFull`, `StorageFailed` or `StorageUnavailable` in place of `OSError`."""
     try:
         yield
+    except StoreUnreachable as error:
+        raise StorageUnavailable(f"the {what} could not be stored: {error.strerror}") from error
     except OSError as error:
         if error.errno in _FULL:
             raise StorageFull(f"there is no space left for the {what}") from error

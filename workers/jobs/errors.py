@@ -164,6 +164,13 @@ class StorageFailed(AttemptFailed):
     max_attempts = 2
 
 
+class StorageUnavailable(StorageFailed):
+    """The store of the results did not answer in time, or not in order; it may do so later."""
+
+    code = "storage_unavailable"
+    max_attempts = 5
+
+
 class OutOfMemory(AttemptFailed):
     """The device has too little memory for this job."""
 

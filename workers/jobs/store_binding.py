@@ -1,37 +1,33 @@
-"""Which Redis a folder of results belongs to. Both carry the same random id, so that a wrong address, a wrong folder or
+"""Which Redis a store of results belongs to. Both carry the same random id, so that a wrong address, a wrong store or
 one that is not mounted is seen before anything is written to it or deleted from it."""
 
 import secrets
-from pathlib import Path
 
-from workers.files import replacing
-from workers.jobs import keys, removal
+from workers.jobs import keys
 from workers.jobs.connection import Connection
 from workers.jobs.errors import StoreMismatch
-
-#: The file in the store that carries its id.
-MARKER = ".scalingcache-store"
+from workers.jobs.store import Store
 
 
 class StoreBinding:
-    """Folder and Redis of one installation. Safe to share between threads.
+    """Store and Redis of one installation. Safe to share between threads.
 
-    A folder without results is bound to a Redis without a store at the first check, whoever makes it.
+    A store without results is bound to a Redis without a store at the first check, whoever makes it.
     """
 
-    def __init__(self, root: Path, connection: Connection) -> None:
-        self._marker, self._root, self._connection = root / MARKER, root, connection
+    def __init__(self, store: Store, connection: Connection) -> None:
+        self._store, self._connection = store, connection
         self._proven: str | None = None
 
     def check(self) -> None:
         """Raises `StoreMismatch` when they do not belong together, `OSError`, `QueueUnavailable`."""
-        held, known = self._in_folder(), self._in_redis()
+        held, known = self._store.mark(), self._in_redis()
         if known is None:
             if held is not None and held == self._proven:
                 known = self._tell_redis(held)  # Redis came back empty, and this process knows that it is the same one.
-            elif held is None or not any(removal.attempts(self._root)):
+            elif held is None or not self._store.has_results():
                 known = self._bind()
-                held = self._in_folder()
+                held = self._store.mark()
         if held is None:
             raise StoreMismatch("results belong to another folder: this one has no mark of this Redis; is it mounted?")
         if known is None:
@@ -45,8 +41,7 @@ class StoreBinding:
         ours = secrets.token_hex(16)
         id = self._tell_redis(ours)
         if id == ours:
-            with replacing(self._marker) as partial:
-                partial.write_text(f"{ours}\n")
+            self._store.set_mark(ours)
         return id
 
     def _tell_redis(self, id: str) -> str:
@@ -59,9 +54,3 @@ class StoreBinding:
         with self._connection.asking():
             id = self._connection.commands.get(keys.STORE)
         return None if id is None else str(id)
-
-    def _in_folder(self) -> str | None:
-        try:
-            return self._marker.read_text(errors="replace").strip()
-        except FileNotFoundError:
-            return None

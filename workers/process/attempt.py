@@ -7,10 +7,10 @@ from enum import Enum, auto
 
 import structlog
 
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import AttemptFailed, DeadlineExceeded, LeaseLost, QueueUnavailable, StepTimeout, WorkerCrashed
 from workers.jobs.job import JobError, JobState, Stage
 from workers.jobs.leases import Attempt, BeatReply, Leases, Settled
+from workers.jobs.store import Store
 from workers.process.child import Child, ChildDied
 from workers.process.events import Done, Ending, Failed, Progress, Run, StageStarted, StepDone, Stop, Stopped
 from workers.process.metrics import Metrics, Outcome
@@ -52,7 +52,7 @@ class AttemptWatch:
         attempt: Attempt,
         child: Child,
         leases: Leases,
-        store: ArtifactStore,
+        store: Store,
         settings: Settings,
         metrics: Metrics,
         shutdown: Shutdown,

@@ -17,7 +17,6 @@ import structlog
 
 from workers import logs
 from workers.configuration import LogFormat
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
     AttemptFailed,
     GenerationFailed,
@@ -28,6 +27,8 @@ from workers.jobs.errors import (
     ScalingCacheError,
 )
 from workers.jobs.job import JobError
+from workers.jobs.s3_location import PATIENT, S3Location
+from workers.jobs.storage import open_store
 from workers.media.provenance import Embedded
 from workers.models.catalogue import Catalogue
 from workers.process.events import (
@@ -83,6 +84,7 @@ class ChildSettings:
     log_format: LogFormat = "json"
     embedded: Embedded = "settings"
     prompt_cache_bytes: int = 0
+    s3: S3Location | None = None
 
 
 class ChildDied(Exception):
@@ -98,7 +100,8 @@ def runner(settings: ChildSettings) -> RunsJobs:
     logs.quiet_libraries()
     if settings.torch_threads is not None:
         torch.set_num_threads(settings.torch_threads)
-    return Runner(settings.catalogue, ArtifactStore(settings.artifacts), settings.embedded, settings.prompt_cache_bytes)
+    store = open_store(settings.artifacts, settings.s3, PATIENT)
+    return Runner(settings.catalogue, store, settings.embedded, settings.prompt_cache_bytes)
 
 
 class Child:

@@ -10,11 +10,11 @@ import structlog
 
 from workers import logs
 from workers.jobs.append_only import AppendOnlyFile
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import DeadlineExceeded, ModelNotServed, QueueUnavailable, StoreMismatch, WorkerCrashed
 from workers.jobs.job import JobState
 from workers.jobs.leases import Leases
 from workers.jobs.presence import Presence
+from workers.jobs.store import Store
 from workers.jobs.store_binding import StoreBinding
 from workers.process.metrics import Metrics, Outcome
 
@@ -51,7 +51,7 @@ class Housekeeping:
         leases: Leases,
         presence: Presence,
         append_only: AppendOnlyFile,
-        store: ArtifactStore,
+        store: Store,
         binding: StoreBinding,
         metrics: Metrics,
         models: Sequence[str],

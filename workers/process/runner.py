@@ -3,8 +3,9 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,6 @@ from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.engine.prompt_cache import PromptCache
 from workers.jobs.artifact import Preview
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
     DeviceError,
     GenerationFailed,
@@ -31,8 +31,10 @@ from workers.jobs.errors import (
     OutOfMemory,
     RequestRefused,
     ScalingCacheError,
+    StorageUnavailable,
 )
 from workers.jobs.job import GenerationRequest, JobKey, Misprediction, Stage, StepKind
+from workers.jobs.store import Store, StoreUnreachable
 from workers.measurement import fidelity
 from workers.media.formats import FORMATS
 from workers.media.previews import previews_of
@@ -60,7 +62,7 @@ class Runner:
     """Holds the loaded models and runs one job at a time on them."""
 
     def __init__(
-        self, catalogue: Catalogue, store: ArtifactStore, embedded: Embedded = "settings", prompt_cache_bytes: int = 0
+        self, catalogue: Catalogue, store: Store, embedded: Embedded = "settings", prompt_cache_bytes: int = 0
     ) -> None:
         """embedded: what files say of how they were made. prompt_cache_bytes: how much of encoded prompts is kept."""
         self._catalogue, self._store, self._embedded = catalogue, store, embedded
@@ -132,17 +134,21 @@ class Runner:
                 if not rerunner.teaches():
                     return LeftOut(again.id, "not_needed")
                 return RanAgain(again.id, rerunner.teach(), None)
-            delivered = self._store.path(again.delivered)
-            if not delivered.exists():
-                return LeftOut(again.id, "gone")
-            return RanAgain(again.id, *rerunner.compare(delivered, FORMATS[model.family.media]))
+            with ExitStack() as kept:
+                try:
+                    delivered = kept.enter_context(self._store.at_hand(again.delivered))
+                except OSError:
+                    return LeftOut(again.id, "gone")
+                return RanAgain(again.id, *rerunner.compare(delivered, FORMATS[model.family.media]))
 
     def _reference(self, key: JobKey, request: GenerationRequest) -> Image.Image | None:
         if request.input_reference is None:
             return None
         try:
-            with Image.open(self._store.reference(key)) as image:
+            with Image.open(BytesIO(self._store.read_reference(key))) as image:
                 return image.convert("RGB")
+        except StoreUnreachable as error:
+            raise StorageUnavailable(f"the image that the job starts from: {error.strerror}") from error
         except OSError as error:
             raise RequestRefused("the image that the job starts from is no longer kept") from error
 

@@ -10,7 +10,6 @@ from contextlib import ExitStack, suppress
 import structlog
 
 from workers.jobs.append_only import AppendOnlyFile
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.errors import (
     InvalidRequest,
@@ -18,6 +17,7 @@ from workers.jobs.errors import (
     QueueUnavailable,
     RequestRefused,
     StorageFailed,
+    StorageUnavailable,
     StoreMismatch,
     WorkerCrashed,
 )
@@ -26,6 +26,9 @@ from workers.jobs.leases import Attempt, Leases
 from workers.jobs.observations import Observations
 from workers.jobs.presence import Presence
 from workers.jobs.reruns import Reruns
+from workers.jobs.s3_location import BRIEF
+from workers.jobs.storage import open_store
+from workers.jobs.store import StoreUnreachable
 from workers.jobs.store_binding import StoreBinding
 from workers.models.catalogue import Catalogue
 from workers.process.announcer import ANNOUNCE_SECONDS, Announcer
@@ -63,10 +66,10 @@ class Supervisor:
             retention_seconds=settings.retention_seconds,
             most_running_of_tenant=settings.max_running_per_tenant or 0,
         )
-        self._store = ArtifactStore(settings.artifacts)
+        self._store = open_store(settings.artifacts, settings.s3, BRIEF)
         self._metrics = Metrics(models)
         self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
-        self._binding = StoreBinding(settings.artifacts, self._connection)
+        self._binding = StoreBinding(self._store, self._connection)
         presence = Presence(self._connection)
         self._announcer = Announcer(
             presence,
@@ -134,6 +137,7 @@ class Supervisor:
                 settings.log_format,
                 settings.embedded,
                 settings.prompt_cache_mib << 20,
+                settings.s3,
             ),
             self._make_runner,
         )
@@ -203,7 +207,8 @@ class Supervisor:
             self._binding.check()
         except OSError as error:
             why = f"results cannot be stored: {error.strerror or type(error).__name__}"
-            problem = JobError(code=StorageFailed.code, message=why)
+            unreachable = isinstance(error, StoreUnreachable)
+            problem = JobError(code=(StorageUnavailable if unreachable else StorageFailed).code, message=why)
         except StoreMismatch as error:
             problem = JobError(code=error.code, message=str(error))
         if problem != self._storage_problem:

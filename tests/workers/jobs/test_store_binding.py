@@ -9,11 +9,11 @@ import redis
 
 from tests.workers.factories import an_artifact
 from workers.jobs import keys
-from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.artifacts import MARKER, ArtifactStore
 from workers.jobs.connection import Connection
 from workers.jobs.errors import StoreMismatch
 from workers.jobs.job import AttemptKey, new_job_id
-from workers.jobs.store_binding import MARKER, StoreBinding
+from workers.jobs.store_binding import StoreBinding
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def a_result(root: Path) -> None:
 
 
 def test_both_carry_the_same_id_after_the_first_check(connection: Connection, tmp_path: Path) -> None:
-    StoreBinding(tmp_path, connection).check()
+    StoreBinding(ArtifactStore(tmp_path), connection).check()
     assert (tmp_path / MARKER).read_text().strip() == connection.commands.get(keys.STORE)
-    StoreBinding(tmp_path, connection).check()
+    StoreBinding(ArtifactStore(tmp_path), connection).check()
 
 
 def test_of_many_that_bind_at_once_all_see_the_same_store(connection: Connection, tmp_path: Path) -> None:
     def bind(_: int) -> bool:
-        binding = StoreBinding(tmp_path, connection)
+        binding = StoreBinding(ArtifactStore(tmp_path), connection)
         try:
             binding.check()
         except StoreMismatch:
@@ -45,42 +45,42 @@ def test_of_many_that_bind_at_once_all_see_the_same_store(connection: Connection
 
     with ThreadPoolExecutor(8) as pool:
         assert any(pool.map(bind, range(32)))
-    StoreBinding(tmp_path, connection).check()
+    StoreBinding(ArtifactStore(tmp_path), connection).check()
 
 
 def test_another_folder_is_not_the_store(connection: Connection, tmp_path: Path) -> None:
-    StoreBinding(tmp_path / "store", connection).check()
+    StoreBinding(ArtifactStore(tmp_path / "store"), connection).check()
     with pytest.raises(StoreMismatch, match="mounted"):
-        StoreBinding(tmp_path / "elsewhere", connection).check()
+        StoreBinding(ArtifactStore(tmp_path / "elsewhere"), connection).check()
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_another_redis_is_not_that_of_the_folder(connection: Connection, tmp_path: Path) -> None:
-    StoreBinding(tmp_path, connection).check()
+    StoreBinding(ArtifactStore(tmp_path), connection).check()
     a_result(tmp_path)
     connection.commands.delete(keys.STORE)  # as in another, empty database
     with pytest.raises(StoreMismatch, match="another Redis"):
-        StoreBinding(tmp_path, connection).check()
+        StoreBinding(ArtifactStore(tmp_path), connection).check()
     connection.commands.set(keys.STORE, "of another installation")
     with pytest.raises(StoreMismatch, match="two different installations"):
-        StoreBinding(tmp_path, connection).check()
+        StoreBinding(ArtifactStore(tmp_path), connection).check()
 
 
 def test_a_process_that_knows_both_heals_a_redis_that_came_back_empty(
     connection: Connection, tmp_path: Path, redis_url: str
 ) -> None:
-    binding = StoreBinding(tmp_path, connection)
+    binding = StoreBinding(ArtifactStore(tmp_path), connection)
     binding.check()
     a_result(tmp_path)
     with redis.Redis.from_url(redis_url) as raw:
         raw.flushall()
     binding.check()
-    StoreBinding(tmp_path, connection).check()
+    StoreBinding(ArtifactStore(tmp_path), connection).check()
 
 
 def test_a_folder_without_results_is_bound_anew(connection: Connection, tmp_path: Path) -> None:
-    StoreBinding(tmp_path, connection).check()
+    StoreBinding(ArtifactStore(tmp_path), connection).check()
     former = (tmp_path / MARKER).read_text()
     connection.commands.delete(keys.STORE)
-    StoreBinding(tmp_path, connection).check()
+    StoreBinding(ArtifactStore(tmp_path), connection).check()
     assert (tmp_path / MARKER).read_text() != former

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.workers.factories import a_report
 from workers import logs
-from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import (
     DeviceError,
     InvalidRequest,
@@ -23,6 +22,8 @@ from workers.jobs.errors import (
     StorageFull,
 )
 from workers.jobs.job import Account, Basis
+from workers.jobs.s3_location import Waits
+from workers.jobs.storage import open_store
 from workers.process.child import ChildSettings, RunsJobs
 from workers.process.events import (
     Again,
@@ -65,7 +66,7 @@ _MISBEHAVE: dict[str, Callable[[], object]] = {
 
 class StandInRunner:
     def __init__(self, settings: ChildSettings) -> None:
-        self._store = ArtifactStore(settings.artifacts)
+        self._store = open_store(settings.artifacts, settings.s3, Waits(connect=1, request=2, retries=10, retry=6))
         self._folder = settings.artifacts
         self._observed: list[str] = []
 

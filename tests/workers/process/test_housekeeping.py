@@ -13,9 +13,9 @@ from tests.workers.factories import MODEL, TENANT, a_request, submit
 from workers.jobs import keys
 from workers.jobs.append_only import AppendOnlyFile
 from workers.jobs.artifact import Artifact
-from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.artifacts import MARKER, ArtifactStore
 from workers.jobs.job import AttemptKey, Job, JobState, new_job_id
-from workers.jobs.store_binding import MARKER, StoreBinding
+from workers.jobs.store_binding import StoreBinding
 from workers.process.housekeeping import Housekeeping
 from workers.process.metrics import Metrics
 
@@ -43,7 +43,7 @@ def housekeeping(
 ) -> Housekeeping:
     """Not started: the test first makes something to tidy up."""
     monkeypatch.setattr("workers.process.housekeeping.ORPHAN_SECONDS", 0.0)
-    binding = StoreBinding(tmp_path, queue.connection)
+    binding = StoreBinding(ArtifactStore(tmp_path), queue.connection)
     append_only = AppendOnlyFile(queue.connection)
     return Housekeeping(
         queue.leases, queue.presence, append_only, store, binding, metrics, [MODEL], unserved_seconds=3600
