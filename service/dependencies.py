@@ -10,13 +10,14 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from service.accounts import Accounts
-from service.addresses import Network
+from service.addresses import Network, Resolver
 from service.admission import Admission
 from service.authentication import Authentication
 from service.broadcast import Broadcast
 from service.metrics import Metrics
 from service.patience import Patience
 from service.pepper import read_pepper
+from service.pictures import MOST_DOWNLOADS, Pictures
 from service.settings import Access, Settings
 from service.studies import Studies
 from service.telling import Telling
@@ -58,6 +59,7 @@ class Resources:
     authentication: who calls. accounts: for who asks after the service itself; None where nobody has keys.
     webhook_secrets: None where there are no webhooks. webhook_allowed: networks they may go to besides public ones.
     link_seconds: how long links to results in a bucket hold; None where the service sends these itself.
+    pictures: downloads images that requests name by URL.
     public_url: where clients reach the service, if that is set.
     image_seconds: how long a call waits for its images. image_calls: limits how many do at a time.
     waiting_calls: limits how many calls wait for a video at a time.
@@ -90,6 +92,7 @@ class Resources:
     studies: Studies
     webhook_secrets: WebhookSecrets | None
     webhook_allowed: tuple[Network, ...]
+    pictures: Pictures
     public_url: str | None
     image_seconds: float
     telling: Telling
@@ -142,6 +145,7 @@ class Resources:
             studies=Studies(connection, settings.study_seconds),
             webhook_secrets=WebhookSecrets(connection, root) if (root := settings.webhook_root) else None,
             webhook_allowed=settings.webhook_allowed,
+            pictures=Pictures(settings.input_hosts, Resolver(MOST_DOWNLOADS)),
             public_url=settings.public_url,
             image_seconds=settings.image_seconds,
             telling=telling,
@@ -160,6 +164,7 @@ class Resources:
         self.connection.close()
         self.probe_connection.close()
         await self.events.close()
+        await self.pictures.close()
 
 
 # Not plain functions: for those FastAPI takes one of the threads that all calls share, and waits for one.

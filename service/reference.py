@@ -8,7 +8,6 @@ from io import BytesIO
 from typing import IO, Self
 from urllib.parse import unquote_to_bytes
 
-from service.errors import NotSupported
 from service.refusals import shorten
 from workers.jobs.errors import InvalidRequest
 
@@ -32,10 +31,22 @@ class Upload:
         return cls(file, digest.hexdigest())
 
 
-def uploaded(value: object) -> Upload | None:
-    """The file in a request's field: a part of a form as it came, or `{"image_url": "data:..."}`.
+@dataclass(frozen=True)
+class PictureURL:
+    """Where an image is to be downloaded from, as it was sent."""
 
-    Raises `NotSupported` for a URL to fetch, `InvalidRequest` for anything else.
+    url: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the URL, in hexadecimal: what lies there is not known yet."""
+        return hashlib.sha256(f"url\0{self.url}".encode()).hexdigest()
+
+
+def uploaded(value: object) -> Upload | PictureURL | None:
+    """The file in a request's field: a part of a form as it came, or `{"image_url": "data:..."}`; or where it lies.
+
+    Raises `InvalidRequest` for anything else.
     """
     if value is None or isinstance(value, Upload):
         return value
@@ -46,9 +57,7 @@ def uploaded(value: object) -> Upload | None:
             'input_reference must be an image file in a form, or {"image_url": "data:image/png;base64,..."}',
         )
     if url[:5].lower() != "data:":
-        raise NotSupported(
-            "input_reference", "input_reference: images are not downloaded from URLs; upload the file in a form"
-        )
+        return PictureURL(url)
     return Upload.of(BytesIO(_content(url)))
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from service.field_docs import document_aliases, names_of, or_text
-from service.reference import Upload, uploaded
+from service.reference import PictureURL, Upload, uploaded
 from service.refusals import invalid_value, shorten
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import LEAST_SHIFT, MOST_FPS, MOST_FRAMES, MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, SEEDS
@@ -44,12 +44,17 @@ Prompt = Annotated[str, AfterValidator(_not_blank)]
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 Number = Annotated[float, BeforeValidator(_not_a_boolean)]
 Reference = Annotated[
-    InstanceOf[Upload],
+    InstanceOf[Upload] | InstanceOf[PictureURL],
     BeforeValidator(uploaded),
     WithJsonSchema(
         {
             "type": "object",
-            "properties": {"image_url": {"type": "string", "description": "data:image/png;base64,..."}},
+            "properties": {
+                "image_url": {
+                    "type": "string",
+                    "description": "data:image/png;base64,... or a URL, where these are on",
+                }
+            },
             "required": ["image_url"],
         }
     ),
@@ -233,7 +238,7 @@ class CreateVideo(Create):
         return hashlib.sha256(json.dumps([fields, self.reference_digest()], sort_keys=True).encode()).hexdigest()
 
     def reference_digest(self) -> str | None:
-        """SHA-256 in hexadecimal of the file that was uploaded, None without one."""
+        """SHA-256 in hexadecimal of the file that was uploaded, or of the URL that was sent; None without one."""
         return None if self.input_reference is None else self.input_reference.sha256
 
 

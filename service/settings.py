@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from service.addresses import Network
+from service.pictures import LISTED
 from workers.configuration import Configuration, split, variable
 from workers.process.settings import Settings as WorkerSettings
 
@@ -120,6 +121,13 @@ class Settings(Configuration):
         description="An event stream that is silent for this long gets a comment, so that no proxy closes it.",
     )
 
+    input_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Hosts that `input_reference` may be downloaded from by URL, separated by commas, such as "
+        "images.example.com; `*.example.com` for all below one, `host:8443` for a port of its own. Only public "
+        "addresses are called. Empty: images are uploaded, and URLs refused.",
+    )
+
     webhook_secret: SecretStr | None = Field(
         default=None,
         description="At least 32 characters from which the secrets of all accounts' webhooks follow, the same for the "
@@ -138,6 +146,19 @@ class Settings(Configuration):
         description="The process that sends webhooks serves its metrics here; 0 takes a free port and logs it.",
     )
     webhook_metrics_host: str = Field(default="127.0.0.1", description="Address on which it does so.")
+
+    @field_validator("input_hosts", mode="before")
+    @classmethod
+    def _split_inputs(cls, value: object) -> object:
+        return split(value.lower() if isinstance(value, str) else value)
+
+    @field_validator("input_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not LISTED.fullmatch(host):
+                raise ValueError(f"{host!r} must be a name such as images.example.com, *.example.com or host:8443")
+        return hosts
 
     @field_validator("webhook_networks", mode="before")
     @classmethod

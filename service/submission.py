@@ -13,7 +13,7 @@ from starlette.types import Message
 from service.client import unless_client_leaves
 from service.decoding import fitted
 from service.dependencies import Resources
-from service.reference import Upload
+from service.reference import PictureURL, Upload
 from service.resolution import resolve_video
 from service.schemas import CreateVideo
 from service.served import check_loadable
@@ -68,14 +68,46 @@ async def submit(
     """The job of this request, new or the one that an earlier arrival made.
 
     receive: the request's, whose body has been read. Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`,
-    `StorageFailed`, `QueueFull`, `ModelUnavailable`, `QueueUnavailable`, and `ClientDisconnect` once the client has
-    left while its image is decoded.
+    `StorageFailed`, `QueueFull`, `ModelUnavailable`, `QueueUnavailable`, `Overloaded`, and `ClientDisconnect` once the
+    client has left while its image is downloaded or decoded.
     """
     request = await run_in_threadpool(resolve_video, body, resources.catalogue)
-    image = None
-    if (upload := body.input_reference) is not None:
-        image = await unless_client_leaves(receive, _decoded(resources, upload, request))
+    image, reference = None, body.input_reference
+    if isinstance(reference, PictureURL):
+        resources.pictures.check(reference)
+        if earlier := await run_in_threadpool(_made_before, resources, arrival):
+            return earlier
+        request, image = await unless_client_leaves(receive, _downloaded(resources, reference, request))
+    elif reference is not None:
+        image = await unless_client_leaves(receive, _decoded(resources, reference, request))
     return await run_in_threadpool(submit_request, resources, arrival, request, image)
+
+
+def _made_before(resources: Resources, arrival: Arrival) -> Job | None:
+    """The job of an earlier arrival, if there is one: what lies at its URL now no longer matters, nor whether it does.
+
+    Raises `IdempotencyConflict`, `QueueUnavailable`.
+    """
+    jobs, fingerprint = resources.jobs, arrival.body.fingerprint()
+    earlier = None
+    if arrival.idempotency_key is not None:
+        earlier = jobs.reserved(arrival.tenant, arrival.idempotency_key, fingerprint)
+    elif arrival.retry:
+        earlier = jobs.remembered(arrival.tenant, fingerprint)
+    try:
+        return None if earlier is None else jobs.get(earlier)
+    except JobNotFound:
+        return None
+
+
+async def _downloaded(
+    resources: Resources, picture: PictureURL, request: GenerationRequest
+) -> tuple[GenerationRequest, bytes]:
+    """The request that names the image by what it is, and the image."""
+    upload = await resources.pictures.download(picture)
+    with upload.file:
+        image = await _decoded(resources, upload, request)
+    return request.model_copy(update={"input_reference": upload.sha256}), image
 
 
 async def _decoded(resources: Resources, upload: Upload, request: GenerationRequest) -> bytes:

@@ -12,6 +12,7 @@ from service.bodies import read_fields
 from service.body_docs import body_docs
 from service.dependencies import Resources, ResourcesDep
 from service.permissions import Reader
+from service.reference import PictureURL
 from service.resolution import resolve_video
 from service.routes.models import Expected
 from service.schemas import CreateVideo, parse
@@ -78,6 +79,8 @@ def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVide
     """Say what the video of this body would take, and where it would stand. Nothing is made; what would be refused is
     refused."""
     request = resolve_video(body, resources.catalogue)
+    if isinstance(body.input_reference, PictureURL):
+        resources.pictures.check(body.input_reference)
     resources.admission.check_cost(request)
     live = resources.presence.workers()
     check_loadable(live, request.model)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from pydantic_core import from_json
+
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
 from workers.jobs.cost import cost_of
@@ -68,6 +70,20 @@ class Jobs:
         if first_fingerprint != fingerprint:
             raise IdempotencyConflict("Idempotency-Key", "this Idempotency-Key was used with another request body")
         return JobKey(job.tenant, first_id)
+
+    def reserved(self, tenant: str, idempotency_key: str, fingerprint: str) -> JobKey | None:
+        """The job that an idempotency key belongs to already, which may not have been submitted yet, or be gone.
+
+        Raises `IdempotencyConflict` as `reserve` does.
+        """
+        with self._connection.asking():
+            held = self._connection.commands.get(keys.idempotency(tenant, idempotency_key))
+        if held is None:
+            return None
+        first_fingerprint, first_id = from_json(str(held))
+        if first_fingerprint != fingerprint:
+            raise IdempotencyConflict("Idempotency-Key", "this Idempotency-Key was used with another request body")
+        return JobKey(tenant, first_id)
 
     def remember(self, job: JobKey, fingerprint: str, ttl_seconds: int) -> None:
         """Keep which job the last request with this fingerprint makes, for a retry of it."""

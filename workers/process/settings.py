@@ -23,7 +23,7 @@ class Settings(Configuration):
         {
             "host", "port", "trusted_hosts", "public_url", "max_queued", "max_queued_per_tenant", "image_seconds",
             "max_streams", "max_streams_per_account", "heartbeat_seconds",
-            "storage_link_seconds",
+            "storage_link_seconds", "input_hosts",
             "authentication", "pepper_file", "metrics_access", "status_access", "docs_access", "study_seconds", "page",
             "webhook_secret", "webhook_networks", "webhook_metrics_port", "webhook_metrics_host",
             "max_queued_cost_per_tenant", "max_cost", "submissions_per_minute", "submissions_burst",
