@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from service.image import image_of, images_of
+from service.image import ImageDeleted, image_of, images_of
 from service.routes.estimates import VideoEstimate
 from service.routes.health import Check, Health, Readiness
 from service.routes.models import Evaluated, Expected, Model, ModelList, SfRange
@@ -10,6 +10,7 @@ from service.routes.usage import AccountUsage, DayUsage, ModelUsage
 from service.routes.webhooks import DeliveryList, NewSecret, Secret, SecretDeleted, SecretList, WebhookDelivery
 from service.status import JobStatus, QueueStatus, SystemStatus, WorkerStatus
 from service.video import VideoDeleted, VideoList, VideosCancelled, video_of
+from workers.jobs.artifact import Artifact, StoredFile
 from workers.jobs.job import Account, Basis, GenerationRequest, Job, JobError, JobState, Priority, RunReport
 from workers.jobs.usage import TenantLoad, Usage
 from workers.models.basis import Measured
@@ -62,9 +63,11 @@ _REPORT = RunReport(
     timings={"encode_prompt": 0.02, "denoise": 3.87, "decode": 0.31, "encode_video": 0.05, "store": 0.004},
     account=Account(method="covariance", basis=Basis(kind="measured", runs=8), expected_snr=31.4),
 )
+_FILE = StoredFile(path="", media_type="image/webp", size_bytes=2048, sha256="0" * 64)
+_ARTIFACT = Artifact(**_FILE.model_dump(), previews={"thumbnail": _FILE, "spritesheet": _FILE})
 _STARTED = _QUEUED.model_copy(update={"started_at": _CREATED + 2.5, "attempts": 1, "worker": "worker-1"})
 _ENDED = _STARTED.model_copy(update={"completed_at": _CREATED + 7.0, "expires_at": _CREATED + 86_407.0, "step": 50})
-_COMPLETED = _ENDED.model_copy(update={"state": JobState.COMPLETED, "report": _REPORT})
+_COMPLETED = _ENDED.model_copy(update={"state": JobState.COMPLETED, "report": _REPORT, "artifact": _ARTIFACT})
 _FAILED = _ENDED.model_copy(
     update={
         "state": JobState.FAILED,
@@ -72,7 +75,11 @@ _FAILED = _ENDED.model_copy(
     }
 )
 _IMAGE = _COMPLETED.model_copy(
-    update={"id": IMAGE_ID, "request": _REQUEST.model_copy(update={"model": "flux-tiny", "frames": 1})}
+    update={
+        "id": IMAGE_ID,
+        "request": _REQUEST.model_copy(update={"model": "flux-tiny", "frames": 1}),
+        "artifact": Artifact(**_FILE.model_dump(), previews={"thumbnail": _FILE}),
+    }
 )
 
 _QUEUED_VIDEO = video_of(_QUEUED, queue_position=3)
@@ -209,6 +216,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, BaseModel]] = {
             has_more=False,
         )
     },
+    ImageDeleted: {"deleted": ImageDeleted(id=IMAGE_ID)},
     VideoDeleted: {"deleted": VideoDeleted(id=VIDEO_ID)},
     VideosCancelled: {
         "cancelled": VideosCancelled(cancelled=[VIDEO_ID], ended=[_OTHER_ID], not_found=[], has_more=False)

@@ -25,6 +25,15 @@ class Image(Run, OpenAIImage):
     result_of: str | None = Field(
         description="Id of the identical image that was computed for both; null for one that was computed itself."
     )
+    expires_at: int | None = Field(description="When the image and its file are deleted, in Unix seconds.")
+
+
+class ImageDeleted(BaseModel):
+    """Says that the image is gone."""
+
+    id: str
+    object: Literal["image.deleted"] = "image.deleted"
+    deleted: Literal[True] = True
 
 
 class Images(BaseModel):
@@ -85,8 +94,15 @@ def image_job_of(video: Video) -> ImageJob:
 
 def image_of(job: Job, *, b64_json: str | None = None, url: str | None = None) -> Image:
     """A completed job's image, with one of the two ways to its file: the PNG in base64, or its address."""
+    expires_at = None if job.expires_at is None else int(job.expires_at)
     return Image(
-        b64_json=b64_json, url=url, id=job.id, seed=job.request.seed, result_of=job.result_of, **dict(run_of(job))
+        b64_json=b64_json,
+        url=url,
+        id=job.id,
+        seed=job.request.seed,
+        expires_at=expires_at,
+        result_of=job.result_of,
+        **dict(run_of(job)),
     )
 
 

@@ -1,10 +1,8 @@
 """The video calls."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Annotated, Literal
 
-import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +11,7 @@ from service.bodies import read_fields
 from service.body_docs import body_docs
 from service.cancellation import cancel_videos
 from service.content import artifact_response
+from service.deletion import delete_job
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
 from service.permissions import Maker, Reader
@@ -167,11 +166,7 @@ def remix(
 def delete(resources: ResourcesDep, tenant: Maker, video_id: str) -> VideoDeleted:
     """Delete a video with its prompt and files. One that is queued or running is cancelled first."""
     job = find(resources, tenant, video_id)
-    unshared = resources.jobs.delete(job.key)
-    if unshared and job.artifact is not None:  # Else the workers' sweep comes after who still writes, or has it too.
-        with suppress(OSError):  # The workers delete it then.
-            resources.artifacts.delete(job.key)
-    structlog.get_logger("service").info("job deleted", job=job.id, state=job.state.value)
+    delete_job(resources, job)
     return VideoDeleted(id=job.id)
 
 

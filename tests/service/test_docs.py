@@ -81,6 +81,7 @@ def test_only_calls_that_work_are_documented(document: dict[str, Any]) -> None:
         "/v1/events",
         "/v1/images/{image_id}/events",
         "/v1/images/generations",
+        "/v1/images/{image_id}",
         "/v1/images/{image_id}/content",
         "/v1/webhooks/secrets",
         "/v1/webhooks/secrets/{secret_id}",

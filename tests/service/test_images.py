@@ -266,3 +266,22 @@ def test_the_content_of_an_image_that_is_not_made_yet_is_refused(client: TestCli
 def test_image_calls_that_are_not_served_say_so(client: TestClient, path: str) -> None:
     error = client.post(path, json={"prompt": "a"}).json()["error"]
     assert error["code"] == "not_supported" and path in error["message"]
+
+
+def test_an_image_says_when_it_goes_and_can_go_earlier(
+    client: TestClient, live_worker: None, settings: Settings
+) -> None:
+    [image] = post(client).json()["data"]
+    assert image["expires_at"] >= image_time(client, image["id"]) + settings.retention_seconds - 1
+    assert client.delete("/v1/images/image_flux-test_" + "0" * 32).status_code == 404
+    assert client.delete(image["id"].replace("image_", "/v1/images/video_")).status_code == 404
+    deleted = client.delete(f"/v1/images/{image['id']}")
+    assert deleted.json() == {"id": image["id"], "object": "image.deleted", "deleted": True}
+    assert client.get(f"/v1/images/{image['id']}/content").status_code == 404
+    assert client.delete(f"/v1/images/{image['id']}").status_code == 404
+    assert not list(settings.artifacts.rglob("*.png"))
+
+
+def image_time(client: TestClient, image_id: str) -> float:
+    resources = client.app.state.resources  # type: ignore[attr-defined]
+    return float(resources.jobs.get(JobKey("default", image_id)).completed_at)

@@ -123,6 +123,7 @@ def test_every_call_answers_what_the_document_says(
         images = call("POST", "/v1/images/generations", json=body | {"model": IMAGE_MODEL}).json()
     for path in ("content", "events"):
         call("GET", f"/v1/images/{images['data'][0]['id']}/{path}")
+    call("DELETE", f"/v1/images/{images['data'][0]['id']}")
     for path in ("/healthz", "/readyz", "/metrics", "/v1/status", "/v1/usage"):
         call("GET", path)
     pair = [call("POST", "/v1/videos", json=body | {"seed": 3, "sf": sf}).json()["id"] for sf in (50, 10)]

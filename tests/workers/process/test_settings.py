@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from workers.configuration import ConfigurationError
+from workers.jobs.storage import StorageSettings
 from workers.process.settings import Settings
 
 
@@ -36,6 +37,8 @@ def test_every_setting_is_used() -> None:
     used = "".join(path.read_text() for path in files if path.name != "settings.py")
     used = used.replace("settings.redis_address", "settings.redis_url settings.redis_password")
     used = used.replace("settings.read_catalogue", "settings.catalogue settings.catalogue_overrides settings.models")
+    storage = " ".join(f"settings.{name}" for name in StorageSettings.model_fields)
+    used = used.replace("settings.s3", storage)
     assert [name for name in Settings.model_fields if f"settings.{name}" not in used] == []
 
 
