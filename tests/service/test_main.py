@@ -11,6 +11,7 @@ import pytest
 
 from service.settings import Settings
 from tests.service.serving import environment, served
+from workers.jobs.storage import StorageSettings
 
 
 def test_it_serves_on_a_port_until_sigterm_and_ends_well(settings: Settings) -> None:
@@ -63,6 +64,7 @@ def test_every_setting_is_used(settings: Settings) -> None:
     used = used.replace("settings.read_catalogue", "settings.catalogue settings.catalogue_overrides settings.models")
     used = used.replace("settings.webhook_root", "settings.webhook_secret")
     used = used.replace("settings.webhook_allowed", "settings.webhook_networks")
+    used = used.replace("settings.s3", " ".join(f"settings.{name}" for name in StorageSettings.model_fields))
     for name in Settings.model_fields:
         assert f"settings.{name}" in used
 
