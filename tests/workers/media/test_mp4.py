@@ -56,6 +56,7 @@ def test_a_video_plays_while_it_downloads_from_its_first_frame_on(tmp_path: Path
     with av.open(str(tmp_path / "clip.mp4")) as container:
         stream = container.streams.video[0]
         assert stream.average_rate == 8
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")  # what browsers play
         frames = list(container.decode(stream))
     assert frames[0].key_frame and [round(8 * (frame.time or 0)) for frame in frames] == list(range(9))
 
