@@ -49,12 +49,7 @@ Reference = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "properties": {
-                "image_url": {
-                    "type": "string",
-                    "description": "data:image/png;base64,... or a URL, where these are on",
-                }
-            },
+            "properties": {"image_url": {"type": "string", "description": "data:image/png;base64,... or a URL"}},
             "required": ["image_url"],
         }
     ),
