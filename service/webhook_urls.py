@@ -12,7 +12,7 @@ def webhook_url(url: str, allowed: Iterable[Network]) -> str:
     allowed: networks that may be called although they are not public. Raises `InvalidRequest`.
     """
     parts = parts_of("webhook_url", url)
-    address = literal(parts.hostname or "")
+    address = literal((parts.hostname or "").removesuffix("."))
     if address is not None and not may_be_called(address, allowed):
         raise wrong_url(
             "webhook_url", url, "leads to an address that is not public; the operator can allow its network"
