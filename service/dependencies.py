@@ -18,6 +18,7 @@ from service.metrics import Metrics
 from service.patience import Patience
 from service.pepper import read_pepper
 from service.pictures import MOST_DOWNLOADS, Pictures
+from service.retention import retention_of
 from service.settings import Access, Settings
 from service.studies import Studies
 from service.telling import Telling
@@ -116,6 +117,7 @@ class Resources:
         jobs = Jobs(
             connection,
             retention_seconds=settings.retention_seconds,
+            retention_of=retention_of(settings.account_retention),
             limits=QueueLimits(
                 settings.max_queued, settings.max_queued_per_tenant, settings.max_queued_cost_per_tenant or 0
             ),

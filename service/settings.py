@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from service.addresses import Network
 from service.pictures import LISTED
+from service.retention import retention_of
 from workers.configuration import Configuration, split, variable
 from workers.process.settings import Settings as WorkerSettings
 
@@ -94,7 +95,11 @@ class Settings(Configuration):
         description="With `SCALINGCACHE_STORAGE_URL`: content is answered with a redirect to a link into the bucket "
         "that holds so long, for whoever has it. Empty: the service sends the content itself.",
     )
-
+    account_retention: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="How many seconds the finished jobs of single accounts are kept, such as `ads=3600,film=604800`; "
+        "those of the others as `SCALINGCACHE_RETENTION_SECONDS` says.",
+    )
     image_seconds: float = Field(
         default=600.0,
         gt=0,
@@ -160,10 +165,16 @@ class Settings(Configuration):
                 raise ValueError(f"{host!r} must be a name such as images.example.com, *.example.com or host:8443")
         return hosts
 
-    @field_validator("webhook_networks", mode="before")
+    @field_validator("webhook_networks", "account_retention", mode="before")
     @classmethod
     def _split_networks(cls, value: object) -> object:
         return split(value)
+
+    @field_validator("account_retention")
+    @classmethod
+    def _are_accounts_with_seconds(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        retention_of(given)
+        return given
 
     @field_validator("webhook_networks")
     @classmethod

@@ -59,7 +59,8 @@ local function finish(id, state, retention, ...)
   if state ~= 'completed' then
     unshare(id)
   end
-  local tenant = fields(id, 'tenant') or ''
+  local tenant, own_retention = fields(id, 'tenant', 'retention')
+  tenant, retention = tenant or '', tonumber(own_retention) or retention
   if state == 'cancelled' then
     retention = math.min(retention, CANCELLED_SECONDS)
   end

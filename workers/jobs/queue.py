@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from types import MappingProxyType
 
 from pydantic_core import from_json
 
@@ -43,17 +44,23 @@ class QueueLimits:
 class Jobs:
     """The jobs of a Redis (6.2 or newer). Safe to share between threads.
 
-    `retention_seconds` is how long a job is kept once it ended. Every method raises `QueueUnavailable` when Redis
+    `retention_seconds` is how long a job is kept once it ended, and `retention_of` has that of single tenants, for what
+    they submit from now on. Every method raises `QueueUnavailable` when Redis
     cannot be reached or refuses. A job whose record cannot be read is a failed one here, with the error
     `records.UNREADABLE`.
     """
 
     def __init__(
-        self, connection: Connection, *, retention_seconds: float = 86_400.0, limits: QueueLimits | None = None
+        self,
+        connection: Connection,
+        *,
+        retention_seconds: float = 86_400.0,
+        retention_of: Mapping[str, float] = MappingProxyType({}),
+        limits: QueueLimits | None = None,
     ) -> None:
         self._connection = connection
         self._limits = limits or QueueLimits()
-        self._retention_seconds = retention_seconds
+        self._retention_seconds, self._retention_of = retention_seconds, retention_of
 
     def reserve(
         self, job: JobKey, idempotency_key: str, fingerprint: str, ttl_seconds: int, *, gone: JobKey | None = None
@@ -134,6 +141,7 @@ class Jobs:
             *message,
             remixed_from or "",
             "1" if shares else "",
+            self._retention_of.get(job.tenant, ""),
         )
         record, refusal = self._connection.run(submit)
         if not refusal:

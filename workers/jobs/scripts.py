@@ -56,7 +56,8 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     """request, metadata: as JSON. deadline_seconds: from now, or empty. most_queued, most_of_tenant: how many jobs of
     the model, and of the tenant, may wait. most_cost_of_tenant: what these may cost together, 0 for anything.
     webhook_id, webhook_url: empty where nobody is to be told of the job's end. remixed_from: empty for most.
-    shares: whether it may be computed together with an identical one, empty where not.
+    shares: whether it may be computed together with an identical one, empty where not. retention_seconds: once it has
+    ended, empty where nothing is said of its tenant.
     Answers with the record, or with an empty one, which limit was reached and the seconds until there is room."""
 
     job_id: str
@@ -72,6 +73,7 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     webhook_url: str
     remixed_from: str
     shares: str
+    retention_seconds: float | str
 
 
 @dataclass(frozen=True, slots=True)

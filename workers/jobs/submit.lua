@@ -2,10 +2,10 @@
 -- ARGV: id, tenant, priority, request, metadata, seconds until its deadline ('' = none), the most jobs of the model that
 --   may wait, the most of the tenant's, the most that these may cost together (0 = any),
 --   id and URL of the message that is sent when the job ends, id of the job whose settings it has ('' = none), whether
---   it may be computed together with an identical one ('' = no).
+--   it may be computed together with an identical one ('' = no), seconds that it is kept once it has ended ('' = as any).
 -- Returns { record, {} }, or where as many wait { {}, { 'model', 'tenant' or 'cost', seconds until there is room } }.
 local id, tenant, priority, request, metadata, deadline, most, most_of_tenant, most_cost, webhook_id, webhook_url,
-  remixed_from, shares = unpack(ARGV)
+  remixed_from, shares, retention = unpack(ARGV)
 
 local owner = shares ~= '' and alike(tenant, request)
 
@@ -35,6 +35,9 @@ if redis.call('EXISTS', key('job', id)) == 0 then
     'metadata', metadata, 'created_at', stamp(now), 'attempts', 0, 'step', 0)
   if deadline ~= '' then
     redis.call('HSET', key('job', id), 'deadline_at', stamp(now + deadline))
+  end
+  if retention ~= '' then
+    redis.call('HSET', key('job', id), 'retention', retention)
   end
   if webhook_id ~= '' then
     redis.call('HSET', key('job', id), 'webhook_id', webhook_id, 'webhook_url', webhook_url)

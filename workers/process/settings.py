@@ -26,7 +26,8 @@ class Settings(Configuration):
             "storage_link_seconds", "input_hosts",
             "authentication", "pepper_file", "metrics_access", "status_access", "docs_access", "study_seconds", "page",
             "webhook_secret", "webhook_networks", "webhook_metrics_port", "webhook_metrics_host",
-            "max_queued_cost_per_tenant", "max_cost", "submissions_per_minute", "submissions_burst",
+            "max_queued_cost_per_tenant", "account_retention", "max_cost",
+            "submissions_per_minute", "submissions_burst",
         }
     )  # fmt: skip
 

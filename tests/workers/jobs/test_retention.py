@@ -1,13 +1,16 @@
 """How much of what has ended is kept: no tenant can fill Redis with it."""
 
+import pytest
 import redis
 
 from tests.queues import Queue
 from tests.redis_servers import every_redis
-from tests.workers.factories import MODEL, TENANT, a_report, an_artifact, submit
+from tests.workers.factories import MODEL, TENANT, a_report, a_request, an_artifact, submit
 from tests.workers.jobs.leases import claim
 from workers.jobs import keys
-from workers.jobs.job import Job, JobError, new_job_id
+from workers.jobs.job import Job, JobError, JobKey, Priority, new_job_id
+from workers.jobs.leases import Leases
+from workers.jobs.queue import Jobs
 
 pytestmark = every_redis
 
@@ -61,3 +64,29 @@ def test_places_in_a_list_that_are_remembered_have_a_number(queue: Queue, raw: "
     raw.zadd(keys.places(MODEL, TENANT), {f"other-{number}": number for number in range(10_000)})
     queue.jobs.delete(submit(queue).key)
     assert raw.zcard(keys.places(MODEL, TENANT)) == 10_000
+
+
+@pytest.mark.parametrize(("tenant", "seconds"), [("brief", 100.0), ("others", 1000.0)])
+def test_a_tenant_with_a_retention_of_its_own_has_its_jobs_kept_for_so_long(
+    queue: Queue, raw: "redis.Redis", tenant: str, seconds: float
+) -> None:
+    leases = Leases(queue.connection, retention_seconds=1000.0)
+    jobs = Jobs(queue.connection, retention_seconds=1000.0, retention_of={"brief": 100.0})
+
+    def submitted() -> Job:
+        key = JobKey(tenant, new_job_id(MODEL))
+        return jobs.submit(key, priority=Priority.NORMAL, request=a_request(), metadata={})
+
+    done, failed, cancelled = (submitted() for _ in range(3))
+    for end in (
+        lambda attempt: leases.complete(attempt, an_artifact(), a_report()),
+        lambda attempt: leases.fail(attempt, JobError(code="x", message="x"), 1),
+    ):
+        attempt = leases.claim([MODEL], "w")
+        assert attempt is not None
+        end(attempt)
+    jobs.cancel(cancelled.key)
+    for job, expected in ((done, seconds), (failed, seconds), (cancelled, min(seconds, 600.0))):
+        now = jobs.get(job.key)
+        assert now.expires_at is not None and now.completed_at is not None
+        assert now.expires_at - now.completed_at == pytest.approx(expected, abs=1e-3)
