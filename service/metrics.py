@@ -35,13 +35,13 @@ class Metrics:
         )
         self._cancelled = Counter(
             "scalingcache_queued_jobs_cancelled_total",
-            "Jobs cancelled before any worker had them; the others are in scalingcache_jobs_total.",
+            "Jobs cancelled while no worker had them; the others are in scalingcache_jobs_total.",
             ["model"],
             registry=self.registry,
         )
         self._expired = Counter(
             "scalingcache_queued_jobs_expired_total",
-            "Jobs whose deadline was over before any worker had them; the others are in scalingcache_jobs_total.",
+            "Jobs whose deadline was over while no worker had them; the others are in scalingcache_jobs_total.",
             ["model"],
             registry=self.registry,
         )

@@ -105,7 +105,8 @@ def _no_effect(job: Job, family: Family | None) -> dict[str, str]:
 def _timings(job: Job) -> Timings:
     stages = job.report.timings if job.report else {}
     return Timings(
-        queued=None if job.started_at is None else job.started_at - job.created_at,
+        # One that shares a computation may have come after that began.
+        queued=None if job.started_at is None else max(0.0, job.started_at - job.created_at),
         encode=stages.get("encode_prompt"),
         denoise=stages.get("denoise"),
         decode=stages.get("decode"),

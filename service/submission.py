@@ -225,7 +225,7 @@ def cancel_job(resources: Resources, job: Job) -> Job:
     Returns it as it stands afterwards. Raises `JobNotFound`, `QueueUnavailable`.
     """
     after = resources.jobs.cancel(job.key)
-    if job.state is JobState.QUEUED and after.state is JobState.CANCELLED:
+    if not job.state.terminal and after.state is JobState.CANCELLED:  # at once: no worker had it
         resources.metrics.queued_job_cancelled(job.request.model)
     structlog.get_logger("service").info("cancel asked for", job=job.id, state=after.state.value)
     return after

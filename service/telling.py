@@ -65,9 +65,11 @@ class Telling:
         places = {model: self._jobs.places(model) for model in {model_of(key.job_id) or "" for key in keys}}
         frames = {}
         for key in keys:
-            place = places[model_of(key.job_id) or ""].get(key.job_id)
             job = self._known.get(key.job_id)
-            if place is not None and job is not None and job.state is JobState.QUEUED:
+            if job is None or job.state is not JobState.QUEUED:
+                continue
+            place = places[model_of(key.job_id) or ""].get(job.result_of or job.id)
+            if place is not None:
                 frames[key.job_id] = resource_frame(resource_of(self._catalogue, job, place), "")
         return frames
 
