@@ -13,7 +13,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint-openapi contract-clients test-contract test-fuzz generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo screenshots clean
+.PHONY: help demo up test check lint-openapi contract-clients test-contract test-fuzz audit generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo screenshots clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ test-contract: contract-clients ## The HTTP contract over plain HTTP and by Open
 
 test-fuzz: $(READY) ## Thousands of requests that nobody would send, made from the OpenAPI document. OPTIONS="--seed 7 --examples 100"
 	$(BIN)/python -m tests.fuzz $(OPTIONS)
+
+audit: $(READY) ## Known vulnerabilities of the dependencies; says what could not be looked up. OPTIONS=--require
+	$(BIN)/python -m deploy.audit $(OPTIONS)
 
 generate: $(READY) ## Write what is made from the code: pages of docs, dashboards, the demo's prompts.
 	$(BIN)/python -m docs.pages
