@@ -38,9 +38,23 @@ local function tidy(lane)
   end
 end
 
--- The next job of a lane that may start: one whose tenant has not as many running as it may, and that is not late.
+-- Jobs of tenants that have as many running as they may: a flood of them is passed over without a look at each.
+local held, full = {}, {}
+
+-- Whether a job may start: its tenant has not as many running as it may, and it is not late.
+local function may_start(id, tenant)
+  if full[tenant] == nil then
+    full[tenant] = has_enough(tenant)
+    for _, other in ipairs(full[tenant] and redis.call('SMEMBERS', key('waiting', tenant)) or {}) do
+      held[other] = true
+    end
+  end
+  return not full[tenant] and not is_late(id)
+end
+
+-- The next job of a lane that may start.
 local function next_queued(lane)
-  local first, full = 0, {}
+  local first = 0
   while true do
     local ids = redis.call('ZRANGE', key('queued', lane), first, first + 99)
     if #ids == 0 then
@@ -50,19 +64,18 @@ local function next_queued(lane)
       return nil
     end
     for _, id in ipairs(ids) do
-      local state, own, tenant = fields(id, 'state', 'id', 'tenant')
-      if state ~= 'queued' or own ~= id or not tenant then -- a record that lost fields that no job is without
-        leave(id)
-        stop_waiting(id, lane)
-        set_aside('queued:' .. lane, id)
-        tidy(lane)
-        return next_queued(lane)
-      end
-      if full[tenant] == nil then
-        full[tenant] = has_enough(tenant)
-      end
-      if not full[tenant] and not is_late(id) then
-        return id
+      if not held[id] then
+        local state, own, tenant = fields(id, 'state', 'id', 'tenant')
+        if state ~= 'queued' or own ~= id or not tenant then -- a record that lost fields that no job is without
+          leave(id)
+          stop_waiting(id, lane)
+          set_aside('queued:' .. lane, id)
+          tidy(lane)
+          return next_queued(lane)
+        end
+        if may_start(id, tenant) then
+          return id
+        end
       end
     end
     first = first + #ids
