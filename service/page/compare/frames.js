@@ -20,11 +20,21 @@ export async function frameReader(url, { image, fps, width, height }) {
   };
 }
 
+/** Of each video the media time of the frame that it shows, and who waits for another one. */
+const SHOWN = new WeakMap();
+/** A tab that is not seen presents no frame: what is decoded is taken then. In milliseconds. */
+const PATIENCE = 1000;
+
 /** Show a frame. Its middle is aimed at: its borders may fall to either side. */
 export async function seek(video, index, fps) {
+  watch(video);
   const time = (index + 0.5) / fps;
-  if (Math.abs(video.currentTime - time) < 1e-6 && !video.seeking) return;
-  await new Promise((resolve, reject) => {
+  if (Math.abs(video.currentTime - time) > 1e-6 || video.seeking) await sought(video, time);
+  await presented(video, (at) => Math.abs(at - index / fps) < 0.5 / fps);
+}
+
+function sought(video, time) {
+  return new Promise((resolve, reject) => {
     const end = (settle) => () => {
       video.removeEventListener("seeked", good);
       video.removeEventListener("error", bad);
@@ -35,6 +45,33 @@ export async function seek(video, index, fps) {
     video.addEventListener("seeked", good);
     video.addEventListener("error", bad);
     video.currentTime = time;
+  });
+}
+
+/** `seeked` says that a frame was found, and under load not yet that it is the one that is drawn. */
+function watch(video) {
+  if (SHOWN.has(video) || !video.requestVideoFrameCallback) return;
+  const state = { at: NaN, tell: () => {} };
+  SHOWN.set(video, state);
+  const note = (_, { mediaTime }) => {
+    state.at = mediaTime;
+    state.tell();
+    video.requestVideoFrameCallback(note);
+  };
+  video.requestVideoFrameCallback(note);
+}
+
+function presented(video, isWanted) {
+  const state = SHOWN.get(video);
+  if (!state || isWanted(state.at)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      state.tell = () => {};
+      resolve();
+    };
+    const timer = setTimeout(end, PATIENCE);
+    state.tell = () => isWanted(state.at) && end();
   });
 }
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -84,6 +85,37 @@ def test_finished_videos_are_measured_frame_by_frame(
     path = curve.locator(".s0 path").get_attribute("d")
     assert path is not None and len(re.findall("[ML]", path)) == 33
     assert violations(page) == [] and not is_wider_than_a_phone(page)
+
+
+#: Frames of a video by the page's own reader.
+READ = """async ({module, path, indices, format}) => {
+  const {frameReader} = await import(module);
+  const file = await (await fetch(path)).blob();
+  const reader = await frameReader(URL.createObjectURL(file), format);
+  const read = [];
+  for (const index of indices) read.push([...(await reader.read(index))]);
+  return read;
+}"""
+
+
+def test_the_frames_that_are_compared_are_those_of_the_file(
+    page: Page, address: str, ids: list[str], tmp_path: Path
+) -> None:
+    page.goto(address)
+    start = page.locator("script[type=module]").get_attribute("src") or ""
+    path, indices = f"/v1/videos/{ids[0]}/content", [0, 1, 17, 32, 5]
+    asked = {
+        "module": f"{address}/{start.removesuffix('main.js')}compare/frames.js",
+        "path": path,
+        "indices": indices,
+        "format": {"image": False, "fps": 16, "width": 96, "height": 64},
+    }
+    (file := tmp_path / "video.mp4").write_bytes(httpx.get(f"{address}{path}").content)
+    decoded = read_mp4(file).astype(float)
+    for index, shown in zip(indices, page.evaluate(READ, asked), strict=True):
+        picture = np.reshape(shown, (64, 96, 4))[..., :3]
+        errors = np.abs(decoded - picture).mean(axis=(1, 2, 3))
+        assert errors.argmin() == index and errors[index] < 2, f"frame {index} looks like {errors.argmin()}"
 
 
 def test_it_steps_exactly_and_shows_where_they_differ(page: Page, address: str, ids: list[str]) -> None:
