@@ -17,7 +17,7 @@ from service.errors import ArtifactGone
 from service.permissions import Guest, GuestDep
 from service.schemas import parse
 from service.study_schemas import CastVote
-from workers.jobs.errors import JobNotFinished, JobNotFound
+from workers.jobs.errors import JobNotFinished, JobNotFound, StorageUnavailable
 from workers.jobs.job import Job, JobKey
 
 router = APIRouter(tags=["studies"])
@@ -107,6 +107,8 @@ def shown(resources: ResourcesDep, guest: GuestDep, ballot_id: str, position: in
         file = open_artifact(job, resources.artifacts)
     except (JobNotFinished, ArtifactGone):
         raise _gone(side) from None
+    except StorageUnavailable as error:
+        raise StorageUnavailable(f"the result on the {side} cannot be read now") from error
     return anonymous_response(job, file, side)
 
 

@@ -9,6 +9,7 @@ from service.settings import Settings
 from tests.service.accounts import bearer
 from tests.service.judged import TELLTALE
 from tests.service.study_calls import answer, invite, refusal
+from workers.jobs.store import StoreUnreachable
 
 
 def frames_of(video: bytes) -> bytes:
@@ -150,6 +151,18 @@ def test_a_file_that_is_gone_is_told_without_its_name(guest: TestClient, setting
     for side in ("left", "right"):
         response = guest.get(f"/{pair[side]}")
         assert f"the result on the {side} is no longer kept" in refusal(response, 410) and "video_" not in response.text
+
+
+def test_a_store_that_does_not_answer_is_told_without_the_results_name(guest: TestClient) -> None:
+    resources = guest.app.state.resources  # type: ignore[attr-defined]
+    path = f"/v1/ballots/{answer(guest.post('/v1/ballots'))['id']}/pairs/1"
+
+    def unreachable(_: object) -> None:
+        raise StoreUnreachable(110, "did not answer")
+
+    resources.artifacts.open = unreachable
+    response = guest.get(f"{path}/left")
+    assert "the result on the left cannot be read now" in refusal(response, 503) and "video_" not in response.text
 
 
 @pytest.mark.parametrize("choice", ["both", "", None, 3])
