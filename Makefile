@@ -99,8 +99,8 @@ measure-demo: $(READY) ## Measure the demo checkpoints again, for their pages, h
 train-demo: $(READY) ## Train a demo checkpoint from nothing; goes on after an interruption. MODEL=wan-tiny
 	$(BIN)/python -m demo.training $(MODEL)
 
-screenshots: $(READY) ## A picture of each view of the page, of a running product, into docs/images. Needs Chromium.
-	$(BIN)/python -m docs.screenshots
+screenshots: $(READY) ## A picture of each view of the page into docs/images, by Chromium. URL=http://localhost:8000 of what runs
+	$(BIN)/python -m docs.screenshots $(URL)
 
 clean: ## Remove what the targets made, except the virtual environment.
 	rm -rf out build
