@@ -35,8 +35,10 @@ def test_a_prompt_becomes_a_video_that_plays(page: Page, stack: Stack) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(PROMPT)
     video = page.locator("video")
     expect(video).to_be_visible(timeout=MOST_MILLISECONDS)
-    video.evaluate("video => video.play()")
-    page.wait_for_function("document.querySelector('video').currentTime > 0")
+    video.evaluate("""video => new Promise((resolve) => {
+        video.addEventListener("timeupdate", () => video.currentTime > 0 && resolve());
+        video.play();
+    })""")
     made = httpx.get(f"{stack.url}/v1/videos").json()["data"][0]
     assert (made["steps"], made["sf"], made["frames"], made["engaged"]) == (10, 4, frames, True)
     expect(page.locator(".cells i.full")).to_have_count(made["full_steps"])
