@@ -14,9 +14,12 @@ from tests.service.serving import served
 from tests.service.settings import settings_in
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The one of the distribution: nothing is downloaded."""
+    """The one of the distribution: nothing is downloaded.
+
+    For a file's tests, and no longer: as long as playwright runs, no other test of the process can use `asyncio.run`.
+    """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         if os.environ.get("CI") == "true":
