@@ -14,7 +14,8 @@ from workers.process.attempt import STOP_GRACE_SECONDS
 from workers.process.child import CLOSE_SECONDS
 
 SERVICES = as_written()["services"]
-OURS = {"service", "webhooks", "worker", "worker-demo"}
+WORKERS = {"demo": "worker-demo", "gpu": "worker", "gpu-2": "worker-2gpu", "gpu-4": "worker-4gpu"}
+OURS = {"service", "webhooks", *WORKERS.values()}
 
 
 def run(*command: str) -> str:
@@ -28,7 +29,7 @@ def test_the_compose_file_keeps_to_the_specification() -> None:
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="the specification is checked above")
-@pytest.mark.parametrize("profile", ["demo", "gpu"])
+@pytest.mark.parametrize("profile", WORKERS)
 def test_docker_compose_reads_the_file(profile: str) -> None:
     run("docker-compose", "--profile", profile, "config", "--quiet")
 
@@ -37,7 +38,7 @@ def test_the_dockerfile_passes_its_linter() -> None:
     run(program("hadolint"), "Dockerfile")
 
 
-@pytest.mark.parametrize(("profile", "worker"), [("demo", "worker-demo"), ("gpu", "worker")])
+@pytest.mark.parametrize(("profile", "worker"), WORKERS.items())
 def test_a_profile_starts_the_whole_stack_with_one_kind_of_worker(profile: str, worker: str) -> None:
     assert set(started(profile)) == {"redis", "service", "webhooks", worker, "prometheus", "grafana"}
 
@@ -99,7 +100,7 @@ def test_the_secrets_script_makes_each_once(tmp_path: Path) -> None:
     assert len(set(made.values())) == len(made)
 
 
-@pytest.mark.parametrize("name", ["worker", "worker-demo"])
+@pytest.mark.parametrize("name", WORKERS.values())
 def test_a_worker_has_time_to_drain_and_to_give_its_job_back(name: str) -> None:
     drain = float(default_of(str(SERVICES[name]["environment"]["SCALINGCACHE_DRAIN_SECONDS"])))
     assert seconds(default_of(SERVICES[name]["stop_grace_period"])) > drain + STOP_GRACE_SECONDS + CLOSE_SECONDS
@@ -111,13 +112,20 @@ def test_containers_wait_for_the_health_of_what_they_need() -> None:
         "redis": set(),
         "service": {"redis"},
         "webhooks": {"redis"},
-        "worker": {"redis"},
-        "worker-demo": {"redis"},
+        **{worker: {"redis"} for worker in WORKERS.values()},
         "prometheus": {"service"},
         "grafana": {"prometheus"},
     }
     conditions = [condition for service in SERVICES.values() for condition in service.get("depends_on", {}).values()]
     assert all(condition == {"condition": "service_healthy"} for condition in conditions)
+
+
+def test_a_worker_has_as_many_gpus_of_its_own_as_its_profile_says() -> None:
+    gpus = {}
+    for profile, name in WORKERS.items():
+        devices = SERVICES[name].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
+        gpus[profile] = [default_of(each) for device in devices for each in device["device_ids"]]
+    assert gpus == {"demo": [], "gpu": ["0"], "gpu-2": ["0", "1"], "gpu-4": ["0", "1", "2", "3"]}
 
 
 def test_redis_keeps_what_was_accepted() -> None:

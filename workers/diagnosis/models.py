@@ -20,6 +20,7 @@ class ModelNeed(BaseModel):
     """needs: by switches how many bytes of weights are on the device at the same time; empty where nothing is known.
 
     decoding: by whether it is tiled about how many bytes the decoding of a default result takes on top.
+    ranks: how many processes compute a job together, each with all weights on a device of its own.
     """
 
     model: str
@@ -28,11 +29,18 @@ class ModelNeed(BaseModel):
     here: bool
     needs: dict[str, int]
     decoding: dict[str, int]
+    ranks: int = 1
+
+    def devices(self) -> list[str]:
+        """The numbers of its GPUs; none for the CPU."""
+        first = int(self.device.partition(":")[2] or "0")
+        return [] if self.device == "cpu" else [str(first + rank) for rank in range(self.ranks)]
 
 
 def need_of(entry: ModelEntry, served: bool) -> tuple[ModelNeed, str | None]:
     """What a model needs, and what is wrong with its files."""
     empty = ModelNeed(model=entry.name, device=entry.device, served=served, here=False, needs={}, decoding={})
+    empty.ranks = 1 if entry.parallel is None else entry.parallel.ranks
     folder = local_folder(entry)
     if folder is None:
         return empty, None if Path(entry.source).is_absolute() else missing_folder(entry.source)
@@ -77,15 +85,21 @@ def judged(need: ModelNeed, problem: str | None, devices: Mapping[str, int], hos
     if problem is not None:
         again = f"{name}: python -m workers fetch {need.model}, or copy the checkpoint again"
         return Finding.bad(name, problem, again, bad)
-    room = host_bytes if need.device == "cpu" else devices.get(need.device.partition(":")[2] or "0")
-    if room is None:
+    if missing := [number for number in need.devices() if number not in devices]:
+        where = (
+            need.device if need.ranks == 1 else f"{need.ranks} GPUs: {', '.join(f'cuda:{each}' for each in missing)}"
+        )
         elsewhere = f"{name}: set device to one that is there, or serve it on another machine"
-        return Finding.bad(name, f"needs {need.device}, which this machine does not have", elsewhere, bad)
+        if need.ranks > 1:
+            elsewhere = f"{name}: lower the degrees of parallel, or serve it on a machine with {need.ranks} GPUs"
+        return Finding.bad(name, f"needs {where}, which this machine does not have", elsewhere, bad)
+    room = min((devices[number] for number in need.devices()), default=host_bytes // need.ranks)
     if not need.here:
         unknown = "its checkpoint is not on this machine, so its size is not known"
         return Finding.bad(name, unknown, f"{name}: python -m workers fetch {need.model}", bad)
     wanted = need.needs["as configured"] + need.decoding["tiled" if tiled else "whole"]
-    says = f"needs about {gibibytes(wanted)} of {gibibytes(room)} on {need.device}"
+    where = f"on {need.device}" if need.ranks == 1 else f"for each of its {need.ranks} processes, from {need.device} on"
+    says = f"needs about {gibibytes(wanted)} of {gibibytes(room)} {where}"
     if wanted <= room * (1 - HEADROOM):
         return Finding(name=name, says=says)
     return Finding.bad(name, f"{says}: too much", f"{name}: {_way_out(need, room)}", bad)
@@ -97,5 +111,6 @@ def _way_out(need: ModelNeed, room: int) -> str:
     for tiled, decoding in need.decoding.items():
         for switch, size in need.needs.items():
             if switch != "as configured" and size + decoding <= room * (1 - HEADROOM):
-                return switch + (", vae_tiling = true" if tiled == "tiled" else "")
+                alone = ", without parallel" if need.ranks > 1 and switch.startswith("offload") else ""
+                return switch + alone + (", vae_tiling = true" if tiled == "tiled" else "")
     return "no switch makes it fit: use a device with more memory"

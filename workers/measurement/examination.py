@@ -9,6 +9,7 @@ from workers.jobs.job import GenerationRequest
 from workers.models.basis import Measured, read_measured
 from workers.models.catalogue import Catalogue, families
 from workers.models.entry import ModelEntry
+from workers.models.family import Family
 from workers.models.identification import Contents, check_family, check_parts, check_whole, found
 from workers.models.parts import Checkpoint, Part
 from workers.models.precision import bytes_each, dtype_of
@@ -63,7 +64,10 @@ class LoadedShown(Frozen):
 
 
 class Examination(Frozen):
-    """The answer. `problems` are what keeps the model, or its default request, from being served."""
+    """The answer. `problems` are what keeps the model, or its default request, from being served.
+
+    ranks: how many processes compute a job together, each with the memory of all parts.
+    """
 
     model: str
     source: str
@@ -77,6 +81,7 @@ class Examination(Frozen):
     coefficients: list[FileShown]
     loaded: LoadedShown | None
     problems: list[str]
+    ranks: int = 1
 
 
 def examine(catalogue: Catalogue, model: str, *, meta: bool) -> Examination:
@@ -91,6 +96,7 @@ def examine(catalogue: Catalogue, model: str, *, meta: bool) -> Examination:
     contents = check_whole(checkpoint, entry.variant) if Path(entry.source).is_dir() else None
     files = [_file(Path(path)) for path in entry.coefficients]
     problems = [each.problem for each in files if each.problem is not None and Path(each.file).exists()]
+    problems += _split_problems(entry, family, checkpoint)
     request = None
     try:
         picture = ANY_PICTURE if family.input_reference == "required" else None
@@ -113,7 +119,19 @@ def examine(catalogue: Catalogue, model: str, *, meta: bool) -> Examination:
         coefficients=files,
         loaded=loaded,
         problems=problems,
+        ranks=1 if entry.parallel is None else entry.parallel.ranks,
     )
+
+
+def _split_problems(entry: ModelEntry, family: Family, checkpoint: Checkpoint) -> list[str]:
+    """Why the transformer cannot be computed by as many GPUs as the entry says."""
+    if entry.parallel is None or entry.parallel.shards == 1:
+        return []
+    from workers.parallel.sequence import complaint
+
+    heads = int(checkpoint.setting("transformer", "num_attention_heads", 0))
+    unfit = complaint(heads, entry.parallel.ulysses, entry.parallel.ring, family.sequence_plan())
+    return [] if unfit is None else [f"parallel: {unfit}"]
 
 
 def _part(part: Part, entry: ModelEntry, contents: Contents | None) -> PartShown:

@@ -135,7 +135,8 @@ def _parts(found: Examination) -> Table:
             _size(part.memory_bytes),
         )
     known = [part.memory_bytes for part in found.parts if part.memory_bytes is not None]
-    table.add_row("in all", "", "", "", "", "", _size(sum(known)) if known else "not on this machine")
+    together = "in all" if found.ranks == 1 else f"in all, for each of {found.ranks} processes"
+    table.add_row(together, "", "", "", "", "", _size(sum(known)) if known else "not on this machine")
     return table
 
 

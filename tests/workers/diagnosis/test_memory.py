@@ -96,3 +96,22 @@ def test_what_a_model_lacks_fails_where_it_is_served_and_is_only_told_elsewhere(
         found = judged(need(**changes, served=served), problem, {"0": 2**40}, 0, tiled=False)
         assert found.state == state
         assert says in found.says and advice in (found.advice or "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "memory", "state", "says", "advice"),
+    [
+        ({"ranks": 2}, [96, 96], "ok", "80.0 GiB of 96.0 GiB for each of its 2 processes, from cuda on", None),
+        ({"ranks": 4, "device": "cuda:1"}, [1, 96, 96, 96, 96], "ok", "4 processes, from cuda:1 on", None),
+        ({"ranks": 2}, [96, 40], "failed", "of 40.0 GiB for each of its 2", 'offload = "group", without parallel'),
+        ({"ranks": 4}, [96, 96], "failed", "needs 4 GPUs: cuda:2, cuda:3, which", "lower the degrees of parallel"),
+        ({"ranks": 2, "device": "cpu"}, [], "failed", "of 75.0 GiB for each of its 2 processes", "more memory"),
+    ],
+)  # fmt: skip
+def test_each_gpu_of_a_group_needs_the_memory_of_all_weights(
+    changes: dict[str, object], memory: list[int], state: str, says: str, advice: str | None
+) -> None:
+    devices = {str(number): size * 2**30 for number, size in enumerate(memory)}
+    found = judged(need(**changes), None, devices, 150 * 2**30, tiled=False)
+    assert found.state == state and says in found.says
+    assert (advice or "") in (found.advice or "") and bool(advice) == bool(found.advice)

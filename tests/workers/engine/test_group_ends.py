@@ -1,11 +1,16 @@
 """Groups that live for one test: of four ranks, and such whose ranks part."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.workers.engine import ring_follower
 from tests.workers.engine.groups import group, run
+from tests.workers.engine.ring_follower import flash_attention_on_a_cpu
+from workers.engine import leader
 from workers.engine.covariance_session import CovarianceSession
+from workers.engine.loaded import LoadedModel
 from workers.jobs.errors import GroupFailed, ModelLoadFailed
 
 pytestmark = [
@@ -16,16 +21,27 @@ pytestmark = [
 WITHIN = 1e-5
 
 
-def test_four_ranks_in_two_groups_side_by_side_make_what_one_makes(tmp_path: Path) -> None:
-    with group(tmp_path) as four:
-        together, alone = four.load("wan t2v", {"cfg": 2, "ulysses": 2}), four.alone("wan t2v")
+@pytest.mark.timeout(600)
+def test_four_ranks_make_what_one_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leader, "FOLLOWER", ring_follower.__name__)
+    with flash_attention_on_a_cpu(), group(tmp_path) as four:
+        halves: dict[str, int] = {"cfg": 2, "ulysses": 2}  # two sequences side by side
+        alone, together = four.alone("wan t2v"), four.load("wan t2v", halves)
         for settings in ({"sf": 12}, {"sf": 4}, {"sf": 4, "guidance": 1.0, "negative_prompt": ""}):
-            latents, generation = run("wan t2v", together, **settings)
-            expected, reference = run("wan t2v", alone, **settings)
-            assert generation.report.decisions == reference.report.decisions
-            assert (latents - expected).abs().max() < WITHIN
+            assert_the_same("wan t2v", together, alone, **settings)
+        rings = {"ulysses": 2, "ring": 2}
+        assert_the_same("wan t2v", four.load("wan t2v", rings, attention_backend="_native_flash"), alone, sf=4)
+        flux = four.load("flux", rings, attention_backend="_native_flash")
+        assert_the_same("flux", flux, four.alone("flux"), sf=4)
         with pytest.raises(ModelLoadFailed, match=r"ulysses 4 must divide the transformer's 2 attention heads"):
             four.load("wan t2v", {"ulysses": 4})
+
+
+def assert_the_same(variant: str, together: LoadedModel, alone: LoadedModel, **settings: Any) -> None:
+    latents, generation = run(variant, together, **settings)
+    expected, reference = run(variant, alone, **settings)
+    assert generation.report.decisions == reference.report.decisions
+    assert (latents - expected).abs().max() < WITHIN
 
 
 def test_ranks_that_would_decide_otherwise_are_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ from tests.queues import Queue
 from tests.waiting import wait_until
 from tests.workers.factories import submit
 from tests.workers.micro_wan import micro_entry, save_micro_wan
-from tests.workers.process.jobs import assert_published, at_step, ended
+from tests.workers.process.jobs import at_step, ended
 from tests.workers.process.worker_process import WorkerProcess
 from workers.engine.leader import FOLLOWER
+from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import Job, JobState
 from workers.models.catalogue import Catalogue
 from workers.models.entry import Parallel
@@ -73,6 +74,32 @@ def test_a_job_goes_on_whichever_process_of_its_group_is_killed_or_hangs(
         wait_until(worker.ended, seconds=SECONDS)
         wait_until(lambda: not alive(follower), seconds=SECONDS)
     assert worker.logged("worker started")[0]["models"] == {"micro-wan": "float32 on cpu, 2 ranks (Ulysses 2)"}
+
+
+@pytest.mark.timeout(600)
+def test_torchrun_starts_a_worker_whose_other_processes_follow_it(
+    own_redis: EmbeddedRedis, queue: Queue, tmp_path: Path, path: Path
+) -> None:
+    torchrun = ("--standalone", "--nproc-per-node", "2", "-m", "workers", "run")
+    request = Catalogue.read(path).request("micro-wan", "red circle", steps=12, sf=4, seed=7)
+    with WorkerProcess(
+        "torch.distributed.run", own_redis.url, tmp_path, *torchrun, catalogue=path, torch_threads=1
+    ) as worker:
+        done = wait_until(ended(queue, submit(queue, request)), seconds=SECONDS)
+        assert_published(done, tmp_path)
+        assert done.attempts == 1 and done.report is not None and done.report.engaged
+        assert worker.logged("group starting", by="torchrun", ranks=2)
+        worker.signal(signal.SIGTERM)
+        wait_until(worker.ended, seconds=SECONDS)
+    assert worker.logged("worker stopped")
+
+
+def assert_published(job: Job, folder: Path) -> None:
+    """The result is there, and it is that of one attempt."""
+    assert job.state is JobState.COMPLETED and job.artifact is not None
+    path = ArtifactStore(folder / "artifacts").path(job.artifact)
+    assert path.stat().st_size == job.artifact.size_bytes
+    assert len(list(path.parent.parent.glob("*/video.mp4"))) == 1
 
 
 def followers(leader: psutil.Process) -> list[psutil.Process]:
