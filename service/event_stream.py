@@ -14,7 +14,7 @@ from service.selection import wanted
 from service.served import known_models
 from service.watch import Ended, Watch
 from workers.jobs.errors import InvalidRequest, JobNotFound, ScalingCacheError
-from workers.jobs.job import Job, JobKey
+from workers.jobs.job import Job, JobKey, JobState
 
 #: With how many of an account's jobs a stream of all of them begins.
 MOST_JOBS = 100
@@ -88,7 +88,9 @@ def standing_of_job(resources: Resources, key: JobKey) -> Standing:
         except JobNotFound:
             return [deleted_frame(key.job_id, known)], known
         steps = [resources.telling.steps(job, event) for event in history if event.type == "step"]
-        return [*steps, await run_in_threadpool(resources.telling.standing, key, known)], known
+        frames = [*steps, await run_in_threadpool(resources.telling.of_job, job, known)]
+        preview = await run_in_threadpool(resources.telling.preview, key) if job.state is JobState.RUNNING else None
+        return [*frames, *([preview] if preview else [])], known
 
     return standing
 

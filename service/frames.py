@@ -82,6 +82,12 @@ def step_frame(event: JobEvent, steps: int, eta_seconds: float | None) -> Frame:
     return Frame(event.job_id, event.id, b"".join(parts))
 
 
+def preview_frame(job_id: str, step: int, picture: str) -> Frame:
+    """What a job looks as if it will become. It has no id: whoever comes back gets the last one anyway."""
+    text = to_json({"id": job_id, "step": step, "image": f"data:image/webp;base64,{picture}"}).decode()
+    return Frame(job_id, "", format_sse_event(data_str=text, event="preview"))
+
+
 def deleted_frame(job_id: str, event_id: str) -> Frame:
     """The job is gone."""
     text = to_json({"id": job_id, "object": f"{job_id.partition('_')[0]}.deleted", "deleted": True}).decode()

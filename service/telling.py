@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from starlette.concurrency import run_in_threadpool
 
 from service.estimation import eta_at
-from service.frames import Frame, deleted_frame, resource_frame, step_frame
+from service.frames import Frame, deleted_frame, preview_frame, resource_frame, step_frame
 from service.shown import resource_of
 from workers.jobs.errors import JobNotFound
 from workers.jobs.events import JobEvent
@@ -34,6 +34,8 @@ class Telling:
             if event.type == "step":
                 known = self._known.get(event.job_id)
                 return self.steps(known if known else await run_in_threadpool(self._read, key), event)
+            if event.type == "preview":
+                return await run_in_threadpool(self.preview, key)
         except JobNotFound:
             return None
         return deleted_frame(event.job_id, event.id) if event.type == "deleted" else None
@@ -52,6 +54,11 @@ class Telling:
         entry = self._catalogue.entries.get(job.request.model)
         eta = eta_at(job.request, entry.method if entry else None, event.full_steps, event.full_step_seconds)
         return step_frame(event, job.request.steps, eta)
+
+    def preview(self, key: JobKey) -> Frame | None:
+        """What a running job looks as if it will become. Raises `QueueUnavailable`."""
+        kept = self._jobs.preview(key)
+        return None if kept is None else preview_frame(key.job_id, *kept)
 
     async def waiting(self, keys: Iterable[JobKey]) -> dict[str, Frame]:
         """Those of the jobs that wait, by their ids, each with its place in the queue. Raises `QueueUnavailable`."""

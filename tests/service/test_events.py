@@ -148,6 +148,24 @@ def test_all_jobs_of_an_account_are_told_of_together_and_no_others(
         }  # fmt: skip
 
 
+def test_a_preview_is_sent_as_it_is_made_and_the_last_one_to_who_comes_later(
+    address: str, key: dict[str, str], settings: Settings, worker: FakeWorker
+) -> None:
+    video_id = made(address, key)
+    attempt = worker.claim()
+    path, preview = f"/v1/videos/{video_id}/events", {"id": video_id, "step": 2, "image": "data:image/webp;base64,cA=="}
+    with stream(address, path, **key) as events, stream(address, "/v1/events", **key) as all_events:
+        assert story([*told(events, 1), *told(all_events, 1)]) == ["video running"] * 2
+        worker.queue.leases.show(attempt, 2, b"p")
+        for news in (told(events, 1), told(all_events, 1)):
+            assert [(event.name, event.id, event.data) for event in news] == [("preview", None, preview)]
+    with stream(address, path, **key) as events:
+        assert [event.data for event in told(events, 2)][1] == preview
+    worker.complete(attempt)
+    with stream(address, path, **key) as events:
+        assert [event.name for event in events] == ["video"]
+
+
 def test_an_image_has_a_stream_of_its_own(address: str, key: dict[str, str], settings: Settings, queue: Queue) -> None:
     image = JobKey("acme", new_job_id(IMAGE_MODEL, "image"))
     queue.jobs.submit(image, priority=Priority.NORMAL, request=a_request(model=IMAGE_MODEL), metadata={})

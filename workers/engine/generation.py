@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from workers.engine.acceleration import Acceleration, accelerate
+from workers.engine.latent_preview import LatentPreviewer, Previews
 from workers.engine.loaded import LoadedModel
 from workers.engine.observation import Observation
 from workers.engine.plan import RunPlan, plan_run
@@ -91,23 +92,26 @@ def generate(
     callbacks: ProgressCallbacks = SILENT,
     image: Image | None = None,
     observed: Sequence[MeasuredCovariance] = (),
+    previews: Previews | None = None,
 ) -> Generation:
     """Run a request.
 
     Raises what a callback raises, `UnsupportedPipeline`, `NotFinite`, `RequestRefused`, and what torch raises.
 
-    observed: what uncached runs have shown of the model besides what its files say.
+    observed: what uncached runs have shown of the model besides what its files say. previews: shown as it runs; None
+        shows none.
     image: the picture that the result starts from, RGB and of exactly the request's width and height in pixels; there
         is one when the request has an `input_reference`, which is its SHA-256, and else None.
     """
     plan = plan_run(model, request)
+    previewer = LatentPreviewer(model.family, plan, previews) if previews else None
     acceleration = accelerate(model, plan, observed)
     if acceleration.session is None:
         observation = Observation(plan)
-        frames, clock = run_pipeline(model, plan, observation, callbacks, image)
+        frames, clock = run_pipeline(model, plan, observation, callbacks, image, previewer)
         return Generation(frames, _report(request, acceleration, clock), observation.shown())
     try:
-        frames, clock = run_pipeline(model, plan, acceleration.session, callbacks, image)
+        frames, clock = run_pipeline(model, plan, acceleration.session, callbacks, image, previewer)
         return Generation(frames, _report(request, acceleration, clock))
     finally:
         acceleration.session.close()
@@ -121,6 +125,7 @@ def run_pipeline(
     attachment: Attachment | None,
     callbacks: ProgressCallbacks = SILENT,
     image: Image | None = None,
+    previewer: LatentPreviewer | None = None,
 ) -> tuple[Frames, _Clock]:
     """Run the stock pipeline as planned, with an attachment on it or exactly as it is.
 
@@ -128,14 +133,19 @@ def run_pipeline(
     Of a model that several compute, on all of them: rank 0 makes the others run the same, see `Share.together`.
     """
     if model.share is None:
-        return _run(model, plan, attachment, callbacks, image)
+        return _run(model, plan, attachment, callbacks, image, previewer)
     with model.share.together(plan.request, attachment, image, (callbacks.stage, callbacks.step)) as agreed:
         stage, step = agreed
-        return _run(model, plan, attachment, replace(callbacks, stage=stage, step=step), image)
+        return _run(model, plan, attachment, replace(callbacks, stage=stage, step=step), image, previewer)
 
 
 def _run(
-    model: LoadedModel, plan: RunPlan, attachment: Attachment | None, callbacks: ProgressCallbacks, image: Image | None
+    model: LoadedModel,
+    plan: RunPlan,
+    attachment: Attachment | None,
+    callbacks: ProgressCallbacks,
+    image: Image | None,
+    previewer: LatentPreviewer | None,
 ) -> tuple[Frames, _Clock]:
     family, request = model.family, plan.request
     pipeline = family.pipeline(model.pipeline, request)
@@ -151,6 +161,8 @@ def _run(
             if shown := attachment.end_step():
                 callbacks.shown(shown)
             kind = "full" if attachment.decisions[index] == "F" else "predicted"
+        if previewer is not None and kind == "full":
+            previewer.look(index)
         clock.steps[kind].append(seconds := clock.lap())
         callbacks.step(index, kind, seconds)
         if index == request.steps - 1:
@@ -158,7 +170,7 @@ def _run(
         return {}
 
     callbacks.stage("denoise")
-    with _not_finite(), _prepared(model, pipeline, plan, attachment, clock):
+    with _not_finite(), _prepared(model, pipeline, plan, attachment, previewer, clock):
         output = pipeline(
             **embeddings,
             **family.arguments(request, model.entry),
@@ -174,12 +186,20 @@ def _run(
     pictures = family.pictures(output)
     if not np.isfinite(pictures).all():
         raise NotFinite("the decoded frames are not finite")
-    return (pictures * 255).round().astype(np.uint8), clock
+    frames = (pictures * 255).round().astype(np.uint8)
+    if previewer is not None:
+        previewer.learn(frames)
+    return frames, clock
 
 
 @contextmanager
 def _prepared(
-    model: LoadedModel, pipeline: Any, plan: RunPlan, attachment: Attachment | None, clock: _Clock
+    model: LoadedModel,
+    pipeline: Any,
+    plan: RunPlan,
+    attachment: Attachment | None,
+    previewer: LatentPreviewer | None,
+    clock: _Clock,
 ) -> Iterator[None]:
     """Inside, the pipeline has the run's scheduler and what is attached to it; outside, it is as it was."""
     with ExitStack() as undo:
@@ -195,6 +215,8 @@ def _prepared(
             undo.enter_context(model.share.streams(transformers, model.family.guided(plan.request)))
         if attachment is not None:
             undo.enter_context(attachment.attached(model.family, transformers, plan.scheduler))
+        if previewer is not None:
+            undo.enter_context(previewer.attached(pipeline, plan.scheduler))
         yield
 
 

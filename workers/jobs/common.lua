@@ -24,6 +24,7 @@
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
 --   <root>:steps:<id>       hash    of a running job: a letter for each step, and how long a full one takes; no fields of
 --                                   the record, where a service of another version would refuse what it does not know
+--   <root>:preview:<id>     string  of a running job: after how many steps, and a picture in base64
 --   <root>:claim:<token>    string  the job that a claim got
 --   <root>:reruns:<list>    zset    completed jobs that an idle worker may run again, by the time from which on
 --   <root>:rerun:<list>     hash    of those that were begun: "<tries> <token>", the token empty once it is given back
@@ -42,6 +43,7 @@ local root = KEYS[1]
 local LANES = { 'retry', 'high', 'normal', 'low' } -- in order of service
 local LIVE = 'live' -- the channel of what happens to jobs, for those who watch
 local EVENTS_KEPT, EVENTS_SECONDS = 200, 86400
+local PREVIEW_SECONDS = 600 -- one for each running job, which the next one replaces
 local ENDED_EVENTS_SECONDS = 10 -- longer than any reader waits; a stream takes 4 KB, also for one event
 local DEAD_KEPT, ASIDE_KEPT = 1000, 1000
 local CANCELLED_SECONDS = 600

@@ -10,7 +10,7 @@ if state == 'running' and not shares then -- hidden now; purged when the attempt
   disown(id)
   redis.call('HDEL', key('job', id), 'request', 'metadata', 'webhook_id', 'webhook_url')
   redis.call('HSET', key('job', id), 'deleted', 1, 'cancel_requested', 1)
-  redis.call('DEL', key('events', id))
+  redis.call('DEL', key('events', id), key('preview', id))
   unlist(id, tenant)
 else
   purge(id)

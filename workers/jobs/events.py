@@ -30,8 +30,8 @@ class JobEvent(Frozen):
 
     type: `state`, with the state that the job is in now; `stage`, with the stage that has begun; `step`, with how many
     denoising steps are done; `cancel_requested`, with the state, which stays until the worker has stopped; `unknown`,
-    of an event that this version cannot read. Those who watch are also told of what is not kept: that a job was
-    `deleted`.
+    of an event that this version cannot read. Those who watch are also told of what is not kept: that there is another
+    `preview`, after how many steps, and that a job was `deleted`.
 
     Of a `step`: `decisions` has a letter for each step since the event before, `full_steps` says how many were computed
     in full in all, `full_step_seconds` their mean time, and `mispredictions` what the latest of them have shown.
@@ -39,7 +39,7 @@ class JobEvent(Frozen):
 
     id: str
     job_id: str
-    type: Literal["state", "stage", "step", "cancel_requested", "deleted", "unknown"]
+    type: Literal["state", "stage", "step", "cancel_requested", "preview", "deleted", "unknown"]
     state: JobState | None = None
     stage: Stage | None = None
     step: int | None = None

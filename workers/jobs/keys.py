@@ -80,6 +80,11 @@ def steps(job_id: str) -> Key:
     return Key(f"{root_of(job_id)}:steps:{job_id}")
 
 
+def preview(job_id: str) -> Key:
+    """String: what a running job looks as if it will become. Raises `JobNotFound` for an id that cannot be ours."""
+    return Key(f"{root_of(job_id)}:preview:{job_id}")
+
+
 def tenant_jobs(model: str, tenant: str) -> Key:
     """Sorted set: the ids of a tenant's jobs by the Unix second of their creation."""
     return Key(f"{root(model)}:tenant:{tenant}")

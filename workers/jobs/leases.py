@@ -1,6 +1,7 @@
 """The worker's side of the queue: claim a job, keep its lease alive, end the attempt; and reap those who stopped."""
 
 import secrets
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,9 @@ from workers.jobs.errors import LeaseLost, ModelNotServed, RequestRefused, Worke
 from workers.jobs.job import AttemptKey, Job, JobError, JobKey, JobState, Misprediction, RunReport, Stage, model_of
 from workers.jobs.records import fields_of, job_from
 from workers.jobs.removal import INPUT
+
+#: Of one that shows how a job forms.
+MOST_PICTURE_BYTES = 64 << 10
 
 Ending = Literal["completed", "failed", "cancelled", "released"]
 
@@ -146,6 +150,14 @@ class Leases:
         progress = stage or "", step, details.decisions, shown, details.full_step_seconds
         beat = scripts.Beat(keys.root_of(job_id), job_id, attempt.token, self.lease_seconds, *progress)
         return BeatReply(self._connection.run(beat))
+
+    def show(self, attempt: Attempt, step: int, picture: bytes) -> None:
+        """Keep what the job looks as if it will become, after so many steps, for those who watch; in place of the last.
+        A picture of more than `MOST_PICTURE_BYTES` is not kept."""
+        job_id = attempt.job.id
+        if len(picture) <= MOST_PICTURE_BYTES:
+            text = b64encode(picture).decode()
+            self._connection.run(scripts.Show(keys.root_of(job_id), job_id, attempt.token, step, text))
 
     def complete(self, attempt: Attempt, artifact: Artifact, report: RunReport) -> Settled:
         """Make the artifact the job's result. Raises `LeaseLost`; a retry after a lost reply answers as the first."""

@@ -164,6 +164,18 @@ class Jobs:
         get = scripts.Get(keys.root_of(job.job_id), job.job_id, job.tenant)
         return _visible(self._connection.run(get), job)
 
+    def preview(self, job: JobKey) -> tuple[int, str] | None:
+        """What a running job looks as if it will become: after how many steps, and a WebP in base64. None without one,
+        and for another tenant's job."""
+        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
+            pipeline.hmget(keys.job(job.job_id), "tenant", "deleted")
+            pipeline.get(keys.preview(job.job_id))
+            (tenant, deleted), kept = pipeline.execute()
+        if tenant != job.tenant or deleted or not kept:
+            return None
+        step, _, picture = kept.partition(" ")
+        return int(step), picture
+
     def places(self, model: str) -> dict[str, int]:
         """Of each job of a model that waits, of any tenant, how many will start before it."""
         with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:

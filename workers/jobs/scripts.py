@@ -110,6 +110,16 @@ class Beat(ModelScript[str]):
 
 
 @dataclass(frozen=True, slots=True)
+class Show(ModelScript[int]):
+    """picture: in base64. Answers with 0 where the job is not this attempt's any more."""
+
+    job_id: str
+    token: str
+    step: int
+    picture: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settle(ModelScript[tuple[str, str]]):
     """details: for `completed` artifact and report as JSON and the steps, full steps and cached steps; for `failed` the
     error as JSON and how many attempts the job gets in all. Answers with the job's state afterwards and the seconds

@@ -79,7 +79,7 @@ end
 local function wait_again(id)
   redis.call('HDEL', key('job', id), 'worker', 'started_at', 'stage')
   redis.call('HSET', key('job', id), 'state', 'queued', 'step', 0)
-  redis.call('DEL', key('steps', id))
+  redis.call('DEL', key('steps', id), key('preview', id))
 end
 
 -- The job waits for a computation of its own.

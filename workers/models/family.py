@@ -192,6 +192,10 @@ class Family(ABC):
     def guided(self, request: GenerationRequest) -> bool:
         """Whether the transformer runs a second, unconditional stream for this request."""
 
+    def latents(self, pipeline: "DiffusionPipeline", latents: "Tensor", request: GenerationRequest) -> "Tensor":
+        """What a scheduler steps, as `[channels, frames, height, width]`. Overridden where it is packed into tokens."""
+        return latents[0]
+
     def pictures(self, output: Any) -> "NDArray[np.float32]":
         """The pictures in what the pipeline's call returned: `[frames, height, width, 3]`, RGB from 0 to 1."""
         frames: NDArray[np.float32] = output.frames[0]

@@ -12,7 +12,18 @@ from workers.jobs.job import JobError, JobState, Stage
 from workers.jobs.leases import Attempt, BeatReply, Leases, Settled
 from workers.jobs.store import Store
 from workers.process.child import Child, ChildDied
-from workers.process.events import Done, Ending, Failed, Progress, Run, StageStarted, StepDone, Stop, Stopped
+from workers.process.events import (
+    Done,
+    Ending,
+    Failed,
+    PreviewMade,
+    Progress,
+    Run,
+    StageStarted,
+    StepDone,
+    Stop,
+    Stopped,
+)
 from workers.process.metrics import Metrics, Outcome
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
@@ -97,6 +108,8 @@ class AttemptWatch:
                     return event
                 case StageStarted(job_id) | StepDone(job_id) if job_id == self._job.id:
                     self._note(event)
+                case PreviewMade(job_id, step, picture) if job_id == self._job.id:
+                    self._show(step, picture)
             self._beat_if_due()
             self._check_deadlines()
 
@@ -174,6 +187,12 @@ class AttemptWatch:
                 if poisons_process:
                     self._child.kill()
                 self._settle(lambda: self._leases.fail(self._attempt, error, max_attempts), code)
+
+    def _show(self, step: int, picture: bytes) -> None:
+        """To those who watch. It is worth no wait: while Redis is away, or another has the job, nobody is shown it."""
+        if not self._cut_off and self._stopping is None:
+            with suppress(QueueUnavailable):
+                self._leases.show(self._attempt, step, picture)
 
     def _tell_last_steps(self) -> None:
         """Those since the last beat. What the answer says does not matter any more: whether the job is still ours, and

@@ -85,6 +85,7 @@ class ChildSettings:
     embedded: Embedded = "settings"
     prompt_cache_bytes: int = 0
     s3: S3Location | None = None
+    previews: bool = False
 
 
 class ChildDied(Exception):
@@ -100,8 +101,8 @@ def runner(settings: ChildSettings) -> RunsJobs:
     logs.quiet_libraries()
     if settings.torch_threads is not None:
         torch.set_num_threads(settings.torch_threads)
-    store = open_store(settings.artifacts, settings.s3, PATIENT)
-    return Runner(settings.catalogue, store, settings.embedded, settings.prompt_cache_bytes)
+    store, embedded = open_store(settings.artifacts, settings.s3, PATIENT), settings.embedded
+    return Runner(settings.catalogue, store, embedded, settings.prompt_cache_bytes, previews=settings.previews)
 
 
 class Child:

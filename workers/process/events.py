@@ -102,6 +102,15 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewMade:
+    """What the job looks as if it will become, after so many steps; an animated WebP of few small frames."""
+
+    job_id: str
+    step: int
+    picture: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Learnt:
     """What becomes of what an uncached run has shown of its model. text: for the workers' common list, if any."""
 
@@ -169,4 +178,4 @@ LoadEvent = Ready | LoadFailed
 Progress = StageStarted | StepDone
 Ending = Done | Stopped | Failed
 EndingAgain = RanAgain | LeftOut | Stopped | Failed
-Event = LoadEvent | Progress | Ending | EndingAgain
+Event = LoadEvent | Progress | PreviewMade | Ending | EndingAgain

@@ -17,6 +17,8 @@ from PIL import Image
 from workers import logs
 from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.in_force import prompt_tokens, without_effect
+from workers.engine.latent_colours import LatentColours
+from workers.engine.latent_preview import Previews
 from workers.engine.leader import Leader
 from workers.engine.learning import ObservedRun, counting, learnt
 from workers.engine.loaded import LoadedModel, load_model
@@ -47,6 +49,7 @@ from workers.process.events import (
     Learnt,
     LeftOut,
     Observed,
+    PreviewMade,
     RanAgain,
     Run,
     StageStarted,
@@ -62,11 +65,19 @@ class Runner:
     """Holds the loaded models and runs one job at a time on them."""
 
     def __init__(
-        self, catalogue: Catalogue, store: Store, embedded: Embedded = "settings", prompt_cache_bytes: int = 0
+        self,
+        catalogue: Catalogue,
+        store: Store,
+        embedded: Embedded = "settings",
+        prompt_cache_bytes: int = 0,
+        *,
+        previews: bool = False,
     ) -> None:
-        """embedded: what files say of how they were made. prompt_cache_bytes: how much of encoded prompts is kept."""
+        """embedded: what files say of how they were made. prompt_cache_bytes: how much of encoded prompts is kept.
+        previews: whether running jobs are shown as they form."""
         self._catalogue, self._store, self._embedded = catalogue, store, embedded
         self._prompts = PromptCache(prompt_cache_bytes)
+        self._colours: defaultdict[str, LatentColours] | None = defaultdict(LatentColours) if previews else None
         self._models: dict[str, LoadedModel] = {}
         self._observed: dict[str, list[ObservedRun]] = defaultdict(list)
         self._leader: Leader | None = None  # One group for all models that have one.
@@ -83,7 +94,7 @@ class Runner:
             model = load_model(entry, self._catalogue.family(name), leader=self._leader)
             if model.share is not None:
                 self._leader = model.share.leader
-            warm = warm_up(model, self._catalogue)
+            warm = warm_up(model, self._catalogue, self._previews(name))
             log.info(
                 "model loaded",
                 model=name,
@@ -114,7 +125,7 @@ class Runner:
         Raises `JobCancelled` then, and `AttemptFailed` when the generation fails.
         """
         with _named_errors():
-            return self._run(run, _callbacks(run.key.job_id, emit, stopped))
+            return self._run(run, _callbacks(run.key.job_id, emit, stopped), emit)
 
     def run_again(self, again: Again, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> RanAgain | LeftOut:
         """Run a completed job again, uncached, and store nothing. emit, stopped, errors: as for `run`."""
@@ -152,16 +163,23 @@ class Runner:
         except OSError as error:
             raise RequestRefused("the image that the job starts from is no longer kept") from error
 
-    def _run(self, run: Run, callbacks: ProgressCallbacks) -> Done:
+    def _previews(self, model: str, show: Callable[[int, bytes], None] = lambda *_: None) -> Previews | None:
+        return None if self._colours is None else Previews(self._colours[model], show)
+
+    def _run(self, run: Run, callbacks: ProgressCallbacks, emit: Callable[[Event], None]) -> Done:
         request = run.request
         model, observed = self._models[request.model], self._observed[request.model]
         used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
         hits = self._prompts.hits
-        generation = generate(model, request, callbacks, self._reference(run.key, request), counting(observed))
+        image, basis = self._reference(run.key, request), counting(observed)
+        previews = self._previews(
+            request.model, lambda index, picture: emit(PreviewMade(run.key.job_id, index + 1, picture))
+        )
+        generation = generate(model, request, callbacks, image, basis, previews)
         known = self._prompts.hits > hits
         callbacks.stage("encode_video")
         encoding = encoded = time.perf_counter()
-        previews = _previews(generation.frames)
+        small = _previews(generation.frames)
         media = self._catalogue.family(request.model).media
         format = FORMATS[media]
         comment = comment_of(request, generation.report, self._embedded)
@@ -171,7 +189,7 @@ class Runner:
             format.write(path, generation.frames, request.fps, comment)
             encoded = time.perf_counter()
 
-        artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type, previews)
+        artifact = self._store.publish(run.key, f"{media}{format.suffix}", write, format.media_type, small)
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
         report = generation.report.model_copy(update=used | {"timings": timings})

@@ -76,6 +76,11 @@ class Settings(Configuration):
         default=None, ge=0, le=65535, description="Serve Prometheus metrics here; 0 takes a free port and logs it."
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address on which metrics are served.")
+    previews: bool = Field(
+        default=True,
+        description="Show those who watch a running job what it will look like, in small pictures of half a percent of "
+        "its time at most.",
+    )
     embedded: Embedded = Field(
         default="settings",
         description="What an MP4 or PNG says of how it was made, in its comment: `settings` (model, seed, steps, `sf`, "

@@ -138,6 +138,7 @@ class Supervisor:
                 settings.embedded,
                 settings.prompt_cache_mib << 20,
                 settings.s3,
+                settings.previews,
             ),
             self._make_runner,
         )

@@ -4,15 +4,17 @@ import torch
 from PIL import Image
 
 from workers.engine.generation import generate
+from workers.engine.latent_preview import Previews
 from workers.engine.loaded import LoadedModel
 from workers.jobs.errors import ModelLoadFailed, ScalingCacheError
 from workers.jobs.job import RunReport
 from workers.models.catalogue import Catalogue
 
 
-def warm_up(model: LoadedModel, catalogue: Catalogue) -> RunReport | None:
+def warm_up(model: LoadedModel, catalogue: Catalogue, previews: Previews | None = None) -> RunReport | None:
     """Run the entry's `warmup_steps` of its default request, uncached; None when it has none.
 
+    previews: learn from it.
     Raises `ModelLoadFailed` when that is not possible: then no job would be either.
     """
     entry = model.entry
@@ -28,7 +30,7 @@ def warm_up(model: LoadedModel, catalogue: Catalogue) -> RunReport | None:
             input_reference="0" * 64 if animates else None,
         ).uncached
         image = Image.new("RGB", (request.width, request.height)) if animates else None
-        return generate(model, request, image=image).report
+        return generate(model, request, image=image, previews=previews).report
     except torch.OutOfMemoryError as error:
         raise ModelLoadFailed(
             f"model {entry.name}: the device has too little memory for its default request"

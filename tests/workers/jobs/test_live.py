@@ -16,8 +16,8 @@ from tests.workers.jobs.leases import claim
 from workers.jobs import keys
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events
-from workers.jobs.job import JobState, Misprediction
-from workers.jobs.leases import StepDetails
+from workers.jobs.job import JobKey, JobState, Misprediction
+from workers.jobs.leases import MOST_PICTURE_BYTES, StepDetails
 from workers.jobs.live import LiveEvent, LiveEvents
 
 pytestmark = every_redis
@@ -83,6 +83,28 @@ def test_that_a_job_is_deleted_is_heard(queue: Queue, redis_url: str) -> None:
         return [(await anext(events)).type for _ in range(2)]
 
     assert listening(redis_url, hear) == ["state", "deleted"]
+
+
+def test_a_preview_is_kept_until_the_next_or_until_the_attempt_is_over_for_its_tenant_alone(
+    queue: Queue, raw: "redis.Redis"
+) -> None:
+    job = submit(queue)
+    first = claim(queue)
+    queue.leases.show(first, 3, b"picture")
+    assert queue.jobs.preview(job.key) == (3, "cGljdHVyZQ==")
+    assert queue.jobs.preview(JobKey("another", job.id)) is None
+    assert 0 < raw.ttl(keys.preview(job.id)) <= 600
+    queue.leases.show(first, 4, b"x" * (MOST_PICTURE_BYTES + 1))
+    assert queue.jobs.preview(job.key) == (3, "cGljdHVyZQ=="), "one that is too large is not kept"
+    queue.leases.release(first)
+    assert queue.jobs.preview(job.key) is None
+    second = claim(queue)
+    queue.leases.show(first, 5, b"late")
+    assert queue.jobs.preview(job.key) is None
+    queue.leases.show(second, 1, b"new")
+    queue.leases.complete(second, an_artifact(), a_report())
+    queue.leases.show(second, 2, b"late")
+    assert queue.jobs.preview(job.key) is None and not raw.exists(keys.preview(job.id))
 
 
 def test_what_cannot_be_read_is_passed_over(queue: Queue, redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """One job in the process that holds the model: what it writes for each kind of media."""
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from tests.workers import micro_wan_variants as variants
 from tests.workers.micro_flux import micro_entry, save_micro_flux
+from workers.engine import latent_preview
 from workers.engine.generation import generate
 from workers.engine.loaded import load_model
 from workers.jobs.artifacts import ArtifactStore
@@ -17,7 +19,7 @@ from workers.jobs.errors import RequestRefused
 from workers.jobs.job import AttemptKey, Basis, GenerationRequest, new_job_id
 from workers.media.mp4 import read_mp4, write_mp4
 from workers.models.catalogue import Catalogue, families
-from workers.process.events import Done, Event, Observed, Run, StageStarted, StepDone
+from workers.process.events import Done, Event, Observed, PreviewMade, Run, StageStarted, StepDone
 from workers.process.runner import Runner
 
 
@@ -113,6 +115,23 @@ def test_what_a_full_step_has_shown_is_told_with_it(catalogue: Catalogue, tmp_pa
     steps = [event for event in events if isinstance(event, StepDone)]
     assert [event.shown for event in steps if event.shown] == report.account.mispredictions
     assert all(event.shown is None or event.shown.step == event.index for event in steps)
+
+
+@pytest.mark.parametrize("previews", [True, False])
+def test_a_running_job_is_shown_where_that_is_asked_for(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, previews: bool
+) -> None:
+    monkeypatch.setattr(latent_preview, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(latent_preview, "SHARE", math.inf)
+    runner = Runner(catalogue, ArtifactStore(tmp_path / "artifacts"), previews=previews)
+    runner.load(["micro-flux"])
+    request = catalogue.request("micro-flux", "red circle", seed=7, steps=5, sf=5)
+    seen = list[list[int]]()
+    for _ in range(2):
+        run, events = Run(AttemptKey("acme", new_job_id("micro-flux", "image"), "a" * 32), request), list[Event]()
+        runner.run(run, events.append, lambda: False)
+        seen.append([event.step for event in events if isinstance(event, PreviewMade)])
+    assert seen == ([[], [1, 2, 3, 4, 5]] if previews else [[], []]), "the first job teaches how"
 
 
 def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> None:

@@ -128,6 +128,10 @@ class Flux(Family):
     def guided(self, request: GenerationRequest) -> bool:
         return request.true_cfg_scale > 1
 
+    def latents(self, pipeline: "DiffusionPipeline", latents: "Tensor", request: GenerationRequest) -> "Tensor":
+        unpacked: Tensor = pipeline._unpack_latents(latents, request.height, request.width, pipeline.vae_scale_factor)
+        return unpacked[0].unsqueeze(1)
+
     def pictures(self, output: Any) -> "NDArray[np.float32]":
         images: NDArray[np.float32] = output.images
         return images
