@@ -177,7 +177,7 @@ def test_an_image_has_a_stream_of_its_own(address: str, key: dict[str, str], set
 
 
 def test_a_place_in_the_queue_is_told_when_it_changes(address: str, key: dict[str, str], worker: FakeWorker) -> None:
-    made(address, key)
+    made(address, key, prompt="another, as those that are the same share a place")
     video_id = made(address, key)
     with stream(address, f"/v1/videos/{video_id}/events", **key) as events:
         assert told(events, 1)[0].data["queue_position"] == 1
