@@ -88,7 +88,7 @@ def standing_of_job(resources: Resources, key: JobKey) -> Standing:
         except JobNotFound:
             return [deleted_frame(key.job_id, known)], known
         steps = [resources.telling.steps(job, event) for event in history if event.type == "step"]
-        frames = [*steps, await run_in_threadpool(resources.telling.of_job, job, known)]
+        frames = [*steps, await run_in_threadpool(resources.telling.standing, key, known)]
         preview = await run_in_threadpool(resources.telling.preview, key) if job.state is JobState.RUNNING else None
         return [*frames, *([preview] if preview else [])], known
 
