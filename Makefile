@@ -13,7 +13,7 @@ MODEL ?= wan-tiny
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint-openapi contract-clients test-contract test-fuzz audit generate bench bench-gpu bench-real bench-rivals calibrate measure-demo train-demo screenshots clean
+.PHONY: help demo up test check lint-openapi contract-clients test-contract test-fuzz audit generate bench bench-gpu bench-real bench-rivals bench-load calibrate measure-demo train-demo screenshots clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -89,6 +89,10 @@ bench-real: $(READY) ## As bench, of real weights beside the published figures. 
 
 bench-rivals: $(READY) ## All other cache methods beside ours on one model, hours; goes on after an interruption. MODEL=wan-tiny
 	$(BIN)/python -m bench.rivals --model $(MODEL)
+
+bench-load: $(READY) ## How the service takes load: latency of create, ten thousand submissions, a Redis that hangs, 500 event streams.
+	$(BIN)/python -m bench.load
+	$(BIN)/python -m bench.event_streams
 
 calibrate: $(READY) ## Measure the covariance of a model again. MODEL=wan-tiny PROMPTS=... RUNS=8 OUTPUT=...
 	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --limit $(or $(RUNS),8) $(if $(OUTPUT),-o $(OUTPUT))
