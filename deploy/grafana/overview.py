@@ -19,6 +19,7 @@ def build() -> dashboard.Dashboard:
             ("How long is the queue?", _queue()),
             ("How fast are we?", _speed()),
             ("What did caching save?", _saved()),
+            ("Who uses it?", _accounts()),
             ("Do webhooks arrive?", _webhooks()),
         ),
     )
@@ -159,6 +160,41 @@ def _webhooks() -> Panels:
             "s",
             (f"max by (model) (scalingcache_webhook_oldest_age_seconds{{{_M}}})", "oldest {{model}}"),
             (f"max by (model) (scalingcache_webhook_overdue_seconds{{{_M}}})", "overdue {{model}}"),
+        ),
+    ]
+
+
+def _accounts() -> Panels:
+    return [
+        curves(
+            "Devices used, by account",
+            "Seconds of a device per second, whatever became of the jobs.",
+            "none",
+            (f"sum by (account) (rate(scalingcache_account_device_seconds_total{{{_M}}}{_R}))", "{{account}}"),
+        ),
+        curves(
+            "Jobs that ended, by account",
+            "By outcome.",
+            "none",
+            (
+                f"sum by (account, outcome) (increase(scalingcache_account_jobs_total{{{_M}}}{_R}))",
+                "{{account}} {{outcome}}",
+            ),
+        ),
+        curves(
+            "Steps, by account",
+            "Of completed jobs, per second: full and predicted.",
+            "none",
+            (f"sum by (account, kind) (rate(scalingcache_account_steps_total{{{_M}}}{_R}))", "{{account}} {{kind}}"),
+        ),
+        curves(
+            "Work that was not needed",
+            "Jobs that shared the computation of an identical one, those whose prompt was already encoded, and queued "
+            "ones whose deadline passed.",
+            "none",
+            (f"sum(increase(scalingcache_jobs_shared_total{{{_M}}}{_R}))", "shared"),
+            (f"sum(increase(scalingcache_prompts_reused_total{{{_M}}}{_R}))", "prompt reused"),
+            (f"sum(increase(scalingcache_queued_jobs_expired_total{{{_M}}}{_R}))", "expired in the queue"),
         ),
     ]
 

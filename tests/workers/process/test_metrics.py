@@ -140,6 +140,7 @@ def test_only_what_can_happen_has_a_series_before_it_did() -> None:
         "device_error",
         "generation_failed",
         "storage_failed",
+        "storage_unavailable",
     }
     final = {
         "deadline_exceeded",
