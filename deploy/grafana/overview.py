@@ -174,7 +174,7 @@ def _accounts() -> Panels:
         ),
         curves(
             "Jobs that ended, by account",
-            "By outcome.",
+            "Jobs of each account by how they ended, in each interval.",
             "none",
             (
                 f"sum by (account, outcome) (increase(scalingcache_account_jobs_total{{{_M}}}{_R}))",
