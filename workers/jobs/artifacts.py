@@ -44,11 +44,7 @@ class ArtifactStore:
         media_type: str,
         previews: Mapping[Preview, bytes] | None = None,
     ) -> Artifact:
-        """Let `write` make the file, and publish it under its final name once it is safe on disk.
-
-        `write` gets a path that ends in `.tmp`. previews: in WebP, published beside it. Raises `StorageFull`,
-        `StorageFailed`, and what `write` raises beside; nothing of the attempt's files stays behind then.
-        """
+        """As `Store.publish`."""
         folder = self._attempt_folder(attempt)
         with storage_errors("result"):
             try:
@@ -72,11 +68,7 @@ class ArtifactStore:
         return StoredFile(path=path, media_type=media_type, size_bytes=size, sha256=digest)
 
     def keep_reference(self, job: JobKey, content: bytes) -> None:
-        """Keep the image that a job starts from until the job's files are deleted.
-
-        Several arrivals of a request may do this at the same time, with the same content. Raises `StorageFull`,
-        `StorageFailed`.
-        """
+        """As `Store.keep_reference`."""
         path = self.reference(job)
         with storage_errors("image"):
             with replacing(path) as partial:
