@@ -1,6 +1,7 @@
 """The bytes of a result that lies in a bucket: piece by piece through this process, or by a link to them."""
 
 import re
+from typing import Literal
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
@@ -66,8 +67,8 @@ class BucketResponse(Response):
 class LinkResponse(Response):
     """A redirect to the file in its bucket, for whoever has the link, as long as that holds."""
 
-    def __init__(self, store: ObjectStore, stored: StoredFile, seconds: float) -> None:
-        self._store, self._stored, self._seconds = store, stored, seconds
+    def __init__(self, store: ObjectStore, stored: StoredFile, seconds: float, job_id: str) -> None:
+        self._store, self._stored, self._seconds, self._job_id = store, stored, seconds, job_id
         super().__init__()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +76,9 @@ class LinkResponse(Response):
         if has_already(Headers(scope=scope), etag):
             await not_modified(etag)(scope, receive, send)
             return
-        link = await self._store.link(self._stored, "HEAD" if scope["method"] == "HEAD" else "GET", self._seconds)
+        method: Literal["HEAD", "GET"] = "HEAD" if scope["method"] == "HEAD" else "GET"
+        with reading(self._job_id):
+            link = await self._store.link(self._stored, method, self._seconds)
         await RedirectResponse(link, 307, {"cache-control": "no-store"})(scope, receive, send)
 
 

@@ -94,7 +94,7 @@ def artifact_response(
     if isinstance(store, ArtifactStore):
         return ArtifactResponse(open_stored(job, stored, store), stored, filename)
     if link_seconds is not None:
-        return LinkResponse(store, stored, link_seconds)
+        return LinkResponse(store, stored, link_seconds, job.id)
     return BucketResponse(store, stored, filename, job.id)
 
 

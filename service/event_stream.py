@@ -20,6 +20,8 @@ from workers.jobs.job import Job, JobKey, JobState
 MOST_JOBS = 100
 _EVENT_ID = re.compile(r"\d{1,15}-\d{1,20}")
 
+#: Raises the error that ends a stream, where the client may no longer have it.
+StillAllowed = Callable[[], Awaitable[object]]
 #: How things stand for a client that knows all up to an event, or nothing; and up to which event that is.
 Standing = Callable[[str | None], Awaitable[tuple[Sequence[Frame], str]]]
 
@@ -50,11 +52,16 @@ def checked_event_id(text: str | None) -> str | None:
 
 
 async def told(
-    standing: Standing, watch: Watch | None, last: str | None, heartbeat_seconds: float
+    standing: Standing,
+    watch: Watch | None,
+    last: str | None,
+    heartbeat_seconds: float,
+    still_allowed: StillAllowed,
 ) -> AsyncIterator[bytes]:
     """How things stand, then what happens. last: the event up to which the client knows all.
 
     watch: None where nothing can happen any more.
+    still_allowed: asked before anything is told that came later, as a key may have been revoked meanwhile.
     """
     try:
         while True:
@@ -65,6 +72,7 @@ async def told(
             watch.note(frames)
             last = known
             while (news := await watch.news(heartbeat_seconds)) is not None:
+                await still_allowed()
                 new = [frame for frame in news if not frame.event_id or _later(frame.event_id, known)]
                 if new or not news:
                     yield joined(new) or KEEPALIVE_COMMENT

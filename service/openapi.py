@@ -56,7 +56,7 @@ KEYLESS: dict[str, list[dict[str, list[str]]]] = {
 _TEXTS = {
     "text/plain": "# TYPE scalingcache_queue_up gauge\nscalingcache_queue_up 1.0\n",
     "text/event-stream": 'event: preview\ndata: {"id":"video_x","step":4,"image":"data:image/webp;base64,UklG"}\n\n',
-    "text/csv": "model,setting,baseline,pairs,votes\nwan-tiny,sf 10,uncached,1,12\n",
+    "text/csv": 'model,setting,baseline,pairs,votes\nwan-tiny,"sf 10, 50 steps","uncached, 50 steps",1,12\n',
 }
 EXAMPLES = examples.EXAMPLES | study_examples.EXAMPLES
 PARAMETERS = examples.PARAMETERS | study_examples.PARAMETERS

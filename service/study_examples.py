@@ -20,6 +20,7 @@ BALLOT_ID = "8b7a6c5f4e3d5f0c"
 _CREATED = 1795669200
 _FIRST, _SECOND = ("video_wan-tiny_91d2c5d5a1f84b6c8f0f6e3d2b7a9c10", "video_wan-tiny_3b8e7d2a4c6f9e1d8b7a6c5f4e3d5f0c")
 _TOKEN = f"scv_{STUDY_ID.removeprefix('study_')}_{INVITATION_ID}_" + 43 * "x"
+_SETTING, _BASELINE = "sf 10, 50 steps", "uncached, 50 steps"
 _CHOICE: Choice = "left"
 
 _INVITATION = InvitationShown(
@@ -37,7 +38,7 @@ _STUDY = StudyShown(
     expires_at=_CREATED + 30 * 86_400,
     shown_until=_CREATED + 86_400,
     models=["wan-tiny"],
-    settings=["sf 10", "uncached"],
+    settings=[_SETTING, _BASELINE],
     ids=sorted([_FIRST, _SECOND]),
     pairs=1,
     votes=12,
@@ -45,8 +46,8 @@ _STUDY = StudyShown(
 )
 _COMPARISON = Comparison(
     model="wan-tiny",
-    setting="sf 10",
-    baseline="uncached",
+    setting=_SETTING,
+    baseline=_BASELINE,
     pairs=1,
     votes=12,
     participants=12,
@@ -71,7 +72,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, BaseModel]] = {
     },
     InvitationMade: {
         "made": InvitationMade(
-            **_INVITATION.model_dump(), token=_TOKEN, url=f"https://videos.example.com/#/vote/{_TOKEN}"
+            **_INVITATION.model_dump(), token=_TOKEN, url=f"https://videos.example.com/#vote/{_TOKEN}"
         )
     },
     Ballot: {"ballot": _BALLOT},

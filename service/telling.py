@@ -82,9 +82,10 @@ class Telling:
 
     def _read(self, key: JobKey) -> Job:
         job = self._jobs.get(key)
+        if job.state.terminal:
+            self._known.pop(job.id, None)  # Another thread may have been here first.
+            return job
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known[job.id] = job
-        if job.state.terminal:
-            self._known.pop(job.id)
         return job

@@ -74,3 +74,17 @@ export function say(text) {
 
 let counter = 0;
 let leaving;
+
+/** Put a text where it can be pasted from. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Pages without TLS have no clipboard of their own.
+    const area = document.body.appendChild(h("textarea", { class: "visually-hidden", value: text }));
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  say("Copied.");
+}

@@ -7,9 +7,10 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.dependencies import Resources, ResourcesDep
-from service.event_stream import EventStream, checked_event_id, standing_of_account, standing_of_job, told
+from service.event_stream import EventStream, Standing, checked_event_id, standing_of_account, standing_of_job, told
 from service.permissions import Reader
 from service.videos import find
+from service.watch import Watch
 from workers.jobs.job import Job
 
 router = APIRouter(tags=["events"])
@@ -29,8 +30,7 @@ async def of_account(
     if request.method == "HEAD":
         return Response(media_type=EventStream.media_type)
     watch = await resources.broadcast.watch(tenant)
-    standing = standing_of_account(resources, tenant)
-    return EventStream(told(standing, watch, last, resources.heartbeat_seconds), watch)
+    return _stream(request, resources, standing_of_account(resources, tenant), watch, last)
 
 
 @router.get("/v1/videos/{video_id}/events", response_class=StreamingResponse, responses=_STREAM)
@@ -56,4 +56,15 @@ async def _of_job(request: Request, resources: Resources, job: Job, last_event_i
     if request.method == "HEAD":
         return Response(media_type=EventStream.media_type)
     watch = None if job.state.terminal else await resources.broadcast.watch(job.tenant, job.id)
-    return EventStream(told(standing_of_job(resources, job.key), watch, last, resources.heartbeat_seconds), watch)
+    return _stream(request, resources, standing_of_job(resources, job.key), watch, last)
+
+
+def _stream(
+    request: Request, resources: Resources, standing: Standing, watch: Watch | None, last: str | None
+) -> EventStream:
+    authorization = request.headers.getlist("authorization")
+
+    async def still_allowed() -> None:
+        await resources.authentication.caller(authorization)
+
+    return EventStream(told(standing, watch, last, resources.heartbeat_seconds, still_allowed), watch)

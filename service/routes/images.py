@@ -17,8 +17,8 @@ from service.image import ImageDeleted, Images, image_of, images_of
 from service.image_jobs import finished_images
 from service.permissions import Maker, Reader
 from service.schemas import CreateImage, parse
-from workers.jobs.errors import JobNotFound
-from workers.jobs.job import Job, JobKey
+from service.videos import find
+from workers.jobs.job import Job
 
 router = APIRouter(tags=["images"])
 
@@ -63,22 +63,16 @@ def content(
     variant: Annotated[Literal["image", "thumbnail"], Query()] = "image",
 ) -> Response:
     """Download the file of an image, or a WebP of at most 320 pixels. `Range` requests are supported."""
-    job = _find(resources, tenant, image_id)
+    job = find(resources, tenant, image_id, "image")
     return artifact_response(job, resources.artifacts, None if variant == "image" else variant, resources.link_seconds)
 
 
 @router.delete("/v1/images/{image_id}")
 def delete(resources: ResourcesDep, tenant: Maker, image_id: str) -> ImageDeleted:
     """Delete an image with its prompt and files. One that is queued or running is cancelled first."""
-    job = _find(resources, tenant, image_id)
+    job = find(resources, tenant, image_id, "image")
     delete_job(resources, job)
     return ImageDeleted(id=job.id)
-
-
-def _find(resources: Resources, tenant: str, image_id: str) -> Job:
-    if not image_id.startswith("image_"):
-        raise JobNotFound(f"there is no image {image_id[:120]!r}")
-    return resources.jobs.get(JobKey(tenant, image_id))
 
 
 def _encoded(resources: Resources, jobs: list[Job]) -> list[str]:

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from service.conditions import has_already
 from service.page_files import PageFile, PageFiles
 
 #: Nothing runs that is not a file of the page, and nothing is sent elsewhere. Previews and results are data and blobs.
@@ -43,7 +44,6 @@ def router(files: PageFiles) -> APIRouter:
 
 def _answer(request: Request, file: PageFile, caching: str, headers: dict[str, str]) -> Response:
     headers |= {"etag": file.etag, "cache-control": caching}
-    asked = request.headers.get("if-none-match", "")
-    if any(each.strip().removeprefix("W/") in (file.etag, "*") for each in asked.split(",")):
+    if has_already(request.headers, file.etag):
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)

@@ -10,7 +10,7 @@ import pytest
 from demo.embedded_redis import EmbeddedRedis
 from service.settings import Settings
 from tests.queues import Queue
-from tests.service.accounts import a_key, bearer, with_keys
+from tests.service.accounts import a_key, accounts_of, bearer, with_keys
 from tests.service.fake_worker import FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker
 from tests.service.serving import served
@@ -215,6 +215,16 @@ def test_what_another_account_has_is_not_found(address: str, key: dict[str, str]
         for each in (video_id, "video_x", new_job_id("wan-test"))
     ]
     assert set(answers) == {"not_found"}
+
+
+def test_a_key_that_is_revoked_ends_its_streams(address: str, settings: Settings) -> None:
+    secret, accounts = a_key(settings), accounts_of(settings)
+    with stream(address, "/v1/events", **bearer(secret)) as events:
+        verified = accounts.verify(secret)
+        assert verified is not None
+        accounts.revoke(verified.id)
+        *_, last = events
+    assert (last.name, last.data["error"]["code"]) == ("error", "invalid_api_key")
 
 
 def test_more_streams_than_an_account_may_have_or_all_together_are_refused_until_one_is_closed(

@@ -41,8 +41,12 @@ class Leader:
         self._commands = 0
         self._pulse = Pulse(seat.store(STORE_SECONDS), 0, range(1, seat.ranks), self._lost, self._ended)
         self._pulse.start()
-        self._store.set(DEVICE, device)
-        self.world = World(seat, seat.device(device))
+        try:
+            self._store.set(DEVICE, device)
+            self.world = World(seat, seat.device(device))
+        except BaseException:
+            self._pulse.stop()  # The others are ended next, which it would take for a loss.
+            raise
         atexit.register(self.end)
 
     @classmethod
@@ -58,6 +62,13 @@ class Leader:
             raise ModelLoadFailed(
                 f"model {entry.name}: torchrun started {given.ranks} processes, and parallel needs {ranks}"
             )
+        if given is not None and given.rank > 0:
+            raise ModelLoadFailed(
+                f"model {entry.name}: of the processes of torchrun only those of `run` compute together; start this "
+                "command without torchrun"
+            )
+        if given is None:
+            _check_devices(entry, ranks)
         seat = given or Seat(0, ranks, 0, "127.0.0.1", 0, serves=True)
         if (served := seat.serve()) is not None:
             seat = replace(seat, port=served.port)
@@ -99,13 +110,12 @@ class Leader:
 
         Raises `GroupFailed` where it has not: then the ranks wait for each other, and the group is of no more use.
         """
-        if isinstance(error, GroupFailed):
+        if isinstance(error, GroupFailed) or not isinstance(error, Exception):
+            return  # Ctrl-C ends this process, and the group with it.
+        answers = self._answers(number, SETTLE_SECONDS)
+        if all(answer is not None and answer.get("error") == type(error).__name__ for answer in answers):
+            self._store.set(f"settled/{number}", "")
             return
-        if isinstance(error, Exception):
-            answers = self._answers(number, SETTLE_SECONDS)
-            if all(answer is not None and answer.get("error") == type(error).__name__ for answer in answers):
-                self._store.set(f"settled/{number}", "")
-                return
         raise GroupFailed(f"rank 0 ended with {type(error).__name__}, and others of the group did not") from error
 
     def end(self) -> None:
@@ -141,6 +151,15 @@ class Leader:
         log.error("a rank of the group is lost", cause=cause)
         _kill(self._local)
         os._exit(1)
+
+
+def _check_devices(entry: ModelEntry, ranks: int) -> None:
+    """Raise `ModelLoadFailed` where this machine has fewer GPUs than a group from the entry's device on needs."""
+    first = torch.device(entry.device)
+    if first.type == "cuda" and (first.index or 0) + ranks > (count := torch.cuda.device_count()):
+        raise ModelLoadFailed(
+            f"model {entry.name}: parallel needs {ranks} GPUs from {entry.device} on, and this machine has {count}"
+        )
 
 
 def _kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:

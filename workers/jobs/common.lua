@@ -134,8 +134,11 @@ end
 -- not know.
 local function cost_of(request)
   local known, what = pcall(cjson.decode, request)
-  known = known and type(what) == 'table'
-  return known and (what.width or 0) * (what.height or 0) * (what.frames or 0) * (what.steps or 0) or 0
+  local cost = known and type(what) == 'table' and 1 or 0
+  for _, name in ipairs({ 'width', 'height', 'frames', 'steps' }) do
+    cost = cost > 0 and cost * (tonumber(what[name]) or 0) or 0 -- what is damaged costs itself alone
+  end
+  return cost
 end
 
 -- The job counts no longer among those of its tenant that wait.

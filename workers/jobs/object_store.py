@@ -202,7 +202,8 @@ class ObjectStore:
             self._seen.pop(what, None)
             with _as_os_errors():
                 answer = ask()
-            self._seen[what] = (now, answer)
+            if answer is not None:  # A bucket that bears no mark is about to.
+                self._seen[what] = (now, answer)
         return cast(T, answer)
 
 

@@ -126,12 +126,14 @@ class AttemptWatch:
     def _beat_if_due(self) -> None:
         # The lease counts from before the question: the answer may take long.
         asked_at = time.monotonic()
-        if asked_at < self._next_beat_at or self._stopping in (StopReason.LOST, StopReason.LAPSED):
+        if asked_at < self._next_beat_at:
             return
         interval = self._settings.beat_seconds
         if self._stage == "denoise":
             interval = min(interval, DENOISE_BEAT_SECONDS)
         self._beat_at, self._next_beat_at = asked_at, asked_at + interval
+        if self._stopping in (StopReason.LOST, StopReason.LAPSED):
+            return
         try:
             details = self._steps.details()
             reply = self._leases.beat(self._attempt, self._stage, len(details.decisions), details)

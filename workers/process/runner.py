@@ -107,7 +107,8 @@ class Runner:
                 coefficients=[each.key.shown() for each in model.coefficients],
                 warm_step_seconds=warm and round(warm.full_step_seconds, 4),
             )
-            self._models[name] = replace(model, prompts=self._prompts)
+            # The others of a group encode every prompt, and rank 0 would only wait for them.
+            self._models[name] = model if model.share is not None else replace(model, prompts=self._prompts)
         return [self._models[name].fingerprint for name in names]
 
     def observe(self, observed: Observed) -> None:
@@ -148,8 +149,10 @@ class Runner:
             with ExitStack() as kept:
                 try:
                     delivered = kept.enter_context(self._store.at_hand(again.delivered))
-                except OSError:
+                except FileNotFoundError:
                     return LeftOut(again.id, "gone")
+                except OSError as error:
+                    raise StorageUnavailable(f"the result to compare with: {error.strerror}") from error
                 return RanAgain(again.id, *rerunner.compare(delivered, FORMATS[model.family.media]))
 
     def _reference(self, key: JobKey, request: GenerationRequest) -> Image.Image | None:
@@ -158,7 +161,7 @@ class Runner:
         try:
             with Image.open(BytesIO(self._store.read_reference(key))) as image:
                 return image.convert("RGB")
-        except StoreUnreachable as error:
+        except (StoreUnreachable, PermissionError) as error:
             raise StorageUnavailable(f"the image that the job starts from: {error.strerror}") from error
         except OSError as error:
             raise RequestRefused("the image that the job starts from is no longer kept") from error

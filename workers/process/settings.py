@@ -91,7 +91,7 @@ class Settings(Configuration):
         ge=0,
         le=1_048_576,
         description="Host memory for the embeddings of earlier prompts, in MiB: a prompt that comes again is not "
-        "encoded again, and its result has the same bytes. 0 keeps none.",
+        "encoded again, and its result has the same bytes. 0 keeps none; models with `parallel` keep none.",
     )
     torch_threads: int | None = Field(default=None, ge=1, description="CPU threads of torch. Empty: torch decides.")
 

@@ -1,6 +1,6 @@
 /** Who may vote: the invitations to a study, each an address to send to people. */
 
-import { h, say, show } from "../dom.js";
+import { copy, h, show } from "../dom.js";
 import { moment } from "../format.js";
 import { table } from "../table.js";
 
@@ -17,11 +17,10 @@ export function invitations(study, api, { signal, onChange, onProblem }) {
   async function invite() {
     const { url } = await api.post(path, {}, { signal });
     const address = h("input", { readonly: true, value: url, "aria-label": "Address to vote at" });
-    const copy = async () => (await navigator.clipboard.writeText(url), say("Copied."));
     show(
       made,
       h("p", {}, "Send this address to the people who are to vote. It is shown this once; whoever has it can see the videos of this study."),
-      h("div", { class: "copied" }, address, h("button", { type: "button", onclick: guarded(copy) }, "Copy"), h("a", { class: "button", href: `#${url.split("#")[1]}` }, "Vote yourself")),
+      h("div", { class: "copied" }, address, h("button", { type: "button", onclick: guarded(() => copy(url)) }, "Copy"), h("a", { class: "button", href: `#${url.split("#")[1]}` }, "Vote yourself")),
     );
     address.select();
     await onChange();

@@ -49,11 +49,16 @@ function judging(signal) {
     waiting.get(id).resolve(found);
     waiting.delete(id);
   });
-  const fail = () => waiting.forEach(({ reject }) => reject(new Error("the frames could not be compared")));
+  let broken = null;
+  const fail = () => {
+    broken = new Error("the frames could not be compared");
+    waiting.forEach(({ reject }) => reject(broken));
+  };
   worker.addEventListener("error", fail);
   signal.addEventListener("abort", fail);
   return {
     of(one, other, { width, height }) {
+      if (broken) return Promise.reject(broken);
       return new Promise((resolve, reject) => {
         const id = (count += 1);
         waiting.set(id, { resolve, reject });

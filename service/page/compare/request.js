@@ -74,8 +74,15 @@ export function settings({ defaults, sf, expected }) {
 async function made(api, media, bodies, { signal, onProgress }) {
   if (media === "image") {
     onProgress("The images are being made …");
-    const call = (body) => api.post("v1/images/generations", { ...body, response_format: "url" }, { signal });
-    return (await Promise.all(bodies.map(call))).map(({ data: [image] }) => image.id);
+    const all = new AbortController();
+    const either = AbortSignal.any([signal, all.signal]);
+    const call = (body) => api.post("v1/images/generations", { ...body, response_format: "url" }, { signal: either });
+    try {
+      return (await Promise.all(bodies.map(call))).map(({ data: [image] }) => image.id);
+    } catch (problem) {
+      all.abort(); // A client that leaves takes its images along.
+      throw problem;
+    }
   }
   const ids = [];
   try {

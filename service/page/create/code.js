@@ -1,6 +1,6 @@
 /** The request as code, to be copied. */
 
-import { h, say, show } from "../dom.js";
+import { copy, h, show } from "../dom.js";
 import { SNIPPETS } from "./snippets.js";
 
 /** `update(model, fields, file)` writes it anew. */
@@ -31,17 +31,4 @@ export function code(api) {
       draw();
     },
   };
-}
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Pages without TLS have no clipboard of their own.
-    const area = document.body.appendChild(h("textarea", { class: "visually-hidden", value: text }));
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
-  say("Copied.");
 }

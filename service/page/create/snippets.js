@@ -11,7 +11,7 @@ function curl(model, fields, file, hasKey) {
   const key = hasKey ? ` \\\n     -H "authorization: Bearer $API_KEY"` : "";
   const url = `${base()}/${callOf(model)}`;
   if (file) {
-    const parts = Object.entries(fields).map(([name, value]) => `-F ${name}=${quoted(String(value))}`);
+    const parts = Object.entries(fields).map(([name, value]) => `--form-string ${name}=${quoted(String(value))}`);
     return `curl -s ${url}${key} \\\n     ${[...parts, `-F input_reference=@${quoted(file)}`].join(" \\\n     ")}`;
   }
   return `curl -s ${url}${key} \\\n     -H 'content-type: application/json' \\\n     -d ${quoted(JSON.stringify(fields))}`;

@@ -16,15 +16,24 @@ from workers.models.parts import Checkpoint
 from workers.scalingcache.paper.coefficients import CoefficientKey, Coefficients
 
 
-def of_files(folder: Path) -> str | None:
+def of_files(folder: Path, variant: str | None = None) -> str | None:
     checkpoint = Checkpoint.read(folder)
     names = [name for name in ("transformer", "transformer_2") if name in checkpoint.parts]
-    weights = check_whole(checkpoint, None).weights
+    weights = check_whole(checkpoint, variant).weights
     return fingerprint_of_files([(checkpoint.parts[name], weights[name].files) for name in names])
 
 
 def test_files_have_the_fingerprint_of_the_weights_that_are_loaded_from_them(model: LoadedModel, folder: Path) -> None:
     assert of_files(folder) == model.fingerprint
+
+
+def test_files_in_parts_and_of_a_variant_have_that_of_weights_loaded_in_another_type(
+    variant: Variant, model: LoadedModel, tmp_path: Path
+) -> None:
+    model.pipeline.save_pretrained(tmp_path, max_shard_size="20KB", variant="fp16")
+    entry = variant.entry(tmp_path).model_copy(update={"dtype": "bfloat16", "variant": "fp16"})
+    assert len(list((tmp_path / "transformer").glob("*.safetensors"))) > 1
+    assert of_files(tmp_path, "fp16") == load_model(entry, families()[entry.family]).fingerprint
 
 
 def test_a_file_of_other_weights_is_refused_before_any_are_loaded(
