@@ -8,6 +8,7 @@ import { fileUrl, player } from "../player.js";
 import { badge } from "./watch.js";
 
 const PAGE = 24;
+const MOST = 100;
 const STATUSES = [["", "All"], "queued", "in_progress", "completed", "failed"];
 
 export async function mount(root, api, { query, signal }) {
@@ -33,6 +34,7 @@ export async function mount(root, api, { query, signal }) {
   );
   const shown = new Map();
   let newest = 0;
+  let whole = false;
   await more();
   await goOn();
 
@@ -47,6 +49,7 @@ export async function mount(root, api, { query, signal }) {
     const page = await api.get("v1/videos", { signal, query: asked });
     cards.append(...page.data.filter((video) => !shown.has(video.id)).map(card));
     newest = Math.max(newest, ...page.data.map((video) => video.created_at));
+    whole = !page.has_more;
     if (!cards.childElementCount) show(foot, h("p", { class: "empty" }, "Nothing here yet. ", h("a", { href: "#create" }, "Make a video.")));
     if (page.has_more) show(foot, h("button", { type: "button", onclick: () => more(page.last_id).catch(failed) }, "Show more"));
   }
@@ -91,7 +94,7 @@ export async function mount(root, api, { query, signal }) {
 
   /** What happens to the account's jobs while they are looked at. */
   async function goOn() {
-    const onLine = (problem) => show(line, problem && problemBox(problem));
+    const onLine = (problem) => (problem ? show(line, problemBox(problem)) : catchUp().catch(failed));
     for await (const { event, data } of events(api, "v1/events", { signal, onLine })) {
       if (event === "deleted") remove(data.id);
       else if (event === "step") tellStep(data);
@@ -99,11 +102,19 @@ export async function mount(root, api, { query, signal }) {
     }
   }
 
-  /** A new one comes first; an older one has its place on a page to come. */
+  /** What happened before the line was there. */
+  async function catchUp() {
+    show(line);
+    const { data } = await api.get("v1/videos", { signal, query: { limit: MOST } });
+    data.reverse().forEach(take);
+  }
+
+  /** A new one comes first; an older one has its place on a page to come. Times are whole seconds. */
   function take(video) {
     const wanted = (!status.value || status.value === video.status) && (!model.value || model.value === video.model);
+    const isNew = video.created_at > newest || (whole && video.created_at === newest);
     if (shown.has(video.id)) redraw(video);
-    else if (wanted && video.created_at >= newest) {
+    else if (wanted && isNew) {
       newest = video.created_at;
       cards.prepend(card(video));
       root.querySelector(".empty")?.remove();
@@ -112,7 +123,7 @@ export async function mount(root, api, { query, signal }) {
 
   function redraw(video) {
     const before = shown.get(video.id);
-    if (before.video.state === video.state) return;
+    if (before.video.state === video.state || hasEnded(before.video)) return;
     const open = before.element.querySelector("details").open;
     const after = card(video);
     after.querySelector("details").open = open;
