@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.settings import Settings
 from tests.service.image_model import MODELS
@@ -25,6 +25,7 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("CI") == "true":
             pytest.fail("no chromium on the PATH")
         pytest.skip("no chromium on the PATH; apt-get install chromium")
+    expect.set_options(timeout=20_000)  # How fast a busy machine draws is not what is tested.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
