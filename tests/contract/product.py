@@ -1,4 +1,4 @@
-"""The whole product for the contract: Redis, service, worker with two micro models, webhooks, each a real process."""
+"""The whole product for the contract: Redis, service, worker with three micro models, webhooks, each a real process."""
 
 import subprocess
 import sys
@@ -12,8 +12,11 @@ from tests.service.accounts import a_key, with_keys
 from tests.service.serving import environment, served
 from tests.service.settings import settings_in
 from tests.waiting import wait_until
-from tests.workers import micro_flux, micro_wan
+from tests.workers import micro_flux, micro_wan, micro_wan_variants
 from tests.workers.process.worker_process import WorkerProcess
+
+#: The model whose videos begin with a given image.
+TAKES_AN_IMAGE = "micro-i2v"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,12 @@ def running_product(redis: EmbeddedRedis, folder: Path) -> Iterator[Product]:
     """It serves when the block begins; everything ends with the block."""
     micro_wan.save_micro_wan(folder / "wan")
     micro_flux.save_micro_flux(folder / "flux")
-    models = (micro_wan.micro_entry(folder / "wan"), micro_flux.micro_entry(folder / "flux"))
+    micro_wan_variants.save_micro_i2v(folder / "i2v")
+    models = (
+        micro_wan.micro_entry(folder / "wan"),
+        micro_flux.micro_entry(folder / "flux"),
+        micro_wan_variants.variant_entry(folder / "i2v", "wan-i2v").model_copy(update={"name": TAKES_AN_IMAGE}),
+    )
     settings = with_keys(settings_in(folder, redis.url, *models), folder)
     with ExitStack() as undo:
         worker = WorkerProcess(
