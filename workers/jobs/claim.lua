@@ -116,6 +116,9 @@ for _, lane in ipairs(LANES) do
     redis.call('SADD', key('running', fields(id, 'tenant')), id)
     redis.call('ZADD', key('leases'), stamp(now + lease), id)
     redis.call('HSET', key('job', id), 'token', token)
+    for _, other in ipairs(sharers(id)) do
+      follow(other)
+    end
     write_all(id, 'state', 'running', 'worker', worker, 'started_at', stamp(now),
       'attempts', (tonumber(fields(id, 'attempts')) or 0) + 1)
     redis.call('SETEX', key('claim', token), math.ceil(lease), id) -- a command that only workers may use

@@ -8,6 +8,7 @@
 --   <root>:turns:<lane>     hash    by tenant the turn of its next job; '' the turn that was served last, '#' a counter
 --   <root>:waiting:<tenant> set     a tenant's queued jobs
 --   <root>:running:<tenant> set     and its running ones
+--   <root>:following:<tenant> set   and those that share a computation which runs
 --   <root>:used             hash    "<tenant>:<what>": jobs by how they ended, steps, seconds of devices, since when
 --   <root>:used:<tenant>:<day> hash <what> of one day, in days since 1970 by UTC, for 400 days
 --   <root>:alike            hash    "<tenant>:<SHA-1 of the request>": the job that computes it, which others may share
@@ -21,6 +22,8 @@
 --   <root>:expiries         zset    "<id>:<tenant>" by the time when artifact and record are to go
 --   <root>:completed:<tenant> zset  a tenant's completed jobs by the time of that
 --   <root>:fruitless:<tenant> zset  and its other jobs that have ended
+--   <root>:last:completed   zset    of all tenants, those that were run and completed last, by the time of that
+--   <root>:last:failed      zset    and those that failed last, also on every attempt
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
 --   <root>:steps:<id>       hash    of a running job: a letter for each step, and how long a full one takes; no fields of
 --                                   the record, where a service of another version would refuse what it does not know
@@ -48,6 +51,7 @@ local ENDED_EVENTS_SECONDS = 10 -- longer than any reader waits; a stream takes 
 local DEAD_KEPT, ASIDE_KEPT = 1000, 1000
 local CANCELLED_SECONDS = 600
 local COMPLETED_KEPT, FRUITLESS_KEPT = 10000, 1000 -- of each tenant: nobody may fill Redis
+local LAST_KEPT = 100
 local PLACE_SECONDS, PLACES_KEPT = 3600, 10000 -- how long who pages through a list may take between two pages
 local RECORD_GRACE_SECONDS = 86400 -- the sweep takes a record after its artifact; this is for when nobody sweeps
 local DELIVERIES_KEPT = 10000 -- of each tenant, pending ones among them: nobody may fill Redis
@@ -169,6 +173,7 @@ local function leave(id)
   redis.call('ZREM', key('leases'), id)
   local lane, entry, tenant, state, started = fields(id, 'lane', 'entry', 'tenant', 'state', 'started_at')
   redis.call('SREM', key('running', tenant or ''), id)
+  redis.call('SREM', key('following', tenant or ''), id)
   if redis.call('SREM', key('sharing'), id) == 1 then
     redis.call('ZREM', key('deadlines'), id)
     stop_counting(id, 0)

@@ -47,6 +47,12 @@ local function forget(id, tenant)
   end
 end
 
+-- Notes that the job was the last of all tenants to end so.
+local function note_last(kind, id)
+  redis.call('ZADD', key('last', kind), stamp(now), id)
+  redis.call('ZREMRANGEBYRANK', key('last', kind), 0, -LAST_KEPT - 1)
+end
+
 -- Those that share its computation end as it does, unless that is about this job alone: then one of them takes it over.
 local function finish(id, state, retention, ...)
   redis.call('ZREM', key('leases'), id) -- see `common.lua` on maxmemory
@@ -80,6 +86,10 @@ local function finish(id, state, retention, ...)
   notify(id, tenant, state)
   if state == 'completed' and fields(id, 'result_of') then
     use(tenant, 'shared', 1)
+  elseif state == 'completed' then
+    note_last('completed', id)
+  elseif state ~= 'cancelled' then
+    note_last('failed', id)
   end
   for _, other in ipairs(others) do
     finish(other, state, retention, ...)

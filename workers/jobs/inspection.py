@@ -9,9 +9,6 @@ from workers.jobs.connection import Connection
 from workers.jobs.job import Job, JobState, Priority, model_of
 from workers.jobs.records import readable_job
 
-#: How many of a model's jobs that ended last are searched for failures.
-SEARCHED = 200
-
 
 @dataclass(frozen=True, slots=True)
 class Depth:
@@ -41,19 +38,14 @@ class Inspection:
 
     def last_failures(self, model: str, limit: int) -> list[Job]:
         """The model's jobs that ended failed or dead last, newest first, as far as they are still kept."""
-        with self._connection.asking():
-            ended: list[Any] = self._connection.commands.zrange(keys.expiries(model), 0, SEARCHED - 1, desc=True)
-        jobs = self._jobs([member.split(":", 1)[0] for member in ended])
-        return [job for job in jobs if job.state in (JobState.FAILED, JobState.DEAD)][:limit]
+        jobs = self._jobs([*self._last(keys.last_failed(model)), *self._last(keys.last_completed(model))])
+        failed = [job for job in jobs if job.state in (JobState.FAILED, JobState.DEAD)]  # also what cannot be read
+        return sorted(failed, key=lambda job: job.completed_at or 0.0, reverse=True)[:limit]
 
     def last_completed(self, model: str, limit: int) -> list[Job]:
         """The model's jobs that were run and completed last, newest first, as far as they are still kept."""
-        with self._connection.asking():
-            ended: list[Any] = self._connection.commands.zrange(keys.expiries(model), 0, limit - 1, desc=True)
-        jobs = self._jobs([member.split(":", 1)[0] for member in ended])
-        return [
-            job for job in jobs if job.state is JobState.COMPLETED and job.report is not None and job.result_of is None
-        ]
+        jobs = self._jobs(self._last(keys.last_completed(model))[:limit])
+        return [job for job in jobs if job.state is JobState.COMPLETED and job.report is not None]
 
     def waiting(self, model: str, priority: Priority, tenant: str) -> int:
         """How many of the model's jobs start before a new one of this priority and tenant."""
@@ -82,6 +74,12 @@ class Inspection:
         with self._connection.asking():
             persistence: dict[str, Any] = self._connection.commands.info("persistence")
         return persistence.get("aof_enabled") == 1 and persistence.get("aof_last_write_status") == "ok"
+
+    def _last(self, ended: keys.Key) -> list[str]:
+        """The ids of jobs that have ended, newest first."""
+        with self._connection.asking():
+            ids: list[Any] = self._connection.commands.zrange(ended, 0, -1, desc=True)
+        return ids
 
     def _jobs(self, ids: list[str]) -> list[Job]:
         """Records may be gone since they were listed."""

@@ -110,6 +110,11 @@ def running(model: str, tenant: str) -> Key:
     return Key(f"{root(model)}:running:{tenant}")
 
 
+def following(model: str, tenant: str) -> Key:
+    """Set: the ids of the tenant's jobs that share a computation which runs."""
+    return Key(f"{root(model)}:following:{tenant}")
+
+
 def places(model: str, tenant: str) -> Key:
     """Sorted set: the ids of jobs that are gone from the tenant's list, by the Unix second of their creation."""
     return Key(f"{root(model)}:places:{tenant}")
@@ -118,6 +123,16 @@ def places(model: str, tenant: str) -> Key:
 def ended(model: str, tenant: str) -> tuple[Key, Key]:
     """Sorted sets: the ids of a tenant's jobs that have ended, completed and not, by the Unix second of that."""
     return Key(f"{root(model)}:completed:{tenant}"), Key(f"{root(model)}:fruitless:{tenant}")
+
+
+def last_completed(model: str) -> Key:
+    """Sorted set: the ids of the jobs of all tenants that were run and completed last, by the Unix second of that."""
+    return Key(f"{root(model)}:last:completed")
+
+
+def last_failed(model: str) -> Key:
+    """Sorted set: the ids of the jobs of all tenants that failed last, by the Unix second of that."""
+    return Key(f"{root(model)}:last:failed")
 
 
 def stream(model: str, lane: str) -> Key:

@@ -52,7 +52,7 @@ local function share(id, owner, priority)
   end
   redis.call('ZADD', key('sharers', owner), stamp(now), id)
   redis.call('SADD', key('sharing'), id)
-  redis.call('SADD', key('waiting', tenant), id)
+  redis.call('SADD', key(state == 'running' and 'following' or 'waiting', tenant), id)
   if deadline then
     redis.call('ZADD', key('deadlines'), deadline, id)
   end
@@ -75,8 +75,19 @@ local function unshare(id)
   end
 end
 
+-- The computation that the job shares has begun.
+local function follow(id)
+  local tenant = fields(id, 'tenant') or ''
+  stop_counting(id, 0)
+  redis.call('SADD', key('following', tenant), id)
+end
+
 -- As before it was started.
 local function wait_again(id)
+  local tenant = fields(id, 'tenant') or ''
+  if redis.call('SREM', key('following', tenant), id) == 1 then
+    redis.call('SADD', key('waiting', tenant), id)
+  end
   redis.call('HDEL', key('job', id), 'worker', 'started_at', 'stage')
   redis.call('HSET', key('job', id), 'state', 'queued', 'step', 0)
   redis.call('DEL', key('steps', id), key('preview', id))

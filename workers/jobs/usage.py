@@ -95,14 +95,14 @@ class UsageRecords:
                 for model in models:
                     pipeline.scard(keys.waiting(model, tenant))
                     pipeline.scard(keys.running(model, tenant))
+                    pipeline.scard(keys.following(model, tenant))
             counts = iter(pipeline.execute())
         loads = []
         for tenant in tenants:
-            of_models = [(next(counts), next(counts)) for _ in models]
-            queued, running = (sum(each) for each in zip(*of_models, strict=True))
-            loads.append(
-                TenantLoad(tenant=tenant, queued=queued, running=running, used=Usage.sum(totals[tenant].values()))
-            )
+            of_models = [(next(counts), next(counts), next(counts)) for _ in models]
+            queued, running, following = (sum(each) for each in zip(*of_models, strict=True))
+            used = Usage.sum(totals[tenant].values())
+            loads.append(TenantLoad(tenant=tenant, queued=queued, running=running + following, used=used))
         return loads
 
 

@@ -9,6 +9,7 @@ from tests.queues import Queue
 from tests.redis_servers import every_redis
 from tests.workers.factories import MODEL, TENANT, a_report, an_artifact, submit
 from tests.workers.jobs.leases import claim, end_lease
+from tests.workers.jobs.shared import shared, two
 from workers.jobs import keys
 from workers.jobs.job import Job, JobError
 from workers.jobs.leases import Attempt
@@ -122,3 +123,25 @@ def test_loads_tell_what_waits_and_runs_beside_what_was_used(queue: Queue, raw: 
     assert (acme.tenant, acme.queued + acme.running, acme.used.completed) == (TENANT, 2, 1)
     assert (beta.tenant, beta.queued + beta.running, acme.running + beta.running) == ("beta", 1, 1)
     assert acme.used.submitted == len(jobs)
+
+
+def test_jobs_that_share_a_computation_wait_and_run_with_it(queue: Queue, raw: "redis.Redis") -> None:
+    def load() -> tuple[int, int]:
+        (of_tenant,) = UsageRecords(queue.connection).loads([MODEL])
+        return of_tenant.queued, of_tenant.running
+
+    two(queue)
+    assert load() == (2, 0)
+    attempt = claim(queue)
+    shared(queue)
+    assert load() == (0, 3)
+    assert not raw.exists(f"{keys.root(MODEL)}:costs"), "nothing that waits is worth anything"
+    queue.leases.release(attempt)
+    assert load() == (3, 0)
+    attempt = claim(queue)
+    queue.jobs.delete(attempt.job.key)
+    queue.leases.cancel(attempt)
+    assert load() == (2, 0), "one of the others is computed in its place"
+    complete(queue, raw, claim(queue))
+    assert load() == (0, 0)
+    assert not raw.exists(keys.following(MODEL, TENANT), keys.waiting(MODEL, TENANT), keys.running(MODEL, TENANT))
