@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel
 
-from service.image import ImageDeleted, image_of, images_of
-from service.routes.estimates import VideoEstimate
+from service.image import ImageDeleted, ImageJob, ImageList, image_job_of, image_of, images_of
+from service.routes.estimates import ImageEstimate, VideoEstimate
 from service.routes.health import Check, Health, Readiness
 from service.routes.models import Evaluated, Expected, Model, ModelList, SfRange
 from service.routes.usage import AccountUsage, DayUsage, ModelUsage
@@ -84,6 +84,7 @@ _IMAGE = _COMPLETED.model_copy(
 
 _QUEUED_VIDEO = video_of(_QUEUED, queue_position=3)
 _COMPLETED_VIDEO = video_of(_COMPLETED, queue_position=None)
+_IMAGE_JOB = image_job_of(video_of(_IMAGE, queue_position=None))
 _SECRET = Secret(id=SECRET_ID, created_at=_CREATED)
 _DELIVERY = WebhookDelivery(
     id=DELIVERY_ID,
@@ -222,6 +223,11 @@ EXAMPLES: dict[type[BaseModel], dict[str, BaseModel]] = {
         "cancelled": VideosCancelled(cancelled=[VIDEO_ID], ended=[_OTHER_ID], not_found=[], has_more=False)
     },
     VideoEstimate: {"estimate": _ESTIMATE},
+    ImageJob: {"completed": _IMAGE_JOB},
+    ImageList: {"page": ImageList(data=[_IMAGE_JOB], first_id=IMAGE_ID, last_id=IMAGE_ID, has_more=False)},
+    ImageEstimate: {
+        "estimate": ImageEstimate(**_ESTIMATE.model_dump(exclude={"object", "frames", "model"}), model="flux-tiny")
+    },
     type(images_of([_IMAGE], [])): {"image": images_of([_IMAGE], [image_of(_IMAGE, b64_json=_PNG)])},
     NewSecret: {"made": NewSecret(id=SECRET_ID, created_at=_CREATED, secret="whsec_c2VjcmV0IG9mIHRoZSBleGFtcGxl")},
     SecretList: {"secrets": SecretList(data=[_SECRET])},

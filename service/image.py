@@ -87,6 +87,16 @@ class ImageJob(Run):
     worker: str | None
 
 
+class ImageList(BaseModel):
+    """A page of images."""
+
+    object: Literal["list"] = "list"
+    data: list[ImageJob]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool = Field(description="Whether there is another page, `after` the last id of this one.")
+
+
 def image_job_of(video: Video) -> ImageJob:
     """The same of a job that makes an image."""
     return ImageJob(**{name: getattr(video, name) for name in ImageJob.model_fields if name != "object"})

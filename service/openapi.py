@@ -22,6 +22,7 @@ WITH_ID = (404,)
 BESIDE: dict[str, tuple[int, ...]] = {
     "POST /v1/videos": (404, 422, 429),
     "POST /v1/videos:estimate": (404,),
+    "POST /v1/images:estimate": (404,),
     "POST /v1/videos/{video_id}/remix": (410, 422, 429),
     "GET /v1/videos/{video_id}/content": (410, 416, 422),
     "GET /v1/events": (429,),

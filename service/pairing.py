@@ -1,5 +1,6 @@
-"""Which results of a study are shown side by side: those that differ in how they were computed, and in nothing else."""
+"""Which results can be set side by side: those that differ in how they were computed, and in nothing else."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,12 +44,19 @@ def setting_of(job: Job) -> Setting:
     return Setting(not report.cached_steps, report.full_steps, label)
 
 
+def scene_of(job: Job) -> str:
+    """Equal for jobs that differ in their setting alone: a digest of all the rest, the first frame too."""
+    anyhow = {"steps": 1, "sf": 2, "full_steps": None, "basis_runs": None, "allow_uncalibrated": False}
+    text = job.request.model_copy(update=anyhow).model_dump_json()
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def paired(jobs: Iterable[Job]) -> list[Pair]:
     """Each result beside the baseline of its prompt and seed. Raises `InvalidRequest` for one that has no partner, or
     is computed as another one was."""
     alike: dict[str, list[tuple[Setting, Job]]] = defaultdict(list)
     for job in jobs:
-        alike[_scene(job)].append((setting_of(job), job))
+        alike[scene_of(job)].append((setting_of(job), job))
     return [pair for group in alike.values() for pair in _pairs_of(group)]
 
 
@@ -70,9 +78,3 @@ def _pairs_of(group: Sequence[tuple[Setting, Job]]) -> list[Pair]:
         Pair(model=job.request.model, first=job.id, second=second.id, setting=setting.label, baseline=baseline.label)
         for setting, job in judged
     ]
-
-
-def _scene(job: Job) -> str:
-    """Equal for jobs that differ in their setting alone."""
-    anyhow = {"steps": 1, "sf": 2, "full_steps": None, "basis_runs": None, "allow_uncalibrated": False}
-    return job.request.model_copy(update=anyhow).model_dump_json()

@@ -1,4 +1,4 @@
-"""A remix: the settings of a video that was made, with another prompt."""
+"""A remix: the settings of a video that has ended, made or not, with another prompt."""
 
 import hashlib
 import json
@@ -8,7 +8,8 @@ from service.dependencies import Resources
 from service.errors import ArtifactGone
 from workers.jobs.artifacts import storage_errors
 from workers.jobs.errors import JobNotFinished
-from workers.jobs.job import GenerationRequest, Job, JobState
+from workers.jobs.job import GenerationRequest, Job
+from workers.jobs.records import UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,13 @@ class Remix:
     def request(self, resources: Resources) -> GenerationRequest:
         """What is to be generated: all as in the source, seed and measured runs too, so that only the prompt differs.
 
-        Raises `JobNotFinished` unless the source is completed, `ModelNotFound`, and `InvalidRequest` for what its model
-        does not do any more.
+        Raises `JobNotFinished` while the source goes on or where its record is damaged, `ModelNotFound`, and
+        `InvalidRequest` for what its model does not do any more.
         """
-        if self.source.state is not JobState.COMPLETED:
-            raise JobNotFinished(f"{self.source.id} is {self.source.state.value}; only a completed video has a remix")
+        if not self.source.state.terminal:
+            raise JobNotFinished(f"{self.source.id} is {self.source.state.value}; a remix is of one that has ended")
+        if self.source.error == UNREADABLE:
+            raise JobNotFinished(f"{self.source.id}: its record cannot be read; send its request again")
         request, account = self.source.request, self.source.report and self.source.report.account
         runs = account.basis.runs if account and account.basis else request.basis_runs
         request = request.model_copy(update={"prompt": self.prompt, "basis_runs": runs})

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from service.pairing import scene_of, setting_of
 from workers.jobs.job import Basis, Job, Misprediction, PromptTokens
 from workers.jobs.no_effect import idle_settings
 from workers.models.entry import Method
@@ -27,8 +28,15 @@ class Timings(BaseModel):
 
 
 class Run(BaseModel):
-    """Null, but for `decisions`, the timings and `no_effect`, until the job is completed."""
+    """Null, but for `scene`, `decisions`, the timings and `no_effect`, until the job is completed."""
 
+    scene: str = Field(
+        description="Equal for results that differ in nothing but `sf`, `target_speedup` and `steps`: those that a "
+        "study sets beside each other."
+    )
+    setting: str | None = Field(
+        description="How it was computed, whatever was asked for, as studies name it: `sf 10, 50 steps`."
+    )
     full_steps: int | None
     cached_steps: int | None
     decisions: str | None = Field(description="One letter a step that is done: F computed in full, P predicted.")
@@ -72,6 +80,8 @@ def run_of(job: Job, family: Family | None = None) -> Run:
     report = job.report
     account = report and report.account
     return Run(
+        scene=scene_of(job),
+        setting=setting_of(job).label if job.artifact and report else None,
         full_steps=report and report.full_steps,
         cached_steps=report and report.cached_steps,
         decisions=report.decisions if report else job.decisions or None,

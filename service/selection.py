@@ -1,4 +1,4 @@
-"""Which of an account's videos a list or a bulk call means."""
+"""Which of an account's jobs a list or a bulk call means."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from fastapi import Request
 from service.refusals import shorten
 from service.video import STATUS
 from workers.jobs.errors import InvalidRequest
-from workers.jobs.job import JobState
+from workers.jobs.job import JobState, Media
 from workers.jobs.walk import Only
 
 _METADATA = re.compile(r"metadata\[([^\[\]]{1,64})\]")
@@ -26,13 +26,13 @@ def wanted(statuses: Iterable[str], metadata: Mapping[str, str]) -> Only | None:
     return only
 
 
-def models_named(model: str | None, known: Sequence[str]) -> list[str]:
+def models_named(model: str | None, known: Sequence[str], media: Media) -> list[str]:
     """The models to look at. Raises `InvalidRequest` for one of which there cannot be a job."""
     if model is None:
         return list(known)
     if model not in known:
         raise InvalidRequest(
-            "model", f"model {shorten(model)} is not one of those that make videos: {', '.join(known)}"
+            "model", f"model {shorten(model)} is not one of those that make {media}s: {', '.join(known)}"
         )
     return [model]
 

@@ -57,6 +57,9 @@ class Video(Run, OpenAIVideo):
     true_cfg_scale: float
     flow_shift: float | None
     seed: int
+    input_reference: str | None = Field(
+        description="SHA-256 of the file that its first frame is from, in hexadecimal; null without one."
+    )
     deadline_at: int | None = Field(description="When it fails if it has not ended by then.")
     result_of: str | None = Field(
         description="Id of the identical video that is computed for both; null for one that is computed itself."
@@ -132,6 +135,7 @@ def video_of(
         true_cfg_scale=request.true_cfg_scale,
         flow_shift=request.flow_shift,
         seed=request.seed,
+        input_reference=request.input_reference,
         deadline_at=whole(job.deadline_at),
         result_of=job.result_of,
         queue_position=queue_position,

@@ -1,4 +1,4 @@
-"""What a video would take, without making it."""
+"""What a video or an image would take, without making it."""
 
 from typing import Annotated, Literal
 
@@ -13,27 +13,25 @@ from service.body_docs import body_docs
 from service.dependencies import Resources, ResourcesDep
 from service.permissions import Reader
 from service.reference import PictureURL
-from service.resolution import resolve_video
+from service.resolution import resolve_images, resolve_video
 from service.routes.models import Expected
-from service.schemas import CreateVideo, parse
+from service.schemas import CreateImage, CreateVideo, parse
 from service.served import check_loadable
 from workers.jobs.inspection import Inspection
 from workers.jobs.job import GenerationRequest, Priority
 from workers.models.evaluation import Evaluation, EvaluationError
 
-router = APIRouter(tags=["videos"])
+router = APIRouter()
 
 #: How many of a model's jobs that ended last are looked at.
 LOOKED_AT = 50
 
 
-class VideoEstimate(BaseModel):
-    """What is known of a video before it is made. Null is what is not known."""
+class Estimate(BaseModel):
+    """What is known of a job before it is made. Null is what is not known."""
 
-    object: Literal["video.estimate"] = "video.estimate"
     model: str
     size: str
-    frames: int
     steps: int
     sf: int
     full_steps: int | None = Field(
@@ -42,7 +40,7 @@ class VideoEstimate(BaseModel):
     )
     cached_steps: int | None
     decisions: str | None = Field(
-        description="One letter a step, F in full and P predicted, as the last video with as many steps had them, in "
+        description="One letter a step, F in full and P predicted, as the last job with as many steps had them, in "
         "full and in all; before there is one, as the model's evaluation had them."
     )
     run_seconds: float | None = Field(
@@ -50,8 +48,8 @@ class VideoEstimate(BaseModel):
     )
     measured_jobs: int = Field(description="Over how many jobs these are medians.")
     measured_at_this_size: bool | None = Field(
-        description="Whether they made videos of this size; else their times are scaled by pixels and frames, which is "
-        "too little for larger videos."
+        description="Whether they made results of this size; else their times are scaled by pixels and frames, which "
+        "is too little for larger ones."
     )
     queue_position: int = Field(description="How many jobs wait that start before it.")
     queued_seconds: float | None = Field(
@@ -61,7 +59,7 @@ class VideoEstimate(BaseModel):
     live_workers: int
     expected_snr: float | None = Field(
         description="Signal to noise of the latents against an uncached video's, in dB, as the method expected it of "
-        "the last video with as many steps, in full and in all."
+        "the last job with as many steps, in full and in all."
     )
     evaluated: Expected | None = Field(
         description="Speed and fidelity of this `sf` in the model's evaluation, where that had these steps, this size "
@@ -69,34 +67,68 @@ class VideoEstimate(BaseModel):
     )
 
 
-async def _body(request: Request) -> CreateVideo:
+class VideoEstimate(Estimate):
+    """Of a video."""
+
+    object: Literal["video.estimate"] = "video.estimate"
+    frames: int
+
+
+class ImageEstimate(Estimate):
+    """Of one image, also where `n` are asked for."""
+
+    object: Literal["image.estimate"] = "image.estimate"
+
+
+async def _video(request: Request) -> CreateVideo:
     async with read_fields(request) as fields:
         return await run_in_threadpool(parse, CreateVideo, fields)
 
 
-@router.post("/v1/videos:estimate", openapi_extra=body_docs(CreateVideo))
-def estimate(resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVideo, Depends(_body)]) -> VideoEstimate:
+async def _image(request: Request) -> CreateImage:
+    async with read_fields(request) as fields:
+        return await run_in_threadpool(parse, CreateImage, fields)
+
+
+@router.post("/v1/videos:estimate", openapi_extra=body_docs(CreateVideo), tags=["videos"])
+def estimate_video(
+    resources: ResourcesDep, tenant: Reader, body: Annotated[CreateVideo, Depends(_video)]
+) -> VideoEstimate:
     """Say what the video of this body would take, and where it would stand. Nothing is made; what would be refused is
     refused."""
     request = resolve_video(body, resources.catalogue)
     if isinstance(body.input_reference, PictureURL):
         resources.pictures.check(body.input_reference)
+    found = _estimated(resources, tenant, request, Priority(body.priority))
+    return VideoEstimate(frames=request.frames, **dict(found))
+
+
+@router.post("/v1/images:estimate", openapi_extra=body_docs(CreateImage), tags=["images"])
+def estimate_image(
+    resources: ResourcesDep, tenant: Reader, body: Annotated[CreateImage, Depends(_image)]
+) -> ImageEstimate:
+    """Say what the first image of this body would take, and where it would stand. Nothing is made; what would be
+    refused is refused."""
+    request = resolve_images(body, resources.catalogue)[0]
+    return ImageEstimate(**dict(_estimated(resources, tenant, request, Priority(body.priority))))
+
+
+def _estimated(resources: Resources, tenant: str, request: GenerationRequest, priority: Priority) -> Estimate:
     resources.admission.check_cost(request)
     live = resources.presence.workers()
     check_loadable(live, request.model)
     inspection, model = Inspection(resources.connection), request.model
     completed, depth = inspection.last_completed(model, LOOKED_AT), inspection.depth(model)
-    ahead = inspection.waiting(model, Priority(body.priority), tenant)
+    ahead = inspection.waiting(model, priority, tenant)
     workers = sum(worker.takes(model) for worker in live)
     plan = estimation.plan_of(request, resources.catalogue.entry(model).method)
     times = estimation.step_times(request, completed)
     evaluation = _evaluation(resources, model)
     earlier = [job.report.decisions for job in completed if job.report]
     earlier += [pair.decisions for pair in evaluation.pairs] if evaluation else []
-    return VideoEstimate(
+    return Estimate(
         model=model,
         size=f"{request.width}x{request.height}",
-        frames=request.frames,
         steps=request.steps,
         sf=request.sf,
         full_steps=plan and plan.full,

@@ -13,11 +13,12 @@ from service.content import artifact_response, open_artifact
 from service.deletion import delete_job
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
-from service.image import ImageDeleted, Images, image_of, images_of
+from service.image import ImageDeleted, ImageJob, ImageList, Images, image_of, images_of
 from service.image_jobs import finished_images
+from service.listing import PageQuery, listed
 from service.permissions import Maker, Reader
 from service.schemas import CreateImage, parse
-from service.videos import find
+from service.videos import find, show_image
 from workers.jobs.job import Job
 
 router = APIRouter(tags=["images"])
@@ -43,11 +44,32 @@ async def generate(
     return images_of(jobs, [image_of(job, b64_json=file) for job, file in zip(jobs, files, strict=True)])
 
 
+@router.get("/v1/images")
+def list_images(
+    request: Request, resources: ResourcesDep, tenant: Reader, query: Annotated[PageQuery, Depends()]
+) -> ImageList:
+    """List images page by page, newest first by default, whether they are made, have been or failed."""
+    jobs, more = listed(resources, request, tenant, "image", query)
+    ids = [job.id for job in jobs]
+    return ImageList(
+        data=[show_image(resources, job) for job in jobs],
+        first_id=ids[0] if ids else None,
+        last_id=ids[-1] if ids else None,
+        has_more=more,
+    )
+
+
 @router.post("/v1/images/edits", include_in_schema=False)
 @router.post("/v1/images/variations", include_in_schema=False)
 async def not_supported(request: Request, _: Reader) -> None:
     """Calls of the OpenAI API that this service does not have."""
     raise NotSupported("path", f"{request.method} {request.url.path} is not supported; generate a new image instead")
+
+
+@router.get("/v1/images/{image_id}")
+def retrieve(resources: ResourcesDep, tenant: Reader, image_id: str) -> ImageJob:
+    """Retrieve an image in its current state. A failed one is returned too, with its `error`."""
+    return show_image(resources, find(resources, tenant, image_id, "image"))
 
 
 @router.get(

@@ -12,16 +12,15 @@ from service.body_docs import body_docs
 from service.cancellation import cancel_videos
 from service.content import artifact_response
 from service.deletion import delete_job
-from service.dependencies import Resources, ResourcesDep
+from service.dependencies import ResourcesDep
 from service.errors import NotSupported
+from service.listing import PageQuery, known_of, listed
 from service.permissions import Maker, Reader
 from service.remix import Remix
-from service.resolution import models_of
 from service.schemas import CancelVideos, CreateVideo, RemixVideo, parse
-from service.selection import metadata_of_query, models_named, wanted
-from service.served import known_models
+from service.selection import models_named
 from service.submission import Arrival, cancel_job, submit, submit_request
-from service.video import Video, VideoDeleted, VideoList, VideosCancelled, VideoStatus, poll_after_ms
+from service.video import Video, VideoDeleted, VideoList, VideosCancelled, poll_after_ms
 from service.videos import find, show
 from service.waiting import MOST_WAIT_SECONDS, once_ended
 
@@ -69,26 +68,10 @@ async def create(
 
 @router.get("/v1/videos")
 def list_videos(
-    request: Request,
-    resources: ResourcesDep,
-    tenant: Reader,
-    after: Annotated[str | None, Query(description="The last id of the previous page.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    order: Annotated[Literal["asc", "desc"], Query(description="Sort by time of creation.")] = "desc",
-    status: Annotated[VideoStatus | None, Query(description="Only videos in this status.")] = None,
-    model: Annotated[str | None, Query(description="Only videos of this model.")] = None,
+    request: Request, resources: ResourcesDep, tenant: Reader, query: Annotated[PageQuery, Depends()]
 ) -> VideoList:
     """List videos page by page, newest first by default. `metadata[key]=value` lists those with this pair alone."""
-    metadata = metadata_of_query(request, ("after", "limit", "order", "status", "model"))
-    jobs, more = resources.jobs.list(
-        tenant,
-        models_named(model, _known(resources)),
-        after=after,
-        limit=limit,
-        ascending=order == "asc",
-        media="video",
-        only=wanted([status] if status else [], metadata),
-    )
+    jobs, more = listed(resources, request, tenant, "video", query)
     ids = [job.id for job in jobs]
     return VideoList(
         data=[show(resources, job) for job in jobs],
@@ -98,16 +81,12 @@ def list_videos(
     )
 
 
-def _known(resources: Resources) -> list[str]:
-    return known_models(resources.presence, [entry.name for entry in models_of("video", resources.catalogue)])
-
-
 @router.post("/v1/videos:cancel", openapi_extra=body_docs(CancelVideos, form=False))
 def cancel_many(
     resources: ResourcesDep, tenant: Maker, body: Annotated[CancelVideos, Depends(_cancel_body)]
 ) -> VideosCancelled:
     """Cancel many videos, as each by itself: by ids, or those that have not ended and are like what the body says."""
-    done = cancel_videos(resources, tenant, body, models_named(body.model, _known(resources)))
+    done = cancel_videos(resources, tenant, body, models_named(body.model, known_of(resources, "video"), "video"))
     return VideosCancelled(cancelled=done.cancelled, ended=done.ended, not_found=done.not_found, has_more=done.more)
 
 
@@ -152,7 +131,7 @@ def remix(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     x_stainless_retry_count: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Video:
-    """Queue a video with the settings, the seed and the first frame of a completed one, and another prompt."""
+    """Queue a video with the settings, the seed and the first frame of one that has ended, and another prompt."""
     resources.admission.admit(http, tenant)
     order = Remix(find(resources, tenant, video_id), body.prompt)
     request, image = order.request(resources), order.image(resources)

@@ -80,6 +80,8 @@ def test_only_calls_that_work_are_documented(document: dict[str, Any]) -> None:
         "/v1/videos/{video_id}/events",
         "/v1/events",
         "/v1/images/{image_id}/events",
+        "/v1/images",
+        "/v1/images:estimate",
         "/v1/images/generations",
         "/v1/images/{image_id}",
         "/v1/images/{image_id}/content",

@@ -121,8 +121,10 @@ def test_every_call_answers_what_the_document_says(
     call("DELETE", f"/v1/webhooks/secrets/{secret}")
     with live_image_worker(settings):
         images = call("POST", "/v1/images/generations", json=body | {"model": IMAGE_MODEL}).json()
-    for path in ("content", "events"):
-        call("GET", f"/v1/images/{images['data'][0]['id']}/{path}")
+    for path in ("", "/content", "/events"):
+        call("GET", f"/v1/images/{images['data'][0]['id']}{path}")
+    call("GET", "/v1/images")
+    call("POST", "/v1/images:estimate", json=body | {"model": IMAGE_MODEL})
     call("DELETE", f"/v1/images/{images['data'][0]['id']}")
     for path in ("/healthz", "/readyz", "/metrics", "/v1/status", "/v1/usage"):
         call("GET", path)

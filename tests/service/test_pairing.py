@@ -49,7 +49,10 @@ def test_a_setting_is_what_was_in_force_and_not_what_was_asked_for() -> None:
     assert setting_of(faster).label == "12 of 50 steps"
 
 
-@pytest.mark.parametrize("change", [{"prompt": "other"}, {"seed": 8}, {"width": 64}, {"guidance": 1.0}, {"fps": 8}])
+@pytest.mark.parametrize(
+    "change",
+    [{"prompt": "other"}, {"seed": 8}, {"width": 64}, {"guidance": 1.0}, {"fps": 8}, {"input_reference": "0" * 64}],
+)
 def test_results_that_differ_in_anything_else_are_no_pair(change: dict[str, object]) -> None:
     lone, plain = a_job(a_request(sf=10).model_copy(update=change)), a_job(a_request(sf=50))
     with pytest.raises(InvalidRequest, match="has no partner") as refusal:

@@ -1,4 +1,4 @@
-"""A remix: the settings of a completed video, with another prompt."""
+"""A remix: the settings of a video that has ended, with another prompt."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +17,7 @@ from tests.service.calls import create
 from tests.service.fake_worker import REPORT, FakeWorker
 from tests.service.first_frames import MODELS, post
 from tests.service.settings import settings_in
+from workers.jobs import keys
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import Account, Basis, JobKey
 
@@ -93,12 +94,30 @@ def test_a_remix_starts_from_the_same_image(
     assert (gone.status_code, gone.json()["error"]["code"]) == (410, "artifact_gone")
 
 
-def test_only_a_completed_video_has_a_remix(client: TestClient, worker: FakeWorker) -> None:
+def test_a_video_that_failed_is_made_again_from_the_same_image(
+    client: TestClient, queue: Queue, settings: Settings, worker: FakeWorker
+) -> None:
+    store = ArtifactStore(settings.artifacts)
+    source = post(client, a_file()).json()
+    animator = replace(worker, model="animator")
+    animator.fail(animator.claim(), "generation_failed", "it failed")
+    made = remix(client, source["id"], source["prompt"]).json()
+    assert (made["status"], made["input_reference"]) == ("queued", source["input_reference"])
+    old, new = (JobKey(TENANT, video["id"]) for video in (source, made))
+    assert store.reference(new).read_bytes() == store.reference(old).read_bytes()
+    assert queue.jobs.get(new).request == queue.jobs.get(old).request
+
+
+def test_only_a_video_that_has_ended_and_can_be_read_has_a_remix(client: TestClient, queue: Queue) -> None:
     video = create(client)
     waits = remix(client, video["id"])
     assert (waits.status_code, waits.json()["error"]["code"]) == (422, "not_ready")
     client.post(f"/v1/videos/{video['id']}/cancel")
-    assert remix(client, video["id"]).status_code == 422
+    assert remix(client, video["id"]).status_code == 200
+    queue.connection.commands.hset(keys.job(video["id"]), "request", "{")
+    damaged = remix(client, video["id"])
+    assert (damaged.status_code, damaged.json()["error"]["code"]) == (422, "not_ready")
+    assert "cannot be read" in damaged.json()["error"]["message"]
     assert remix(client, "video_wan-test_" + "0" * 32).status_code == 404
 
 
