@@ -36,6 +36,7 @@ from workers.jobs.queue import Jobs, QueueLimits
 from workers.jobs.s3_location import BRIEF
 from workers.jobs.storage import open_store
 from workers.jobs.store_binding import StoreBinding
+from workers.jobs.token_counts import TokenCounts
 from workers.models.catalogue import Catalogue
 
 DECODERS = 1  # at a time: `workers.media.decoder` says how much memory one may take
@@ -79,6 +80,7 @@ class Resources:
     admission: Admission
     events: Events
     presence: Presence
+    token_counts: TokenCounts
     probe_connection: Connection
     artifacts: ArtifactStore | ObjectStore
     link_seconds: float | None
@@ -133,6 +135,7 @@ class Resources:
             ),
             events=Events(settings.redis_address),
             presence=Presence(connection),
+            token_counts=TokenCounts(connection),
             probe_connection=probe_connection,
             artifacts=artifacts,
             link_seconds=settings.storage_link_seconds,

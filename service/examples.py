@@ -156,6 +156,8 @@ _ESTIMATE = VideoEstimate(
     queued_seconds=12.9,
     live_workers=1,
     expected_snr=31.4,
+    prompt_tokens=12,
+    prompt_token_limit=64,
     evaluated=_EXPECTED,
 )
 _USED = Usage(submitted=44, completed=40, full_steps=720, cached_steps=1280, device_seconds=173.25)

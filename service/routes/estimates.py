@@ -12,6 +12,7 @@ from service.bodies import read_fields
 from service.body_docs import body_docs
 from service.dependencies import Resources, ResourcesDep
 from service.permissions import Reader
+from service.prompt_length import prompt_tokens
 from service.reference import PictureURL
 from service.resolution import resolve_images, resolve_video
 from service.routes.models import Expected
@@ -60,6 +61,13 @@ class Estimate(BaseModel):
     expected_snr: float | None = Field(
         description="Signal to noise of the latents against an uncached video's, in dB, as the method expected it of "
         "the last job with as many steps, in full and in all."
+    )
+    prompt_tokens: int | None = Field(
+        description="How many tokens the prompt has for the text encoder that reads the most, as a worker of the model "
+        "counts them; null where none answers within half a second."
+    )
+    prompt_token_limit: int | None = Field(
+        description="How many that encoder reads; what is beyond is cut off, unless `truncate_prompt` is false."
     )
     evaluated: Expected | None = Field(
         description="Speed and fidelity of this `sf` in the model's evaluation, where that had these steps, this size "
@@ -124,6 +132,7 @@ def _estimated(resources: Resources, tenant: str, request: GenerationRequest, pr
     plan = estimation.plan_of(request, resources.catalogue.entry(model).method)
     times = estimation.step_times(request, completed)
     evaluation = _evaluation(resources, model)
+    tokens = prompt_tokens(resources.token_counts, request) if workers else None
     earlier = [job.report.decisions for job in completed if job.report]
     earlier += [pair.decisions for pair in evaluation.pairs] if evaluation else []
     return Estimate(
@@ -141,6 +150,8 @@ def _estimated(resources: Resources, tenant: str, request: GenerationRequest, pr
         queued_seconds=estimation.queued_seconds(ahead, depth.running, workers, completed),
         live_workers=workers,
         expected_snr=estimation.expected_snr(request, plan, completed) if plan else None,
+        prompt_tokens=tokens and tokens.tokens,
+        prompt_token_limit=tokens and tokens.limit,
         evaluated=_evaluated(evaluation, request),
     )
 

@@ -29,6 +29,7 @@ from workers.jobs.live import LiveEvent, LiveEvents
 from workers.jobs.observations import Observations
 from workers.jobs.reruns import Reruns
 from workers.jobs.store_binding import StoreBinding
+from workers.jobs.token_counts import Question, TokenCounts
 from workers.jobs.usage import UsageRecords
 
 pytestmark = every_redis
@@ -171,6 +172,9 @@ def test_they_can_do_their_work(
     assert Observations(worker.connection).add(MODEL, "weights", a_request(), "shown") == "kept"
     assert Observations(worker.connection).knows(MODEL, "weights", a_request())
     assert Observations(worker.connection).since(MODEL, "weights", 0) == ["shown"]
+    tokens = TokenCounts(service.connection, 0.01)
+    assert tokens.ask(MODEL, "a prompt") == [] and TokenCounts(worker.connection).next([MODEL], 0.01) is None
+    TokenCounts(worker.connection).answer(Question(id="1", model=MODEL, prompt="a prompt"), [])
     reruns = Reruns(worker.connection, lease_seconds=60, kept_seconds=60)
     assert not reruns.offer("shadow", "weights", done), "its record is gone"
     ran_again = submit(service)

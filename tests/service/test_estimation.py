@@ -1,6 +1,7 @@
 """What a request would take, by jobs whose times are known."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.workers.evaluations import a_pair, an_evaluation
 from tests.workers.factories import a_request
 from workers.jobs.job import Account, GenerationRequest, Job, JobState, Priority, RunReport
 from workers.jobs.presence import Presence, WorkerInfo
+from workers.jobs.token_counts import EncoderTokens, TokenCounts
 from workers.models.catalogue import Catalogue, families
 
 #: The schedule of an evaluation's runs, and that of a later job.
@@ -178,3 +180,27 @@ def test_who_lives_is_asked_once(client: TestClient, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Presence, "workers", counted)
     estimated(client)
     assert len(asked) == 1
+
+
+def test_tokens_are_those_of_the_encoder_that_reads_the_most(
+    settings: Settings, worker: FakeWorker, queue: Queue
+) -> None:
+    worker.announce()
+    counts = TokenCounts(queue.connection, 4.0)
+    resources = replace(Resources.open(settings), token_counts=counts)
+    with TestClient(create_app(settings, resources)) as client, ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(estimated, client)
+        question = counts.next([MODEL], 4.0)
+        assert question is not None and question.prompt == "a red ball"
+        by_encoder = (("clip", 5, 77), ("t5", 9, 512))
+        counts.answer(question, [EncoderTokens(encoder=e, tokens=n, limit=most) for e, n, most in by_encoder])
+        known = asking.result()
+    assert (known["prompt_tokens"], known["prompt_token_limit"]) == (9, 512)
+
+
+def test_tokens_are_unknown_where_no_worker_lives_or_none_answers(client: TestClient, worker: FakeWorker) -> None:
+    known = estimated(client)
+    assert (known["live_workers"], known["prompt_tokens"], known["prompt_token_limit"]) == (0, None, None)
+    worker.announce()
+    known = estimated(client)
+    assert (known["live_workers"], known["prompt_tokens"], known["prompt_token_limit"]) == (1, None, None)

@@ -214,6 +214,16 @@ def observed_requests(model: str, fingerprint: str) -> Key:
     return Key(f"{root(model)}:observed:{fingerprint}")
 
 
+def token_questions(model: str) -> Key:
+    """List: prompts of which nobody has counted the tokens yet, see `token_counts.py`."""
+    return Key(f"{root(model)}:token-questions")
+
+
+def token_answer(model: str, question_id: str) -> Key:
+    """List: the answer to such a question, for the few seconds in which it is waited for."""
+    return Key(f"{root(model)}:token-answer:{question_id}")
+
+
 def webhook_secrets(tenant: str) -> Key:
     """Hash: from the id of a secret to what is known of it."""
     return Key(f"{WEBHOOKS}:secrets:{tenant}")

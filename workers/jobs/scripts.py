@@ -262,6 +262,15 @@ class Observe(Script[Literal["kept", "known", "full"]]):
 
 
 @dataclass(frozen=True, slots=True)
+class Hand(Script[None]):
+    """A text for whoever waits at the list."""
+
+    waited_at: Key
+    handed: str
+    kept_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Serve(Script[None]):
     """Notes that models are served."""
 

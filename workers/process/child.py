@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -34,43 +33,22 @@ from workers.models.catalogue import Catalogue
 from workers.process.events import (
     Again,
     Command,
-    Done,
     Event,
     Failed,
-    LeftOut,
     Load,
     LoadFailed,
     Observed,
-    RanAgain,
     Ready,
     Run,
     Stop,
     Stopped,
 )
+from workers.process.runs_jobs import RunsJobs
 
 log = structlog.get_logger()
 
 #: How long a process whose pipe was closed gets to end, in seconds.
 CLOSE_SECONDS = 5.0
-
-
-class RunsJobs(Protocol):
-    """What the process needs of `workers.process.runner.Runner`."""
-
-    def load(self, names: Sequence[str]) -> list[str]:
-        """Load models by their names in the catalogue; returns the fingerprint of each one's weights.
-
-        Raises an error of `workers.jobs.errors`.
-        """
-
-    def observe(self, observed: Observed) -> None:
-        """Take in what uncached runs of a model have shown."""
-
-    def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
-        """Run one job and publish its file. Raises `JobCancelled` soon after `stopped` is true, and `AttemptFailed`."""
-
-    def run_again(self, again: Again, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> RanAgain | LeftOut:
-        """Run a completed job again, uncached, and publish nothing. Raises as `run`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +232,8 @@ def _load(jobs: RunsJobs, models: Sequence[str]) -> Ready:
         if model in failed:
             gc.collect()  # What of it was read already; the modules of a pipeline refer to each other.
     seconds, fingerprints = zip(*loaded.values(), strict=True) if loaded else ((), ())
-    return Ready(tuple(loaded), seconds, fingerprints, failed, failing_seconds)
+    readers = {model: jobs.readers(model) for model in loaded}
+    return Ready(tuple(loaded), seconds, fingerprints, failed, failing_seconds, readers)
 
 
 def _problem(models: Sequence[str], error: Exception) -> JobError:

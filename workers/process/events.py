@@ -1,11 +1,12 @@
 """The only things that cross the pipe between the supervisor and the process that holds the model."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from workers.jobs.artifact import Artifact
 from workers.jobs.job import AttemptKey, GenerationRequest, JobError, JobKey, Misprediction, RunReport, Stage, StepKind
+from workers.models.prompt_reader import PromptReader
 
 # Supervisor to child. Closing the pipe tells the child to exit.
 
@@ -61,6 +62,7 @@ class Stop:
 class Ready:
     """The models are loaded, each in so many seconds; `fingerprints` are of their weights.
 
+    readers: what counts the tokens of their prompts, by model.
     failed: those that cannot be loaded, with the reason; the others are served without them.
     failing_seconds: how long these took until then, together.
     """
@@ -70,6 +72,7 @@ class Ready:
     fingerprints: tuple[str, ...]
     failed: Mapping[str, JobError]
     failing_seconds: float = 0.0
+    readers: Mapping[str, Sequence[PromptReader]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

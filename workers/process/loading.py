@@ -1,12 +1,13 @@
 """The process that holds the models: started, tried again when it or one of its models fails, and ended."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from workers.jobs.errors import WorkerCrashed
 from workers.jobs.job import JobError
+from workers.models.prompt_reader import PromptReader
 from workers.process.announcer import Announcer
 from workers.process.child import Child, ChildDied
 from workers.process.events import Load, LoadFailed, Ready
@@ -25,7 +26,8 @@ RELOAD_SECONDS = 1800.0
 
 
 class Loading:
-    """Owns the process. `models` are those that it has loaded, `fingerprints` are of their weights."""
+    """Owns the process. `models` are those that it has loaded, `fingerprints` are of their weights, `readers` count
+    the tokens of their prompts."""
 
     def __init__(self, start: Callable[[], Child], announcer: Announcer, metrics: Metrics, shutdown: Shutdown) -> None:
         """start: a process that loads all of the worker's models."""
@@ -33,6 +35,7 @@ class Loading:
         self.child: Child | None = None
         self.models: tuple[str, ...] = ()
         self.fingerprints: dict[str, str] = {}
+        self.readers: dict[str, Sequence[PromptReader]] = {}
         self._failed: dict[str, JobError] = {}
         self._failures = 0
         self._try_at = 0.0
@@ -104,6 +107,7 @@ class Loading:
     def _take(self, ready: Ready) -> None:
         loads = dict(zip(ready.models, ready.seconds, strict=True))
         self.fingerprints |= dict(zip(ready.models, ready.fingerprints, strict=True))
+        self.readers = {**self.readers, **ready.readers}  # a new one: another thread goes through it
         self.models = (*self.models, *ready.models)
         self._failed = dict(ready.failed)
         if loads:

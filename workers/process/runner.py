@@ -42,6 +42,7 @@ from workers.media.formats import FORMATS
 from workers.media.previews import previews_of
 from workers.media.provenance import Embedded, comment_of
 from workers.models.catalogue import Catalogue
+from workers.models.prompt_reader import PromptReader
 from workers.process.events import (
     Again,
     Done,
@@ -110,6 +111,12 @@ class Runner:
             # The others of a group encode every prompt, and rank 0 would only wait for them.
             self._models[name] = model if model.share is not None else replace(model, prompts=self._prompts)
         return [self._models[name].fingerprint for name in names]
+
+    def readers(self, model: str) -> Sequence[PromptReader]:
+        """What counts the tokens of a loaded model's prompts, in any process; empty where that cannot be had."""
+        loaded = self._models[model]
+        readers = [each.portable() for each in loaded.family.readers(loaded.pipeline, loaded.entry)]
+        return [each for each in readers if each is not None] if None not in readers else []
 
     def observe(self, observed: Observed) -> None:
         """Take in what uncached runs of a model have shown, in the order in which all workers take it in."""

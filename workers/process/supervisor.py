@@ -30,17 +30,20 @@ from workers.jobs.s3_location import BRIEF
 from workers.jobs.storage import open_store
 from workers.jobs.store import StoreUnreachable
 from workers.jobs.store_binding import StoreBinding
+from workers.jobs.token_counts import TokenCounts
 from workers.models.catalogue import Catalogue
 from workers.process.announcer import ANNOUNCE_SECONDS, Announcer
 from workers.process.attempt import AttemptWatch
-from workers.process.child import Child, ChildDied, ChildSettings, RunsJobs, runner
+from workers.process.child import Child, ChildDied, ChildSettings, runner
 from workers.process.housekeeping import Housekeeping
 from workers.process.idle_work import IdleWork
 from workers.process.learning import Learning
 from workers.process.loading import IDLE_SECONDS, Loading
 from workers.process.metrics import Metrics
+from workers.process.runs_jobs import RunsJobs
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
+from workers.process.token_counter import TokenCounter
 
 log = structlog.get_logger()
 
@@ -90,6 +93,7 @@ class Supervisor:
             settings.unserved_seconds,
         )
         self._loading = Loading(self._start_child, self._announcer, self._metrics, shutdown)
+        self._token_counter = TokenCounter(TokenCounts(self._connection), lambda: self._loading.readers)
         self._learning = Learning(
             Observations(self._connection, settings.retention_seconds), self._metrics, self._loading.fingerprints
         )
@@ -111,7 +115,7 @@ class Supervisor:
                 host = self._settings.metrics_host
                 port = endings.enter_context(self._metrics.serve(host, self._settings.metrics_port))
                 log.info("metrics served", host=host, port=port)
-            for thread in (self._announcer, self._housekeeping):
+            for thread in (self._announcer, self._housekeeping, self._token_counter):
                 thread.start()
                 endings.callback(thread.stop)
             endings.callback(self._loading.drop)

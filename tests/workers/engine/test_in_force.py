@@ -1,5 +1,6 @@
 """What a run says that it left out is what shapes nothing; all else shapes its frames."""
 
+import pickle
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -108,5 +109,12 @@ def test_the_tokens_that_are_read_are_those_that_shape_the_result(model: LoadedM
     frames = [generate(model, each, image=variant.picture).frames for each in (request, long, longer)]
     assert np.array_equal(frames[1], frames[2]), "what is beyond is not read"
     assert not np.array_equal(frames[0], frames[1])
+    readers = pickle.loads(
+        pickle.dumps([reader.portable() for reader in model.family.readers(model.pipeline, model.entry)])
+    )
+    for prompt in (request.prompt, long.prompt, "  an &amp; in\u00e2\u20ac\u2122s \n two lines ", ""):
+        counted = prompt_tokens(model, request.model_copy(update={"prompt": prompt}))
+        expected = [(tokens.read, tokens.total) for tokens in counted if tokens.prompt == "prompt"]
+        assert [reader.read_and_total(prompt) for reader in readers] == expected, "another process counts alike"
     with pytest.raises(RequestRefused, match=f"of which {cut[0].encoder} of {model.entry.name} reads {cut[0].read}"):
         prompt_tokens(model, long.model_copy(update={"truncate_prompt": False}))

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tokenizers import Tokenizer, models, pre_tokenizers
+
 from tests.workers.factories import a_report
 from workers import logs
 from workers.jobs.errors import (
@@ -24,7 +26,8 @@ from workers.jobs.errors import (
 from workers.jobs.job import Account, Basis
 from workers.jobs.s3_location import Waits
 from workers.jobs.storage import open_store
-from workers.process.child import ChildSettings, RunsJobs
+from workers.models.prompt_reader import PromptReader
+from workers.process.child import ChildSettings
 from workers.process.events import (
     Again,
     Done,
@@ -39,6 +42,7 @@ from workers.process.events import (
     StepDone,
     Stopped,
 )
+from workers.process.runs_jobs import RunsJobs
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
 from workers.process.supervisor import Supervisor
@@ -74,6 +78,11 @@ class StandInRunner:
         if any((self._folder / each).exists() for each in (BROKEN, *(f"{BROKEN}-{name}" for name in names))):
             raise ModelLoadFailed("broken")
         return ["" for _ in names]
+
+    def readers(self, model: str) -> Sequence[PromptReader]:
+        words = Tokenizer(models.WordLevel({"<unk>": 0}, "<unk>"))
+        words.pre_tokenizer = pre_tokenizers.Whitespace()
+        return [PromptReader("text_encoder", words, 8)]
 
     def observe(self, observed: Observed) -> None:
         self._observed += observed.texts

@@ -14,6 +14,7 @@ from tests.workers.process.jobs import assert_published, at_step, ended
 from tests.workers.process.stand_in import BROKEN
 from tests.workers.process.worker_process import WorkerProcess
 from workers.jobs.job import JobError, JobState
+from workers.jobs.token_counts import TokenCounts
 
 LONG = a_request("steps 200 of 0.02")
 
@@ -55,6 +56,8 @@ def test_a_cancel_stops_the_running_job_and_the_process_stays_warm(
         job = submit(queue, LONG)
         wait_until(at_step(queue, job, 1))
         child = worker.child.pid
+        [counted] = TokenCounts(queue.connection, 4.0).ask(MODEL, "a red ball")
+        assert (counted.tokens, counted.limit) == (3, 8), "a running job keeps no question waiting"
 
         assert queue.jobs.cancel(job.key).cancel_requested
         assert wait_until(ended(queue, job)).state is JobState.CANCELLED

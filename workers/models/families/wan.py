@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
-from workers.models.prompt_reader import PromptReader
+from workers.models.prompt_reader import PromptReader, cleaned
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, WanTransformer3DModel
@@ -115,10 +115,8 @@ class Wan(Family):
         return {"prompt_embeds": prompt, "negative_prompt_embeds": negative}
 
     def readers(self, pipeline: "DiffusionPipeline", entry: ModelEntry) -> Sequence[PromptReader]:
-        from diffusers.pipelines.wan.pipeline_wan import prompt_clean
-
         [reader] = super().readers(pipeline, entry)
-        return [replace(reader, text=prompt_clean)]
+        return [replace(reader, text=cleaned)]
 
     def arguments(self, request: GenerationRequest, entry: ModelEntry) -> dict[str, Any]:
         return {

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 
 from tests.workers import micro_wan_variants as variants
 from tests.workers.micro_wan import micro_entry
@@ -12,6 +13,7 @@ from workers.engine.loaded import load_model
 from workers.jobs.errors import InvalidRequest
 from workers.models.catalogue import Catalogue, families
 from workers.models.family import Family
+from workers.models.prompt_reader import cleaned
 
 
 def test_the_encoder_of_the_image_keeps_its_precision_where_the_rest_is_halved(tmp_path: Path) -> None:
@@ -53,3 +55,18 @@ def test_a_second_guidance_is_refused_where_there_is_no_second_expert(tmp_path: 
 def catalogue_of(family: Family, folder: Path) -> Catalogue:
     entry = micro_entry(folder, family=family.name)
     return Catalogue({"micro-wan": entry}, {family.name: family})
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        " a  red\n\tball ",
+        "a &amp;lt;b&amp;gt; c",
+        "l\u00e2\u20ac\u2122été \u201cici\u201d",
+        "\u00a0x\u3000",
+        "\ufb01re \x1b[31m",
+    ],
+)
+def test_a_prompt_is_cleaned_as_the_pipeline_does_it(prompt: str) -> None:
+    assert cleaned(prompt) == prompt_clean(prompt)
