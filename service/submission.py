@@ -61,6 +61,12 @@ class Arrival:
     idempotency_key: str | None
     retry: bool | None
 
+    @property
+    def may_come_again(self) -> bool:
+        """Whether another arrival can be for the same job, also at this moment: then the job's image is that one's
+        too."""
+        return self.idempotency_key is not None or self.retry is not None
+
 
 async def submit(
     resources: Resources, arrival: Arrival, body: CreateVideo, receive: Callable[[], Awaitable[Message]]
@@ -130,15 +136,15 @@ def submit_request(resources: Resources, arrival: Arrival, request: GenerationRe
     new = JobKey(arrival.tenant, new_job_id(request.model))
     key = _key(resources, arrival, new)
     try:
-        return _make(resources, arrival.body, key, request, image, webhook, is_new=key == new)
+        return _make(resources, arrival, key, request, image, webhook, is_new=key == new)
     except JobNotFound:  # Deleted while it ran, and not gone yet: the request is for a job of its own again.
         _key(resources, arrival, new, gone=key)
-        return _make(resources, arrival.body, new, request, image, webhook, is_new=True)
+        return _make(resources, arrival, new, request, image, webhook, is_new=True)
 
 
 def _make(
     resources: Resources,
-    body: Order,
+    arrival: Arrival,
     key: JobKey,
     request: GenerationRequest,
     image: bytes | None,
@@ -146,6 +152,7 @@ def _make(
     *,
     is_new: bool,
 ) -> Job:
+    body = arrival.body
     try:
         check_loadable(resources.presence.workers(), request.model)
     except ModelUnavailable:
@@ -166,7 +173,7 @@ def _make(
             shares=body.shares,
         )
     except QueueFull:
-        if image is not None:
+        if image is not None and not arrival.may_come_again:
             with suppress(OSError):  # The sweep comes after it.
                 resources.artifacts.delete(key)
         raise

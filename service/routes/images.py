@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from service.bodies import read_fields
 from service.body_docs import body_docs
 from service.content import artifact_response, open_artifact
+from service.content_docs import file_answers
 from service.deletion import delete_job
 from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
@@ -76,7 +77,7 @@ def retrieve(resources: ResourcesDep, tenant: Reader, image_id: str) -> ImageJob
     "/v1/images/{image_id}/content",
     name="image_content",
     response_class=FileResponse,
-    responses={status: {"content": {"image/png": {}, "image/webp": {}}} for status in (200, 206)},
+    responses=file_answers("image/png", "image/webp"),
 )
 def content(
     resources: ResourcesDep,

@@ -11,6 +11,7 @@ from service.bodies import read_fields
 from service.body_docs import body_docs
 from service.cancellation import cancel_videos
 from service.content import artifact_response
+from service.content_docs import file_answers
 from service.deletion import delete_job
 from service.dependencies import ResourcesDep
 from service.errors import NotSupported
@@ -158,7 +159,7 @@ def cancel(resources: ResourcesDep, tenant: Maker, video_id: str) -> Video:
 @router.get(
     "/v1/videos/{video_id}/content",
     response_class=FileResponse,
-    responses={status: {"content": {"video/mp4": {}, "image/webp": {}}} for status in (200, 206)},
+    responses=file_answers("video/mp4", "image/webp"),
 )
 def content(
     resources: ResourcesDep,

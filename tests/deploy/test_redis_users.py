@@ -248,7 +248,14 @@ def test_they_can_change_neither_the_server_nor_what_is_not_theirs(
         client.execute_command(*command.split())
 
 
-def test_the_service_cannot_take_a_job(service: Queue) -> None:
-    submit(service, a_request())
-    with pytest.raises(QueueUnavailable, match=r"can't run this command|no permissions"):
-        service.leases.claim([MODEL], "service")
+def test_the_service_cannot_take_a_job_and_where_it_tries_nothing_is_written(
+    service: Queue, worker: Queue, own_redis: EmbeddedRedis
+) -> None:
+    job = submit(service, a_request())
+    with redis.Redis.from_url(own_redis.url) as operator:
+        before = {key: operator.dump(key) for key in operator.scan_iter()}
+        with pytest.raises(QueueUnavailable, match=r"can't run this command|no permissions"):
+            service.leases.claim([MODEL], "service")
+        assert {key: operator.dump(key) for key in operator.scan_iter()} == before
+    attempt = worker.leases.claim([MODEL], "w")
+    assert attempt is not None and (attempt.job.id, attempt.job.attempts) == (job.id, 1)

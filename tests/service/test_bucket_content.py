@@ -16,6 +16,7 @@ from service.settings import Settings
 from tests.queues import Queue
 from tests.s3_servers import BUCKET, KEYS, WAITS, S3Server, an_s3_server
 from tests.service.calls import create
+from tests.service.documented import check_documented
 from tests.service.fake_worker import VIDEO, FakeWorker
 from tests.service.settings import settings_in
 from workers.jobs.object_store import ObjectStore
@@ -124,6 +125,9 @@ def test_with_links_the_client_is_sent_to_the_bucket(
     with TestClient(create_app(linking, replace(Resources.open(linking), artifacts=store))) as client:
         response = client.get(path, follow_redirects=False)
         assert (response.status_code, response.headers["cache-control"]) == (307, "no-store")
+        document = client.get("/openapi.json").json()
+        for answer in (response, client.get(path, headers={"if-none-match": "*"}, follow_redirects=False)):
+            assert check_documented(document, answer) == "GET /v1/videos/{video_id}/content"
         link = response.headers["location"]
         assert link.startswith(server.endpoint) and KEYS[1] not in link
         assert httpx.get(link).content == VIDEO

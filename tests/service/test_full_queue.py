@@ -1,12 +1,15 @@
 """As many jobs wait as may: the others are told when to come back."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.dependencies import Resources
 from service.errors import response_of
 from service.settings import Settings
 from tests.images import a_file
@@ -17,7 +20,10 @@ from tests.service.first_frames import MODELS, post
 from tests.service.image_model import IMAGE_MODEL
 from tests.service.image_model import MODELS as IMAGE_MODELS
 from tests.service.settings import settings_in
+from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import QueueFull
+from workers.jobs.job import Job, JobKey
+from workers.jobs.queue import Jobs
 
 BODY = {"prompt": "a red ball"}
 
@@ -70,6 +76,23 @@ def test_a_refused_job_leaves_no_image_behind(client: TestClient, settings: Sett
     files = set(settings.artifacts.rglob("*.png"))
     assert post(client, a_file()).status_code == 429
     assert set(settings.artifacts.rglob("*.png")) == files
+
+
+class AnotherComesFirst(Jobs):
+    """Another arrival of the same request is accepted; before this one there is no room left."""
+
+    def submit(self, job: JobKey, **of_it: Any) -> Job:
+        super().submit(job, **of_it)
+        raise QueueFull("full", 1.0)
+
+
+def test_a_refused_arrival_leaves_the_image_of_another_one_under_the_same_key(settings: Settings, queue: Queue) -> None:
+    resources = replace(Resources.open(settings), jobs=AnotherComesFirst(queue.connection))
+    with TestClient(create_app(settings, resources)) as client:
+        assert post(client, a_file(), {"idempotency-key": "k"}).status_code == 429
+    attempt = queue.leases.claim(["animator"], "w")
+    assert attempt is not None
+    assert ArtifactStore(settings.artifacts).read_reference(attempt.job.key)
 
 
 def test_images_that_find_no_room_for_all_of_them_leave_none_waiting(client: TestClient, queue: Queue) -> None:

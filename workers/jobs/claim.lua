@@ -3,6 +3,8 @@
 local token, worker, lease, most_running = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local AGE_SECONDS = 600
 
+redis.call('LLEN', key('claim')) -- a command that only workers may use: for anybody else nothing is written
+
 -- What has waited for long in its lane goes on in the one above it, so that nothing waits for ever.
 local function age(lane, above)
   local long = redis.call('ZRANGEBYSCORE', key('since', lane), '-inf', stamp(now - AGE_SECONDS), 'LIMIT', 0, 100)
@@ -121,7 +123,7 @@ for _, lane in ipairs(LANES) do
     end
     write_all(id, 'state', 'running', 'worker', worker, 'started_at', stamp(now),
       'attempts', (tonumber(fields(id, 'attempts')) or 0) + 1)
-    redis.call('SETEX', key('claim', token), math.ceil(lease), id) -- a command that only workers may use
+    redis.call('SETEX', key('claim', token), math.ceil(lease), id)
     publish_all(id, 'type', 'state', 'state', 'running')
     return { redis.call('HGETALL', key('job', id)), {} }
   end
