@@ -41,7 +41,7 @@ def run(
     if "TORCHELASTIC_RUN_ID" in os.environ:  # Elsewhere torch is not imported for this.
         from workers.engine.follower import follow_torchrun
 
-        follow_torchrun()
+        follow_torchrun(settings.log_format)
     logs.configure(settings.log_format)
     shutdown = Shutdown()
     shutdown.install()

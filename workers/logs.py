@@ -4,7 +4,9 @@ import codecs
 import logging
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import structlog
 
@@ -47,7 +49,22 @@ def renderer(log_format: LogFormat) -> structlog.typing.Processor:
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
     )
-    return lambda logger, method, event: render(logger, method, {name: plain(value) for name, value in event.items()})
+    return _Renderer(log_format, render)
+
+
+@dataclass(frozen=True)
+class _Renderer:
+    log_format: LogFormat
+    render: structlog.typing.Processor
+
+    def __call__(self, logger: Any, method: str, event: structlog.typing.EventDict) -> Any:
+        return self.render(logger, method, {name: plain(value) for name, value in event.items()})
+
+
+def format_in_force() -> LogFormat:
+    """What `configure` was last called with."""
+    last = structlog.get_config()["processors"][-1]
+    return last.log_format if isinstance(last, _Renderer) else "json"
 
 
 def plain(value: object) -> object:

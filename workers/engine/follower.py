@@ -9,13 +9,14 @@ import signal
 import threading
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 import torch
 from PIL import Image
 
 from workers import logs
+from workers.configuration import LogFormat
 from workers.engine.covariance_session import CovarianceSession
 from workers.engine.generation import run_pipeline
 from workers.engine.leader import DEVICE, STORE_SECONDS
@@ -25,7 +26,9 @@ from workers.engine.share import RunEnded, share_of
 from workers.jobs.job import GenerationRequest
 from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
-from workers.parallel.pulse import LOADING_SECONDS, SILENT_SECONDS, Pulse
+from workers.parallel.loss import Loss
+from workers.parallel.progress import Progress
+from workers.parallel.pulse import Pulse
 from workers.parallel.seat import START_SECONDS, Seat, torchrun_seat
 from workers.parallel.world import World
 
@@ -47,9 +50,10 @@ class Follower:
         self._store = seat.store(START_SECONDS)
         device = seat.device(self._store.get(DEVICE).decode())
         self._store.set_timeout(timedelta(seconds=STORE_SECONDS))
-        self._pulse = Pulse(seat.store(STORE_SECONDS), seat.rank, [0], self._lost)
+        self._pulse = Pulse(seat.store(STORE_SECONDS), seat.rank, [0], Progress(device), self._lost)
         self._pulse.start()
-        self._world = World(seat, device)
+        self._world = World(seat, device, self._pulse)
+        self._pulse.met()
         self._models: dict[str, LoadedModel] = {}
 
     def follow(self) -> None:
@@ -57,10 +61,12 @@ class Follower:
         number = 0
         while True:
             command = json.loads(self._told(f"command/{number}"))
-            loading = command["kind"] == "load"
-            self._pulse.patience = LOADING_SECONDS if loading else SILENT_SECONDS
-            (self._load if loading else self._run)(number, command)
-            self._pulse.patience = SILENT_SECONDS
+            self._pulse.progress.begin(number)
+            if command["kind"] == "load":
+                with self._pulse.patient():
+                    self._load(number, command)
+            else:
+                self._run(number, command)
             number += 1
 
     def _told(self, key: str) -> bytes:
@@ -110,18 +116,18 @@ class Follower:
     def _answer(self, number: int, answer: dict[str, Any]) -> None:
         self._store.set(f"answer/{number}/{self._seat.rank}", json.dumps(answer))
 
-    def _lost(self, cause: str) -> None:
+    def _lost(self, loss: Loss, cause: str) -> None:
         """Rank 0 is gone, or stopped: then what watches over it is to see that it is gone."""
         log.error("rank 0 of the group is lost", rank=self._seat.rank, cause=cause)
         if self._leader_pid == os.getppid():
             os.kill(self._leader_pid, signal.SIGKILL)
-        os._exit(1)
+        os._exit(loss)
 
 
-def follow_torchrun() -> None:
+def follow_torchrun(log_format: LogFormat) -> None:
     """In a process that torchrun started and that is not its first: follow that one, and never return."""
     if (seat := torchrun_seat()) is not None and seat.rank > 0:
-        _follow(seat, None)
+        _follow(seat, None, log_format)
 
 
 def _end_with(leader_pid: int) -> None:
@@ -131,14 +137,14 @@ def _end_with(leader_pid: int) -> None:
     os._exit(1)
 
 
-def _follow(seat: Seat, leader_pid: int | None) -> None:
+def _follow(seat: Seat, leader_pid: int | None, log_format: LogFormat) -> None:
     if leader_pid is not None:
         threading.Thread(target=_end_with, args=(leader_pid,), name="parent", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # Sent to all of a group; rank 0 decides, and its end ends this.
-    logs.configure()
+    logs.configure(log_format)
     logs.quiet_libraries()
-    Follower(seat, leader_pid).follow()
+    Follower(seat.joined(), leader_pid).follow()
 
 
 def main() -> None:
@@ -147,10 +153,11 @@ def main() -> None:
     for name in ("rank", "ranks", "port", "leader", "threads"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--host", required=True)
+    parser.add_argument("--log-format", choices=get_args(LogFormat), required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     rank = arguments.rank
-    _follow(Seat(rank, arguments.ranks, rank, arguments.host, arguments.port), arguments.leader)
+    _follow(Seat(rank, arguments.ranks, rank, arguments.host, arguments.port), arguments.leader, arguments.log_format)
 
 
 if __name__ == "__main__":

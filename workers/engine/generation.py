@@ -212,6 +212,7 @@ def _prepared(
         for transformer in transformers:
             undo.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
         if model.share is not None:
+            undo.enter_context(model.share.watched(model.family, transformers))
             undo.enter_context(model.share.streams(transformers, model.family.guided(plan.request)))
         if attachment is not None:
             undo.enter_context(attachment.attached(model.family, transformers, plan.scheduler))

@@ -7,15 +7,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import structlog
 import torch
 
+from workers import logs
 from workers.jobs.errors import GroupFailed, ModelLoadFailed
 from workers.models.entry import ModelEntry
-from workers.parallel.pulse import LOADING_SECONDS, SILENT_SECONDS, Pulse
+from workers.parallel.loss import Loss
+from workers.parallel.progress import Progress
+from workers.parallel.pulse import SILENT_SECONDS, Lost, Pulse
 from workers.parallel.seat import Seat, torchrun_seat
 from workers.parallel.world import World
 
@@ -39,11 +43,14 @@ class Leader:
         self.seat, self._local, self._served = seat, local, served
         self._store = seat.store(STORE_SECONDS)
         self._commands = 0
-        self._pulse = Pulse(seat.store(STORE_SECONDS), 0, range(1, seat.ranks), self._lost, self._ended)
+        own = seat.device(device)
+        others = range(1, seat.ranks)
+        self._pulse = Pulse(seat.store(STORE_SECONDS), 0, others, Progress(own), self._lost, self._ended)
         self._pulse.start()
         try:
             self._store.set(DEVICE, device)
-            self.world = World(seat, seat.device(device))
+            self.world = World(seat, own, self._pulse)
+            self._pulse.met()
         except BaseException:
             self._pulse.stop()  # The others are ended next, which it would take for a loss.
             raise
@@ -75,7 +82,8 @@ class Leader:
         local = [] if given is not None else [_follower(seat, rank) for rank in range(1, ranks)]
         log.info("group starting", ranks=ranks, by="torchrun" if given is not None else "the worker")
         try:
-            return cls(seat, entry.device, local, served)
+            with seat.invited() as own:
+                return cls(own, entry.device, local, served)
         except BaseException:
             _kill(local)
             raise
@@ -88,11 +96,15 @@ class Leader:
     def post(self, kind: str, **values: Any) -> int:
         """Give all others a command; its number is what they answer to."""
         number, self._commands = self._commands, self._commands + 1
-        self._pulse.patience = LOADING_SECONDS if kind == "load" else SILENT_SECONDS
+        self._pulse.progress.begin(number)
         self._store.set(f"command/{number}", json.dumps({"kind": kind, **values}))
         if number > 1:  # All others were done with it when they took the last one.
             self._store.delete_key(f"command/{number - 2}")
         return number
+
+    def patient(self) -> AbstractContextManager[None]:
+        """Inside, the others wait long for this process: it reads a model, of the group or beside it."""
+        return self._pulse.patient()
 
     def loaded(self, number: int, fingerprint: str) -> None:
         """All others have loaded what this one has. Raises `ModelLoadFailed` with what keeps one from it."""
@@ -103,7 +115,6 @@ class Leader:
                 raise ModelLoadFailed(f"rank {rank} of the group: {answer['message']}")
             if answer["fingerprint"] != fingerprint:
                 raise ModelLoadFailed(f"rank {rank} of the group has other weights: {answer['fingerprint']}")
-        self._pulse.patience = SILENT_SECONDS
 
     def settle(self, number: int, error: BaseException) -> None:
         """After a run has failed here: return if it has failed in the same way everywhere.
@@ -112,7 +123,8 @@ class Leader:
         """
         if isinstance(error, GroupFailed) or not isinstance(error, Exception):
             return  # Ctrl-C ends this process, and the group with it.
-        answers = self._answers(number, SETTLE_SECONDS)
+        with self._pulse.progress.aside():
+            answers = self._answers(number, SETTLE_SECONDS)
         if all(answer is not None and answer.get("error") == type(error).__name__ for answer in answers):
             self._store.set(f"settled/{number}", "")
             return
@@ -140,17 +152,17 @@ class Leader:
         self._store.delete_key(key)
         return answer
 
-    def _ended(self) -> str | None:
+    def _ended(self) -> Lost | None:
         for rank, process in enumerate(self._local, start=1):
             if (code := process.poll()) is not None:
-                return f"rank {rank} ended with code {code}"
+                return Loss.ENDED, f"rank {rank} ended with code {code}"
         return None
 
-    def _lost(self, cause: str) -> None:
+    def _lost(self, loss: Loss, cause: str) -> None:
         """Nothing here can go on: the others wait in a collective for who is gone, and so does this process."""
         log.error("a rank of the group is lost", cause=cause)
         _kill(self._local)
-        os._exit(1)
+        os._exit(loss)
 
 
 def _check_devices(entry: ModelEntry, ranks: int) -> None:
@@ -173,5 +185,6 @@ def _follower(seat: Seat, rank: int) -> subprocess.Popen[bytes]:
     place = {"rank": rank, "ranks": seat.ranks, "host": seat.host, "port": seat.port}
     arguments = [f"--{name}={value}" for name, value in place.items()]
     arguments += [f"--leader={os.getpid()}", f"--threads={torch.get_num_threads()}"]
+    arguments += [f"--log-format={logs.format_in_force()}"]
     # What it says goes to standard error: what rank 0 writes to standard output may be for a program.
     return subprocess.Popen([sys.executable, "-m", FOLLOWER, *arguments], stdin=subprocess.DEVNULL, stdout=2)

@@ -96,11 +96,12 @@ def load_model(
 
 
 def _loaded_together(group: Leader, entry: ModelEntry, family: Family, files: Files) -> LoadedModel:
-    with _named(entry):
-        share, number = joined(group, entry)
-    model = _loaded(_placed(entry, share), family, files, share)
-    with _named(entry):
-        group.loaded(number, model.fingerprint)
+    with group.patient():
+        with _named(entry):
+            share, number = joined(group, entry)
+        model = _loaded(_placed(entry, share), family, files, share)
+        with _named(entry):
+            group.loaded(number, model.fingerprint)
     return replace(model, entry=entry)
 
 

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -32,11 +32,15 @@ class RunEnded(Exception):
 
 @dataclass(frozen=True)
 class Share:
-    """mesh: the ranks by what they share of this model. leader: the group, on rank 0; None on the others."""
+    """mesh: the ranks by what they share of this model. leader: the group, on rank 0; None on the others.
+
+    compiled: whether a run's first step may compile the model, which takes one rank longer than another.
+    """
 
     world: World
     mesh: DeviceMesh
     leader: Leader | None
+    compiled: bool = False
 
     def split(self, family: Family, transformers: Sequence[nn.Module]) -> None:
         """Have the transformers compute this rank's tokens. Raises `ValueError` where they cannot be split so."""
@@ -50,6 +54,16 @@ class Share:
                 raise ValueError(f"parallel: {unfit}")
             assert plan is not None
             split(transformer, plan, self.mesh)
+
+    @contextmanager
+    def watched(self, family: Family, transformers: Sequence[nn.Module]) -> Iterator[None]:
+        """Inside, each block of the transformers that is computed is a sign that this rank goes on."""
+        with ExitStack() as undo:
+            for transformer in transformers:
+                for block in family.layout().blocks(transformer):
+                    if block._compiled_call_impl is None:  # A hook would be compiled with it.
+                        undo.callback(block.register_forward_pre_hook(self.world.progress.layer).remove)
+            yield
 
     def streams(self, transformers: Sequence[nn.Module], guided: bool) -> AbstractContextManager[None]:
         """Inside, this rank computes its stream alone, where a run has two and ranks for both."""
@@ -75,7 +89,8 @@ class Share:
         def agreed(go: Callable[[], None], *state: int) -> None:
             nonlocal over
             try:
-                go()
+                with self.world.progress.aside():
+                    go()
             except BaseException:
                 over = True
                 self.world.agree(False, state)
@@ -97,13 +112,17 @@ class Share:
         def step(index: int, kind: StepKind, seconds: float) -> None:
             following = attachment is None or attachment.full
             agreed(lambda: callbacks[1](index, kind, seconds), index, kind == "full", following)
+            first.close()
 
-        try:
-            yield stage, step
-        except BaseException as error:
-            if leader is not None and not over:
-                leader.settle(number, error)
-            raise
+        with ExitStack() as first:
+            if self.compiled:
+                first.enter_context(self.world.patient())
+            try:
+                yield stage, step
+            except BaseException as error:
+                if leader is not None and not over:
+                    leader.settle(number, error)
+                raise
 
 
 def joined(leader: Leader, entry: ModelEntry) -> tuple[Share, int]:
@@ -124,7 +143,8 @@ def joined(leader: Leader, entry: ModelEntry) -> tuple[Share, int]:
 def share_of(world: World, entry: ModelEntry, leader: Leader | None = None) -> Share:
     """A rank's share of an entry. A collective of all ranks."""
     assert entry.parallel is not None
-    return Share(world, world.mesh(entry.parallel.cfg, entry.parallel.ring, entry.parallel.ulysses), leader)
+    mesh = world.mesh(entry.parallel.cfg, entry.parallel.ring, entry.parallel.ulysses)
+    return Share(world, mesh, leader, entry.compile)
 
 
 def _told(request: GenerationRequest, attachment: Shareable | None, image: Image | None) -> dict[str, object]:

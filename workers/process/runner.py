@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -92,7 +92,9 @@ class Runner:
             entry = self._catalogue.entry(name)
             if entry.shadow_share > 0 and not fidelity.available():
                 raise ModelLoadFailed(f"model {name}: shadow_share needs scikit-image, of the extra `evaluate`")
-            model = load_model(entry, self._catalogue.family(name), leader=self._leader)
+            # One that this process reads beside its group keeps it from the others all the same.
+            with self._leader.patient() if self._leader is not None else nullcontext():
+                model = load_model(entry, self._catalogue.family(name), leader=self._leader)
             if model.share is not None:
                 self._leader = model.share.leader
             warm = warm_up(model, self._catalogue, self._previews(name))
@@ -182,9 +184,12 @@ class Runner:
         used = {"prompt_tokens": prompt_tokens(model, request), "no_effect": without_effect(model, request)}
         hits = self._prompts.hits
         image, basis = self._reference(run.key, request), counting(observed)
-        previews = self._previews(
-            request.model, lambda index, picture: emit(PreviewMade(run.key.job_id, index + 1, picture))
-        )
+
+        def show(index: int, picture: bytes) -> None:
+            with nullcontext() if model.share is None else model.share.world.progress.aside():
+                emit(PreviewMade(run.key.job_id, index + 1, picture))
+
+        previews = self._previews(request.model, show)
         generation = generate(model, request, callbacks, image, basis, previews)
         known = self._prompts.hits > hits
         callbacks.stage("encode_video")

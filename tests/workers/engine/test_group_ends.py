@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.workers.engine import ring_follower
+from tests.workers.engine import hanging_follower, ring_follower
 from tests.workers.engine.groups import group, run
 from tests.workers.engine.ring_follower import flash_attention_on_a_cpu
 from workers.engine import leader
 from workers.engine.covariance_session import CovarianceSession
+from workers.engine.leader import Leader
 from workers.engine.loaded import LoadedModel
 from workers.jobs.errors import GroupFailed, ModelLoadFailed
+from workers.parallel import pulse
+from workers.parallel.loss import Loss
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,3 +56,22 @@ def test_ranks_that_would_decide_otherwise_are_found_out(tmp_path: Path, monkeyp
         assert run("wan t2v", model, sf=12)[1].report.full_steps == 12
         with pytest.raises(GroupFailed, match=r"rank 1 is at \[\d+, 1, [01]\], rank 0 at"):
             run("wan t2v", model, sf=4)
+
+
+def test_a_rank_that_lives_and_does_not_go_on_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = list[tuple[Loss, str]]()
+
+    def found(group: Leader, loss: Loss, cause: str) -> None:
+        """In place of the end of this process: those who wait see that the others are gone."""
+        lost.append((loss, cause))
+        leader._kill(group._local)
+
+    monkeypatch.setattr(Leader, "_lost", found)
+    monkeypatch.setattr(leader, "FOLLOWER", hanging_follower.__name__)
+    monkeypatch.setattr(pulse, "SILENT_SECONDS", hanging_follower.SECONDS)
+    with group(tmp_path) as two:
+        model = two.load("wan t2v", {"ulysses": 2})
+        assert run("wan t2v", model, steps=4, sf=4)[1].report.full_steps == 4
+        with pytest.raises(GroupFailed, match="did not come"):
+            run("wan t2v", model, steps=4, sf=4)
+    assert lost == [(Loss.HELD_UP, "rank 1 does not go on, and the others wait for it")]
