@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from diffusers import HunyuanVideoTransformer3DModel, WanTransformer3DModel
+from diffusers.models.attention_dispatch import attention_backend
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
@@ -82,9 +83,11 @@ def test_a_rank_of_each_system_computes_its_part_of_the_tokens_and_gives_the_who
     with torch.device("meta"):
         transformer, inputs = build()
         transformer.to(torch.bfloat16)
-        inputs = {key: value.bfloat16() if value.ndim > 2 else value for key, value in inputs.items()}
+        states = ("hidden_states", "encoder_hidden_states", "pooled_projections")
+        inputs = {key: value.bfloat16() if key in states else value for key, value in inputs.items()}
     if entry.attention_backend is not None:
-        transformer.set_attention_backend(entry.attention_backend)
+        with attention_backend():  # The call also changes the default of all models; this puts it back.
+            transformer.set_attention_backend(entry.attention_backend)
     assert complaint(transformer.config.num_attention_heads, parallel.ulysses, parallel.ring, plan) is None
     degrees = (parallel.cfg, parallel.ring, parallel.ulysses)
     split(transformer, plan, init_device_mesh("cpu", degrees, mesh_dim_names=(CFG, RING, ULYSSES)))
