@@ -15,6 +15,7 @@ from service.admission import Admission
 from service.authentication import Authentication
 from service.broadcast import Broadcast
 from service.metrics import Metrics
+from service.outlook import Outlook
 from service.patience import Patience
 from service.pepper import read_pepper
 from service.pictures import MOST_DOWNLOADS, Pictures
@@ -65,6 +66,7 @@ class Resources:
     public_url: where clients reach the service, if that is set.
     image_seconds: how long a call waits for its images. image_calls: limits how many do at a time.
     waiting_calls: limits how many calls wait for a video at a time.
+    outlook: foretells when jobs have their results.
     telling: puts what happens to jobs into words for streams. broadcast: brings it to all that are open.
     heartbeat_seconds: how long a stream may be silent.
     served_since: when the catalogue was last written, in Unix seconds. clock: tells Unix seconds.
@@ -81,6 +83,7 @@ class Resources:
     events: Events
     presence: Presence
     token_counts: TokenCounts
+    outlook: Outlook
     probe_connection: Connection
     artifacts: ArtifactStore | ObjectStore
     link_seconds: float | None
@@ -124,7 +127,9 @@ class Resources:
                 settings.max_queued, settings.max_queued_per_tenant, settings.max_queued_cost_per_tenant or 0
             ),
         )
-        telling = Telling(jobs, catalogue)
+        presence = Presence(connection)
+        outlook = Outlook(connection, presence, catalogue)
+        telling = Telling(jobs, catalogue, outlook)
         return cls(
             catalogue=catalogue,
             served_since=int(settings.catalogue.stat().st_mtime),
@@ -134,8 +139,9 @@ class Resources:
                 connection, settings.submissions_per_minute, settings.submissions_burst, settings.max_cost
             ),
             events=Events(settings.redis_address),
-            presence=Presence(connection),
             token_counts=TokenCounts(connection),
+            presence=presence,
+            outlook=outlook,
             probe_connection=probe_connection,
             artifacts=artifacts,
             link_seconds=settings.storage_link_seconds,

@@ -1,81 +1,14 @@
-"""What a request would take: decided from the times that earlier jobs of its model took. Nothing here asks Redis."""
+"""What a request would take, and how long a running job still does. Nothing here asks Redis."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
 
-from workers.jobs.job import GenerationRequest, Job, JobState, RunReport
-from workers.models.entry import Method
-from workers.scalingcache.budget import full_steps, worthwhile
+from workers.jobs.job import GenerationRequest, Job, Stage
+from workers.models.duration import Pace, Plan
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How many steps would be computed in full, and how many predicted."""
-
-    full: int
-    cached: int
-
-
-@dataclass(frozen=True, slots=True)
-class StepTimes:
-    """Seconds, as medians over earlier jobs. other: all that is no step. jobs: over how many. same_size: whether they
-    made results of the request's size; else the times are those of other sizes, by pixels and frames."""
-
-    full: float
-    predicted: float
-    other: float
-    jobs: int
-    same_size: bool
-
-
-def plan_of(request: GenerationRequest, method: Method) -> Plan | None:
-    """The steps of a run, as planned; one whose predictions turn out bad computes a few more. None where the method
-    decides as it goes."""
-    if not request.wants_acceleration:
-        return Plan(request.steps, 0)
-    if method == "paper":
-        return None
-    count = request.full_steps or full_steps(request.sf, request.steps)
-    count = count if worthwhile(count, request.steps) else request.steps
-    return Plan(count, request.steps - count)
-
-
-def step_times(request: GenerationRequest, completed: Sequence[Job]) -> StepTimes | None:
-    """By earlier jobs of the model that ran the transformer as often a step; None without any."""
-    known = [(job.request, job.report) for job in completed if job.report and job.report.full_step_seconds > 0]
-    passes = [pair for pair in known if _passes(pair[0]) == _passes(request)]
-    alike = [pair for pair in passes if _size(pair[0]) == _size(request)]
-    chosen = alike or passes
-    if not chosen:
-        return None
-    scaled = [(report, _volume(request) / _volume(other)) for other, report in chosen]
-    predicted = [report.predicted_step_seconds * by for report, by in scaled if report.predicted_step_seconds]
-    return StepTimes(
-        full=median(report.full_step_seconds * by for report, by in scaled),
-        predicted=median(predicted) if predicted else 0.0,
-        other=median(_other_seconds(report) * by for report, by in scaled),
-        jobs=len(chosen),
-        same_size=bool(alike),
-    )
-
-
-def run_seconds(plan: Plan, times: StepTimes) -> float:
-    """How long a worker would have the job."""
-    return plan.full * times.full + plan.cached * times.predicted + times.other
-
-
-def queued_seconds(ahead: int, running: int, workers: int, completed: Sequence[Job]) -> float | None:
-    """How long a job would wait behind so many, where each takes what the last ones took and the running ones are half
-    done on average. None without a worker, or where nothing was measured and there is something to wait for."""
-    if workers == 0:
-        return None
-    if ahead == 0 and running < workers:
-        return 0.0
-    if not completed:
-        return None
-    each = fmean(sum(job.report.timings.values()) for job in completed if job.report)
-    return (ahead + running / 2) * each / workers
+#: What a worker tells of a job's progress is at most so old, beside the step that it is at.
+TOLD_EVERY_SECONDS = 0.5
+_AFTER_THE_STEPS: tuple[Stage, ...] = ("decode", "encode_video", "store")
 
 
 def decisions(request: GenerationRequest, plan: Plan, earlier: Iterable[str]) -> str | None:
@@ -86,22 +19,40 @@ def decisions(request: GenerationRequest, plan: Plan, earlier: Iterable[str]) ->
     return next((each for each in earlier if (len(each), each.count("F")) == (request.steps, plan.full)), None)
 
 
-def eta_seconds(job: Job, method: Method | None) -> float | None:
-    """Estimated time to a running job's last denoising step."""
-    if job.state is not JobState.RUNNING:
-        return None
-    return eta_at(job.request, method, job.decisions.count("F"), job.full_step_seconds)
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running job is. full_steps: how many of its steps were computed in full; None where its worker does not
+    tell. full_step_seconds: their mean time, None before the first."""
+
+    started_at: float | None
+    stage: Stage | None
+    step: int
+    full_steps: int | None
+    full_step_seconds: float | None
+
+    @classmethod
+    def of(cls, job: Job) -> "Progress":
+        """Of a job as it was read."""
+        full = job.decisions.count("F") if job.decisions else None
+        return cls(job.started_at, job.stage, job.step, full, job.full_step_seconds or None)
 
 
-def eta_at(
-    request: GenerationRequest, method: Method | None, full_steps: int | None, full_step_seconds: float | None
-) -> float | None:
-    """The same after so many full steps, that took so long on average. They take nearly all of it, and how many are to
-    come follows from the plan. None before the first step, and where the method decides as it goes."""
-    plan = plan_of(request, method) if method else None
-    if not full_steps or full_step_seconds is None or plan is None:
-        return None
-    return max(0, plan.full - full_steps) * full_step_seconds
+def seconds_left(plan: Plan, pace: Pace, progress: Progress, now: float) -> float:
+    """Until a running job has its result: what a run takes, less the time since its start, but within what the steps
+    that are still to come take. Its own steps tell how long a full one takes. now: in Unix seconds."""
+    steps, full = plan.full + plan.cached, progress.full_step_seconds or pace.full
+    done_full = progress.full_steps if progress.full_steps is not None else round(progress.step * plan.full / steps)
+    left_full = max(0, plan.full - done_full)
+    left = left_full * full + max(0, steps - progress.step - left_full) * pace.predicted
+    if progress.stage in _AFTER_THE_STEPS:
+        least, most = 0.0, pace.after
+    elif progress.stage == "denoise":
+        least, most = left - full - TOLD_EVERY_SECONDS + pace.after, left + pace.after
+    else:
+        least, most = left - TOLD_EVERY_SECONDS + pace.after, pace.before + left + pace.after
+    whole = pace.before + plan.full * full + plan.cached * pace.predicted + pace.after
+    by_clock = most if progress.started_at is None else progress.started_at + whole - now
+    return max(0.0, least, min(most, by_clock))
 
 
 def expected_snr(request: GenerationRequest, plan: Plan, completed: Sequence[Job]) -> float | None:
@@ -116,19 +67,3 @@ def expected_snr(request: GenerationRequest, plan: Plan, completed: Sequence[Job
         ):
             return report.account.expected_snr
     return None
-
-
-def _passes(request: GenerationRequest) -> tuple[bool, bool]:
-    return request.guidance > 1, request.true_cfg_scale > 1
-
-
-def _size(request: GenerationRequest) -> tuple[int, int, int]:
-    return request.width, request.height, request.frames
-
-
-def _volume(request: GenerationRequest) -> int:
-    return request.width * request.height * request.frames
-
-
-def _other_seconds(report: RunReport) -> float:
-    return sum(seconds for stage, seconds in report.timings.items() if stage != "denoise")

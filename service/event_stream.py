@@ -140,7 +140,7 @@ def _models(resources: Resources) -> list[str]:
 
 
 def _all(resources: Resources, jobs: Sequence[Job], event_id: str) -> list[Frame]:
-    return [resources.telling.of_job(job, event_id) for job in jobs]
+    return resources.telling.of_jobs(jobs, event_id)
 
 
 def _ended(watch: Watch, frames: Sequence[Frame]) -> bool:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from service.outlook import Unknown
 from service.run import Run, run_of
 from service.video import Video, VideoStatus
 from workers.jobs.job import Job, JobError, JobState, Priority
@@ -83,6 +84,7 @@ class ImageJob(Run):
     result_of: str | None
     queue_position: int | None
     eta_seconds: float | None
+    eta_reason: Unknown | None
     attempts: int
     worker: str | None
 

@@ -1,21 +1,19 @@
 """A job as its client sees it."""
 
-from service.estimation import eta_seconds
 from service.image import ImageJob, image_job_of
+from service.outlook import Outlook
 from service.video import Video, video_of
 from workers.jobs.job import Job
 from workers.models.catalogue import Catalogue
 
 
-def shown(catalogue: Catalogue, job: Job, queue_position: int | None) -> Video:
-    """As a video, with its place in the queue, None unless it waits there."""
-    entry = catalogue.entries.get(job.request.model)
-    family = catalogue.family(job.request.model) if entry else None
-    eta = eta_seconds(job, entry.method if entry else None)
-    return video_of(job, queue_position=queue_position, eta_seconds=eta, family=family)
+def shown(catalogue: Catalogue, outlook: Outlook, job: Job, queue_position: int | None) -> Video:
+    """As a video, with its place in the queue, None unless it waits there. Raises `QueueUnavailable`."""
+    family = catalogue.family(job.request.model) if job.request.model in catalogue.entries else None
+    return video_of(job, queue_position=queue_position, eta=outlook.of(job, queue_position), family=family)
 
 
-def resource_of(catalogue: Catalogue, job: Job, queue_position: int | None) -> Video | ImageJob:
-    """As what it makes."""
-    video = shown(catalogue, job, queue_position)
+def resource_of(catalogue: Catalogue, outlook: Outlook, job: Job, queue_position: int | None) -> Video | ImageJob:
+    """As what it makes. Raises `QueueUnavailable`."""
+    video = shown(catalogue, outlook, job, queue_position)
     return image_job_of(video) if job.id.startswith("image_") else video

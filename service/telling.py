@@ -1,11 +1,12 @@
 """From what happens to a job to what streams say of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from starlette.concurrency import run_in_threadpool
 
-from service.estimation import eta_at
+from service.estimation import Progress
 from service.frames import Frame, deleted_frame, preview_frame, resource_frame, step_frame
+from service.outlook import Outlook
 from service.shown import resource_of
 from workers.jobs.errors import JobNotFound
 from workers.jobs.events import JobEvent
@@ -21,8 +22,8 @@ MOST_KNOWN = 1000
 class Telling:
     """Reads a job where an event changes more than it says."""
 
-    def __init__(self, jobs: Jobs, catalogue: Catalogue) -> None:
-        self._jobs, self._catalogue = jobs, catalogue
+    def __init__(self, jobs: Jobs, catalogue: Catalogue, outlook: Outlook) -> None:
+        self._jobs, self._catalogue, self._outlook = jobs, catalogue, outlook
         self._known: dict[str, Job] = {}
 
     async def of(self, event: LiveEvent) -> Frame | None:
@@ -46,14 +47,20 @@ class Telling:
 
     def of_job(self, job: Job, event_id: str) -> Frame:
         """A job as it was just read. Raises `QueueUnavailable`."""
-        position = self._jobs.position(job) if job.state is JobState.QUEUED else None
-        return resource_frame(resource_of(self._catalogue, job, position), event_id)
+        return self.of_jobs([job], event_id)[0]
+
+    def of_jobs(self, jobs: Sequence[Job], event_id: str) -> list[Frame]:
+        """The same of many, for which the queue is asked once."""
+        places = self._jobs.positions(jobs)
+        resources = [resource_of(self._catalogue, self._outlook, job, places.get(job.id)) for job in jobs]
+        return [resource_frame(resource, event_id) for resource in resources]
 
     def steps(self, job: Job, event: JobEvent) -> Frame:
         """The steps that an event tells of."""
-        entry = self._catalogue.entries.get(job.request.model)
-        eta = eta_at(job.request, entry.method if entry else None, event.full_steps, event.full_step_seconds)
-        return step_frame(event, job.request.steps, eta)
+        step, full_seconds = event.step or 0, event.full_step_seconds or None
+        progress = Progress(job.started_at, "denoise", step, event.full_steps, full_seconds)
+        told_at = int(event.id.partition("-")[0]) / 1000
+        return step_frame(event, job.request.steps, self._outlook.at_step(job.request, progress, told_at))
 
     def preview(self, key: JobKey) -> Frame | None:
         """What a running job looks as if it will become. Raises `QueueUnavailable`."""
@@ -77,7 +84,7 @@ class Telling:
                 continue
             place = places[model_of(key.job_id) or ""].get(job.result_of or job.id)
             if place is not None:
-                frames[key.job_id] = resource_frame(resource_of(self._catalogue, job, place), "")
+                frames[key.job_id] = resource_frame(resource_of(self._catalogue, self._outlook, job, place), "")
         return frames
 
     def _read(self, key: JobKey) -> Job:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from service.outlook import Eta, Unknown
 from service.run import Run, run_of
 from workers.jobs.job import Job, JobError, JobState, Priority
 from workers.models.family import Family
@@ -65,7 +66,14 @@ class Video(Run, OpenAIVideo):
         description="Id of the identical video that is computed for both; null for one that is computed itself."
     )
     queue_position: int | None = Field(description="How many jobs start before this one, while it is queued.")
-    eta_seconds: float | None = Field(description="Estimated time to the last denoising step, where it can be told.")
+    eta_seconds: float | None = Field(
+        description="Estimated time until its result is there, also while it waits; null once it has ended, and for a "
+        "reason."
+    )
+    eta_reason: Unknown | None = Field(
+        description="Why `eta_seconds` is null before it has ended: no video of the kind was `not_measured`, or "
+        "`no_worker` takes it."
+    )
     attempts: int = Field(description="How many times a worker has started it.")
     worker: str | None = Field(description="The worker that runs it, or ran it last.")
 
@@ -98,12 +106,11 @@ class VideoDeleted(BaseModel):
     deleted: Literal[True] = True
 
 
-def video_of(
-    job: Job, *, queue_position: int | None, eta_seconds: float | None = None, family: Family | None = None
-) -> Video:
+def video_of(job: Job, *, queue_position: int | None, eta: Eta | None = None, family: Family | None = None) -> Video:
     """The job as a client sees it. family: of its model, None when that is not served any more.
 
-    queue_position: how many jobs start before it, None unless it is queued. eta_seconds: to its last denoising step.
+    queue_position: how many jobs start before it, None unless it is queued. eta: until it has its
+    result.
     Times are cut to whole seconds; `size` is in pixels, `seconds` the length of the result.
     """
     request = job.request
@@ -139,7 +146,8 @@ def video_of(
         deadline_at=whole(job.deadline_at),
         result_of=job.result_of,
         queue_position=queue_position,
-        eta_seconds=eta_seconds,
+        eta_seconds=eta and eta.seconds,
+        eta_reason=eta and eta.reason,
         attempts=job.attempts,
         worker=job.worker,
         **dict(run_of(job, family)),

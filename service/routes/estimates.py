@@ -11,6 +11,7 @@ from service import estimation
 from service.bodies import read_fields
 from service.body_docs import body_docs
 from service.dependencies import Resources, ResourcesDep
+from service.outlook import Newcomer, Unknown
 from service.permissions import Reader
 from service.prompt_length import prompt_tokens
 from service.reference import PictureURL
@@ -20,6 +21,7 @@ from service.schemas import CreateImage, CreateVideo, parse
 from service.served import check_loadable
 from workers.jobs.inspection import Inspection
 from workers.jobs.job import GenerationRequest, Priority
+from workers.models.duration import plan_of
 from workers.models.evaluation import Evaluation, EvaluationError
 
 router = APIRouter()
@@ -45,17 +47,21 @@ class Estimate(BaseModel):
         "full and in all; before there is one, as the model's evaluation had them."
     )
     run_seconds: float | None = Field(
-        description="How long a worker would have it, by the median times of earlier jobs of the model."
+        description="How long a worker would have it, by the median times of the last jobs of the model and its size."
     )
     measured_jobs: int = Field(description="Over how many jobs these are medians.")
     measured_at_this_size: bool | None = Field(
-        description="Whether they made results of this size; else their times are scaled by pixels and frames, which "
-        "is too little for larger ones."
+        description="Whether they made results of this size; else their times are those of the nearest other size, by "
+        "pixels and frames, which is too little for larger ones."
     )
     queue_position: int = Field(description="How many jobs wait that start before it.")
     queued_seconds: float | None = Field(
-        description="How long it would wait for its start, where each job before it takes what the last ones took; "
-        "null without a live worker, too."
+        description="How long it would wait for its start, by what runs and what waits before it; null without a live "
+        "worker, too."
+    )
+    eta_seconds: float | None = Field(description="How long it would be until its result is there.")
+    eta_reason: Unknown | None = Field(
+        description="Why `eta_seconds` is null: nothing of the kind was `not_measured`, or `no_worker` takes it."
     )
     live_workers: int
     expected_snr: float | None = Field(
@@ -126,11 +132,10 @@ def _estimated(resources: Resources, tenant: str, request: GenerationRequest, pr
     live = resources.presence.workers()
     check_loadable(live, request.model)
     inspection, model = Inspection(resources.connection), request.model
-    completed, depth = inspection.last_completed(model, LOOKED_AT), inspection.depth(model)
-    ahead = inspection.waiting(model, priority, tenant)
+    completed, ahead = inspection.last_completed(model, LOOKED_AT), inspection.waiting(model, priority, tenant)
     workers = sum(worker.takes(model) for worker in live)
-    plan = estimation.plan_of(request, resources.catalogue.entry(model).method)
-    times = estimation.step_times(request, completed)
+    plan = plan_of(request, resources.catalogue.entry(model).method)
+    expected = resources.outlook.expect(Newcomer(request, priority, tenant), ahead, live)
     evaluation = _evaluation(resources, model)
     tokens = prompt_tokens(resources.token_counts, request) if workers else None
     earlier = [job.report.decisions for job in completed if job.report]
@@ -143,11 +148,13 @@ def _estimated(resources: Resources, tenant: str, request: GenerationRequest, pr
         full_steps=plan and plan.full,
         cached_steps=plan and plan.cached,
         decisions=estimation.decisions(request, plan, earlier) if plan else None,
-        run_seconds=estimation.run_seconds(plan, times) if plan and times else None,
-        measured_jobs=times.jobs if times else 0,
-        measured_at_this_size=times and times.same_size,
+        run_seconds=expected.run_seconds,
+        measured_jobs=expected.pace.runs if expected.pace else 0,
+        measured_at_this_size=expected.pace and expected.pace.same_size,
         queue_position=ahead,
-        queued_seconds=estimation.queued_seconds(ahead, depth.running, workers, completed),
+        queued_seconds=expected.queued_seconds,
+        eta_seconds=expected.eta.seconds,
+        eta_reason=expected.eta.reason,
         live_workers=workers,
         expected_snr=estimation.expected_snr(request, plan, completed) if plan else None,
         prompt_tokens=tokens and tokens.tokens,

@@ -19,7 +19,7 @@ from service.image_jobs import finished_images
 from service.listing import PageQuery, listed
 from service.permissions import Maker, Reader
 from service.schemas import CreateImage, parse
-from service.videos import find, show_image
+from service.videos import find, show_image, show_images
 from workers.jobs.job import Job
 
 router = APIRouter(tags=["images"])
@@ -53,7 +53,7 @@ def list_images(
     jobs, more = listed(resources, request, tenant, "image", query)
     ids = [job.id for job in jobs]
     return ImageList(
-        data=[show_image(resources, job) for job in jobs],
+        data=show_images(resources, jobs),
         first_id=ids[0] if ids else None,
         last_id=ids[-1] if ids else None,
         has_more=more,

@@ -22,7 +22,7 @@ from service.schemas import CancelVideos, CreateVideo, RemixVideo, parse
 from service.selection import models_named
 from service.submission import Arrival, cancel_job, submit, submit_request
 from service.video import Video, VideoDeleted, VideoList, VideosCancelled, poll_after_ms
-from service.videos import find, show
+from service.videos import find, show, show_all
 from service.waiting import MOST_WAIT_SECONDS, once_ended
 
 router = APIRouter(tags=["videos"])
@@ -75,7 +75,7 @@ def list_videos(
     jobs, more = listed(resources, request, tenant, "video", query)
     ids = [job.id for job in jobs]
     return VideoList(
-        data=[show(resources, job) for job in jobs],
+        data=show_all(resources, jobs),
         first_id=ids[0] if ids else None,
         last_id=ids[-1] if ids else None,
         has_more=more,

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from service import estimation
 from service.app import create_app
 from service.dependencies import Resources
-from service.estimation import Plan, StepTimes
+from service.estimation import Progress
 from service.settings import Settings
 from tests.catalogues import a_model
 from tests.queues import Queue
@@ -21,42 +21,18 @@ from tests.service.calls import create
 from tests.service.fake_worker import MODEL, REPORT, FakeWorker
 from tests.workers.evaluations import a_pair, an_evaluation
 from tests.workers.factories import a_request
-from workers.jobs.job import Account, GenerationRequest, Job, JobState, Priority, RunReport
+from workers.jobs.job import Account, GenerationRequest, RunReport
 from workers.jobs.presence import Presence, WorkerInfo
 from workers.jobs.token_counts import EncoderTokens, TokenCounts
 from workers.models.catalogue import Catalogue, families
+from workers.models.duration import Pace, Plan
 
 #: The schedule of an evaluation's runs, and that of a later job.
 EVALUATED, LATER = "F" * 18 + "P" * 32, "F" * 17 + "P" * 32 + "F"
 
 
-def a_job(request: GenerationRequest | None = None, **changes: Any) -> Job:
-    return Job(
-        id="video_x",
-        tenant="acme",
-        priority=Priority.NORMAL,
-        request=request or a_request(),
-        state=JobState.COMPLETED,
-        created_at=0,
-        report=REPORT.model_copy(update=changes),
-    )
-
-
 def of(**changes: Any) -> GenerationRequest:
     return a_request().model_copy(update=changes)
-
-
-@pytest.mark.parametrize(
-    ("request_", "plan"),
-    [
-        (of(), Plan(18, 32)),
-        (of(sf=50), Plan(50, 0)),
-        (of(sf=45), Plan(50, 0)),  # little gain
-        (of(full_steps=25), Plan(25, 25)),
-    ],
-)
-def test_the_plan_is_that_of_the_method(request_: GenerationRequest, plan: Plan) -> None:
-    assert estimation.plan_of(request_, "covariance") == plan
 
 
 def test_the_schedule_is_that_of_the_first_earlier_run_with_as_many_steps() -> None:
@@ -69,45 +45,32 @@ def test_the_schedule_of_an_uncached_run_needs_no_earlier_one() -> None:
     assert estimation.decisions(of(steps=6, sf=6), Plan(6, 0), []) == "FFFFFF"
 
 
-def test_a_method_that_decides_as_it_goes_has_a_plan_only_without_acceleration() -> None:
-    assert estimation.plan_of(of(), "paper") is None
-    assert estimation.plan_of(of(sf=50), "paper") == Plan(50, 0)
-
-
-def test_times_are_medians_over_jobs_of_the_same_size() -> None:
-    jobs = [a_job(full_step_seconds=seconds) for seconds in (0.1, 0.2, 9.0)]
-    other = a_job(of(width=192), full_step_seconds=1.0)
-    times = estimation.step_times(of(), [*jobs, other])
-    assert times == StepTimes(full=0.2, predicted=0.004, other=pytest.approx(0.61), jobs=3, same_size=True)
-
-
-def test_times_of_other_sizes_are_scaled_by_pixels_and_frames() -> None:
-    times = estimation.step_times(of(width=192, frames=66), [a_job()])
-    assert times == StepTimes(pytest.approx(0.8), pytest.approx(0.016), pytest.approx(2.44), 1, same_size=False)
-
-
-def test_jobs_that_ran_the_transformer_another_number_of_times_a_step_tell_nothing() -> None:
-    assert estimation.step_times(of(guidance=1.0), [a_job()]) is None
-    assert estimation.step_times(of(), []) is None
-
-
-def test_a_run_is_its_steps_and_what_is_no_step() -> None:
-    assert estimation.run_seconds(Plan(18, 32), StepTimes(0.5, 0.01, 2.0, 3, True)) == pytest.approx(11.32)
+#: Of a run that takes 18 x 0.5 + 32 x 0.01 + 3 = 12.32 s.
+PLAN, PACE = Plan(18, 32), Pace(full=0.5, predicted=0.01, before=1.0, after=2.0, runs=5, same_size=True)
 
 
 @pytest.mark.parametrize(
-    ("ahead", "running", "workers", "seconds"),
-    [(0, 0, 1, 0.0), (0, 1, 2, 0.0), (0, 1, 1, 2.305), (3, 1, 1, 16.135), (3, 2, 2, 9.22), (0, 0, 0, None)],
+    ("progress", "seconds"),
+    [
+        (Progress(0.0, None, 0, None, None), 12.32),
+        (Progress(-0.4, "encode_prompt", 0, None, None), 11.92),
+        (Progress(-60.0, "encode_prompt", 0, None, None), 10.82),  # the steps are still to come
+        (Progress(-6.0, "denoise", 10, 10, 0.5), 6.32),
+        (Progress(-11.0, "denoise", 10, 10, 1.0), 10.32),  # its own steps are slower
+        (Progress(-60.0, "denoise", 10, 10, 0.5), 5.32),  # one may have been done since it was told
+        (Progress(-1.0, "denoise", 10, 10, 0.5), 6.32),  # it cannot take longer than its steps
+        (Progress(None, "denoise", 10, 10, 0.5), 6.32),
+        (Progress(-6.0, "denoise", 30, None, 0.5), 5.63),  # its worker does not tell which
+        (Progress(-11.32, "decode", 50, 18, 0.5), 1.0),
+        (Progress(-3.0, "store", 50, 18, 0.5), 2.0),
+        (Progress(-99.0, "store", 50, 18, 0.5), 0.0),
+        (Progress(-12.0, "denoise", 40, 22, 0.5), 1.1),  # more were computed in full than expected
+    ],
 )
-def test_the_wait_is_for_those_ahead_and_half_of_those_that_run(
-    ahead: int, running: int, workers: int, seconds: float | None
+def test_what_is_left_of_a_run_is_told_by_the_clock_within_what_its_steps_take(
+    progress: Progress, seconds: float
 ) -> None:
-    waited = estimation.queued_seconds(ahead, running, workers, [a_job()])
-    assert waited == (None if seconds is None else pytest.approx(seconds))
-
-
-def test_without_a_measured_job_a_wait_is_not_known() -> None:
-    assert estimation.queued_seconds(1, 1, 1, []) is None
+    assert estimation.seconds_left(PLAN, PACE, progress, 0.0) == pytest.approx(seconds)
 
 
 @pytest.fixture
@@ -133,6 +96,7 @@ def test_a_service_that_has_made_nothing_says_what_it_knows(client: TestClient, 
     assert (known["full_steps"], known["cached_steps"], known["steps"], known["sf"]) == (18, 32, 50, 10)
     assert (known["run_seconds"], known["measured_jobs"], known["measured_at_this_size"]) == (None, 0, None)
     assert (known["queue_position"], known["live_workers"], known["queued_seconds"]) == (0, 0, None)
+    assert (known["eta_seconds"], known["eta_reason"]) == (None, "not_measured")
     assert known["evaluated"]["psnr"]["mean"] == 31.0 and known["evaluated"]["sf"] == 10
     assert (known["expected_snr"], known["decisions"]) == (None, EVALUATED)
     assert queue.inspection.depth(MODEL).queued == 0, "nothing was made"
@@ -152,7 +116,8 @@ def test_it_tells_by_what_was_made_and_what_waits(
     for priority in ("high", "normal", "low"):
         create(client, priority=priority)
     known = estimated(client)
-    assert known["run_seconds"] == pytest.approx(18 * 0.2 + 32 * 0.004 + 0.61)
+    assert known["run_seconds"] == pytest.approx(4.61), "as the one before"
+    assert (known["eta_seconds"], known["eta_reason"]) == (pytest.approx(3 * 4.61), None)
     assert (known["measured_jobs"], known["measured_at_this_size"], known["expected_snr"]) == (1, True, 21.5)
     assert known["decisions"] == LATER
     assert (known["queue_position"], known["live_workers"]) == (2, 1)

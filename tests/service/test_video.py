@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.outlook import Eta
 from service.video import poll_after_ms, video_of
 from tests.workers.factories import a_report
 from workers.jobs.job import GenerationRequest, Job, JobState, Priority
@@ -98,7 +99,7 @@ def test_what_had_no_effect_on_the_run_is_named_after_it(
 
 @pytest.mark.parametrize(("eta", "milliseconds"), [(None, 1000), (0.0, 500), (30.0, 3000), (10_000.0, 5000)])
 def test_the_next_look_is_a_tenth_of_the_eta_within_bounds(eta: float | None, milliseconds: int) -> None:
-    video = video_of(job(state=JobState.RUNNING, started_at=100.0, step=20), queue_position=None, eta_seconds=eta)
+    video = video_of(job(state=JobState.RUNNING, started_at=100.0, step=20), queue_position=None, eta=Eta(eta))
     assert (video.eta_seconds, poll_after_ms(video)) == (eta, milliseconds)
 
 

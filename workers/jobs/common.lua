@@ -24,6 +24,8 @@
 --   <root>:fruitless:<tenant> zset  and its other jobs that have ended
 --   <root>:last:completed   zset    of all tenants, those that were run and completed last, by the time of that
 --   <root>:last:failed      zset    and those that failed last, also on every attempt
+--   <root>:pace             zset    kinds of runs by the time when one was measured last
+--   <root>:pace:<kind>      zset    "<seconds> <what>" of the last ones of a kind, by the time of their end; see `pace.py`
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
 --   <root>:steps:<id>       hash    of a running job: a letter for each step, and how long a full one takes; no fields of
 --                                   the record, where a service of another version would refuse what it does not know

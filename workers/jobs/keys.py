@@ -135,6 +135,16 @@ def last_failed(model: str) -> Key:
     return Key(f"{root(model)}:last:failed")
 
 
+def pace(model: str) -> Key:
+    """Sorted set: kinds of runs by the Unix second at which the last one was measured, see `pace.py`."""
+    return Key(f"{root(model)}:pace")
+
+
+def pace_of(model: str, kind: str) -> Key:
+    """Sorted set: how long the last runs of a kind took, by the Unix second at which each ended."""
+    return Key(f"{pace(model)}:{kind}")
+
+
 def stream(model: str, lane: str) -> Key:
     """Stream: one entry with a job's id for each job that waits in the lane, or runs and came from it."""
     return Key(f"{root(model)}:stream:{lane}")

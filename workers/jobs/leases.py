@@ -14,6 +14,7 @@ from workers.jobs.artifact import Artifact
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection
 from workers.jobs.errors import LeaseLost, ModelNotServed, RequestRefused, WorkerCrashed
 from workers.jobs.job import AttemptKey, Job, JobError, JobKey, JobState, Misprediction, RunReport, Stage, model_of
+from workers.jobs.pace import MeasuredRun
 from workers.jobs.records import fields_of, job_from
 from workers.jobs.removal import INPUT
 
@@ -162,7 +163,9 @@ class Leases:
     def complete(self, attempt: Attempt, artifact: Artifact, report: RunReport) -> Settled:
         """Make the artifact the job's result. Raises `LeaseLost`; a retry after a lost reply answers as the first."""
         steps = report.steps, report.full_steps, report.cached_steps
-        details = (artifact.model_dump_json(), report.model_dump_json(), *steps)
+        run = MeasuredRun.of(attempt.job.request, report)
+        measured = (run.kind, run.model_dump_json()) if run else ("", "")
+        details = (artifact.model_dump_json(), report.model_dump_json(), *steps, *measured)
         return self._settle(attempt.key, "completed", *details)
 
     def fail(self, attempt: Attempt, error: JobError, max_attempts: int) -> Settled:

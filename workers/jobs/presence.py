@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -32,6 +32,7 @@ class WorkerInfo:
     serves: the models that it is there for, whether they are loaded or not, with what each is loaded with.
     problem: why it takes no jobs at all. problems: why it takes none of some models, by their names.
     doing: what it does while it is idle.
+    most_running_of_tenant: it takes no job of a tenant that has as many running; 0 for any number.
     """
 
     name: str
@@ -42,6 +43,7 @@ class WorkerInfo:
     problem: JobError | None
     problems: Mapping[str, JobError]
     doing: str | None = None
+    most_running_of_tenant: int = 0
 
     def takes(self, model: str) -> bool:
         """Whether it takes jobs of the model."""
@@ -67,6 +69,7 @@ class _Announced(BaseModel):
     problem: _Problem | None = None
     problems: dict[str, _Problem] = {}
     doing: str | None = None
+    most_running_of_tenant: int = 0
 
 
 def _error_of(problem: _Problem | None) -> JobError | None:
@@ -91,11 +94,13 @@ class Presence:
         problem: JobError | None = None,
         problems: Mapping[str, JobError] = MappingProxyType({}),
         doing: str | None = None,
+        most_running_of_tenant: int = 0,
     ) -> None:
         """Say that the worker lives, and what it does. Raises `QueueUnavailable`."""
-        info = {"name": name, "models": list(models), "state": state, "serves": dict(serves), "doing": doing}
+        info: dict[str, Any] = {"name": name, "models": list(models), "state": state, "doing": doing}
         failed = {model: each.model_dump() for model, each in problems.items()}
-        text = json.dumps(info | {"problem": problem and problem.model_dump(), "problems": failed})
+        info |= {"serves": dict(serves), "problem": problem and problem.model_dump(), "problems": failed}
+        text = json.dumps(info | {"most_running_of_tenant": most_running_of_tenant})
         self._announce(name, text, WORKER_TTL_SECONDS)
 
     def serve(self, models: Sequence[str]) -> None:
@@ -128,9 +133,8 @@ class Presence:
                 said = _Announced(name=name, models=(), state="failed", problem=_UNREADABLE)
             problem = _error_of(said.problem)
             problems = {model: JobError(code=each.code, message=each.message) for model, each in said.problems.items()}
-            infos.append(
-                WorkerInfo(said.name, said.models, said.state, age, said.serves, problem, problems, said.doing)
-            )
+            more = problem, problems, said.doing, said.most_running_of_tenant
+            infos.append(WorkerInfo(said.name, said.models, said.state, age, said.serves, *more))
         return sorted(infos, key=lambda worker: worker.name)
 
     def _announce(self, name: str, info: str, ttl_seconds: int) -> None:

@@ -21,6 +21,7 @@ from workers.jobs.cost import cost_of
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.messages import new_message_id
+from workers.jobs.places import places_of
 from workers.jobs.records import fields_of, is_visible, readable_job
 from workers.jobs.removal import TENANT
 from workers.jobs.walk import Only, Walk
@@ -241,21 +242,11 @@ class Jobs:
 
     def position(self, job: Job) -> int | None:
         """How many jobs of the model will start before this one; None unless it is queued."""
-        if job.state is not JobState.QUEUED:
-            return None
-        model, job_id = model_of(job.id) or "", job.result_of or job.id
-        lanes = keys.LANES[: keys.LANES.index(job.priority) + 1]
-        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
-            for lane in lanes:
-                pipeline.zrank(keys.queued(model, lane), job_id)
-                pipeline.zcard(keys.queued(model, lane))
-            answers = pipeline.execute()
-        ahead = 0
-        for rank, length in zip(answers[::2], answers[1::2], strict=True):
-            if rank is not None:
-                return int(ahead + rank)
-            ahead += length
-        return None  # It was claimed in between.
+        return self.positions([job]).get(job.id)
+
+    def positions(self, jobs: Iterable[Job]) -> dict[str, int]:
+        """The same of many, by id, of those that are queued."""
+        return places_of(self._connection, [job for job in jobs if job.state is JobState.QUEUED])
 
     def _position_in_time(self, job_id: str, tenant: str) -> tuple[float, str]:
         """Of a job in the tenant's list, or of one that left it within the hour: clients delete what they list."""

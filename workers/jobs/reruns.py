@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from workers.jobs import keys, scripts
+from workers.jobs import keys, rerun_scripts
 from workers.jobs.connection import Connection
 from workers.jobs.job import Job
 from workers.jobs.records import job_from
@@ -62,13 +62,13 @@ class Reruns:
     def offer(self, work: Work, fingerprint: str, job: Job) -> bool:
         """Note a job for later; False when it is not completed."""
         root = keys.root_of(job.id)
-        offer = scripts.Offer(root, job.id, _list(work, fingerprint), MOST, self._kept_seconds)
+        offer = rerun_scripts.Offer(root, job.id, _list(work, fingerprint), MOST, self._kept_seconds)
         return bool(self._connection.run(offer))
 
     def take(self, work: Work, model: str, fingerprint: str) -> Taken:
         """The newest one that nobody runs. Raises `QueueUnavailable`."""
         token, place = secrets.token_hex(16), _list(work, fingerprint)
-        take = scripts.Take(keys.root(model), place, token, self._lease_seconds, TRIES, self._kept_seconds)
+        take = rerun_scripts.Take(keys.root(model), place, token, self._lease_seconds, TRIES, self._kept_seconds)
         record, dropped = self._connection.run(take)
         if not record:
             return Taken(None, dropped)
@@ -91,7 +91,7 @@ class Reruns:
 
     def _hold(self, rerun: Rerun, seconds: str) -> bool:
         root = keys.root_of(rerun.job.id)
-        return bool(self._connection.run(scripts.Hold(root, rerun.job.id, rerun.place, rerun.token, seconds)))
+        return bool(self._connection.run(rerun_scripts.Hold(root, rerun.job.id, rerun.place, rerun.token, seconds)))
 
 
 def _list(work: Work, fingerprint: str) -> str:

@@ -121,9 +121,9 @@ class Show(ModelScript[int]):
 
 @dataclass(frozen=True, slots=True)
 class Settle(ModelScript[tuple[str, str]]):
-    """details: for `completed` artifact and report as JSON and the steps, full steps and cached steps; for `failed` the
-    error as JSON and how many attempts the job gets in all. Answers with the job's state afterwards and the seconds
-    since it was created."""
+    """details: for `completed` artifact and report as JSON, the steps, full steps and cached steps, the run's kind and
+    what is kept of its time; for `failed` the error as JSON and how many attempts the job gets in all. Answers with the
+    job's state afterwards and the seconds since it was created."""
 
     job_id: str
     token: str
@@ -152,6 +152,14 @@ class Delete(ModelScript[int]):
 @dataclass(frozen=True, slots=True)
 class Depth(ModelScript[tuple[int, int, str]]):
     """Answers with jobs queued, jobs running, seconds that the oldest waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line(ModelScript[str]):
+    """most: jobs that are told of. tenant: one whose turns are told too, or empty. Answers with JSON."""
+
+    most: int
+    tenant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,37 +222,6 @@ class Announce(Script[None]):
     name: str
     info: str
     ttl_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Offer(ModelScript[int]):
-    """list: of `reruns.py`. most: that wait in it. Answers with 0 for a job that is not completed."""
-
-    job_id: str
-    list: str
-    most: int
-    kept_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Take(ModelScript[tuple[Record, int]]):
-    """Answers with a job's record, or with an empty one; and with how many were dropped before it."""
-
-    list: str
-    token: str
-    lease_seconds: float
-    most_tries: int
-    kept_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hold(ModelScript[int]):
-    """seconds: 0 gives it back, an empty text ends it. Answers with 0 where it is not this token's, or the job gone."""
-
-    job_id: str
-    list: str
-    token: str
-    seconds: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,9 @@ class Announcer:
         worker: str,
         serves: Mapping[str, str],
         interval_seconds: float = ANNOUNCE_SECONDS,
+        most_running_of_tenant: int = 0,
     ) -> None:
-        """serves: the worker's models, with what each is loaded with."""
+        """serves: the worker's models, with what each is loaded with. most_running_of_tenant: as it claims."""
         self._presence, self._metrics, self._shutdown = presence, metrics, shutdown
         self._worker, self._serves = worker, serves
         self._state: WorkerState = "loading"
@@ -38,6 +39,7 @@ class Announcer:
         self._problems: Mapping[str, JobError] = {}
         self._doing: str | None = None
         self._interval_seconds = interval_seconds
+        self._most_running = most_running_of_tenant
         self._wake = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
@@ -90,4 +92,5 @@ class Announcer:
         problems = self._problems
         models = tuple(name for name in self._serves if name not in problems) if state in TAKES_JOBS else ()
         self._presence.serve(tuple(self._serves))
-        self._presence.announce(self._worker, models, state, self._serves, self._problem, problems, self._doing)
+        more = self._problem, problems, self._doing, self._most_running
+        self._presence.announce(self._worker, models, state, self._serves, *more)

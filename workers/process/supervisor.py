@@ -81,6 +81,7 @@ class Supervisor:
             settings.worker,
             self._serves,
             min(ANNOUNCE_SECONDS, settings.lease_seconds / 4),
+            settings.max_running_per_tenant or 0,
         )
         self._housekeeping = Housekeeping(
             self._leases,
