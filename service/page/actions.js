@@ -1,17 +1,23 @@
-/** What can be done with a video that was made, in the gallery and where it is watched. */
+/** What can be done with a video or an image, in the gallery and where it is watched. */
 
+import { isImage, jobPath } from "./api.js";
 import { askText, confirm } from "./confirm.js";
 import { h, say } from "./dom.js";
 import { download, fileUrl } from "./player.js";
 import { hasEnded } from "./events.js";
 
+const SAME_IMAGE = ["model", "size", "steps", "sf", "guidance", "flow_shift", "seed", "truncate_prompt", "priority"];
+
 /**
- * The buttons of a video. onChange: called with the Video that came of one, or null where it was deleted.
+ * The buttons of a job. onChange: called with the job that came of one, or null where it was deleted.
  * onProblem: called with what the API refused.
  */
-export function actions(api, video, { signal, onChange, onProblem }) {
-  const done = video.status === "completed";
-  const path = `v1/videos/${encodeURIComponent(video.id)}`;
+export function actions(api, job, { signal, onChange, onProblem }) {
+  const image = isImage(job.id);
+  const done = job.status === "completed";
+  const ended = hasEnded(job);
+  const repeatable = ended && job.error?.code !== "record_unreadable";
+  const path = jobPath(job.id);
   const button = (label, act, kind) => h("button", { type: "button", class: kind, onclick: guarded(act) }, label);
   const guarded = (act) => async (event) => {
     const pressed = event.currentTarget;
@@ -31,23 +37,32 @@ export function actions(api, video, { signal, onChange, onProblem }) {
 
   async function save() {
     const leave = new AbortController();
-    download(await fileUrl(api, video.id, leave.signal), video.id);
+    download(await fileUrl(api, job.id, leave.signal), job.id, image);
     setTimeout(() => leave.abort(), 60_000);
   }
 
   async function again(prompt) {
+    if (image) return imageAgain(prompt);
     const made = await api.post(`${path}/remix`, { prompt }, { signal });
     say("Queued.");
     location.hash = `#watch/${made.id}`;
   }
 
+  /** The call waits for its image, and takes it along where it is given up: so it outlives the view. */
+  async function imageAgain(prompt) {
+    say("Being made, for as long as this page is open. It shows in the gallery.");
+    await api.post("v1/images/generations", { ...sameImage(job), prompt, response_format: "url" });
+    say("The image is made.");
+  }
+
   async function remix() {
-    const prompt = await askText("Remix: the same settings, seed and first frame", "Make it", "New prompt", video.prompt);
+    const kept = image ? "Remix: the same settings and seed" : "Remix: the same settings, seed and first frame";
+    const prompt = await askText(kept, "Make it", "New prompt", job.prompt);
     if (prompt) await again(prompt);
   }
 
   async function remove() {
-    if (!(await confirm("Delete this video, its prompt and its file?", "Delete"))) return;
+    if (!(await confirm(`Delete this ${image ? "image" : "video"}, its prompt and its file?`, "Delete"))) return;
     await api.delete(path, { signal });
     say("Deleted.");
     onChange(null);
@@ -56,11 +71,18 @@ export function actions(api, video, { signal, onChange, onProblem }) {
   return h(
     "div",
     { class: "actions" },
-    !hasEnded(video) && button("Cancel", cancel, "primary"),
+    !ended && !image && button("Cancel", cancel, "primary"),
     done && button("Download", save, "primary"),
-    done && button("Re-run", () => again(video.prompt)),
-    done && button("Remix", remix),
-    h("a", { class: "button", href: `#create?from=${video.id}` }, "Use settings"),
-    hasEnded(video) && button("Delete", remove, "danger"),
+    repeatable && button("Re-run", () => again(job.prompt)),
+    repeatable && button("Remix", remix),
+    h("a", { class: "button", href: `#create?from=${job.id}` }, "Use settings"),
+    (ended || image) && button("Delete", remove, "danger"),
   );
+}
+
+/** The settings of an image, as a request has them. */
+function sameImage(job) {
+  const fields = Object.fromEntries(SAME_IMAGE.map((name) => [name, job[name]]).filter(([, value]) => value !== null));
+  if (job.true_cfg_scale > 1) Object.assign(fields, { true_cfg_scale: job.true_cfg_scale, negative_prompt: job.negative_prompt });
+  return fields;
 }

@@ -77,9 +77,14 @@ export class Api {
   }
 }
 
-/** The file of a video or image. */
-export function contentPath(id) {
-  return `v1/${id.startsWith("image_") ? "images" : "videos"}/${encodeURIComponent(id)}/content`;
+/** Whether an id is an image's. */
+export function isImage(id) {
+  return id.startsWith("image_");
+}
+
+/** A video or an image. */
+export function jobPath(id) {
+  return `v1/${isImage(id) ? "images" : "videos"}/${encodeURIComponent(id)}`;
 }
 
 /** Relative to the page, so that it holds behind a proxy's prefix. */

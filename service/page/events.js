@@ -1,25 +1,25 @@
 /** How a job goes on: by the service's event stream, and where there is none by asking every second. */
 
-import { Problem } from "./api.js";
+import { jobPath, Problem } from "./api.js";
 
 const LEAST_PAUSE = 500;
 const MOST_PAUSE = 8000;
 const ASK_SECONDS = 1;
 
 /**
- * Follow a video to its end.
+ * Follow a video or an image to its end.
  *
- * onVideo: called with the Video. onStep, onPreview: with the data of these events. onLine: with null while all is well,
+ * onJob: called with it as it stands. onStep, onPreview: with the data of these events. onLine: with null while all is well,
  * else with the problem that keeps news away; it is tried again until the signal aborts. Raises what no trying helps.
  */
-export async function follow(api, id, { signal, onVideo, onStep = () => {}, onPreview = () => {}, onLine = () => {} }) {
-  const path = `v1/videos/${encodeURIComponent(id)}`;
+export async function follow(api, id, { signal, onJob, onStep = () => {}, onPreview = () => {}, onLine = () => {} }) {
+  const path = jobPath(id);
   let ended = false;
-  const told = (video) => {
-    ended = hasEnded(video);
-    onVideo(video);
+  const told = (job) => {
+    ended = hasEnded(job);
+    onJob(job);
   };
-  const handlers = { video: told, step: onStep, preview: onPreview, deleted: gone };
+  const handlers = { video: told, image: told, step: onStep, preview: onPreview, deleted: gone };
   try {
     for await (const { event, data } of events(api, `${path}/events`, { signal, onLine })) {
       handlers[event]?.(data);
@@ -27,17 +27,17 @@ export async function follow(api, id, { signal, onVideo, onStep = () => {}, onPr
     }
   } catch (problem) {
     if (problem.code !== "not_found") throw problem;
-    await ask(api, path, { signal, onLine, onVideo: told, isOver: () => ended });
+    await ask(api, path, { signal, onLine, onJob: told, isOver: () => ended });
   }
 }
 
 function gone() {
-  throw new Problem({ message: "The video was deleted.", code: "deleted", status: 410 });
+  throw new Problem({ message: "It was deleted.", code: "deleted", status: 410 });
 }
 
-/** Whether nothing about a video will change any more. */
-export function hasEnded(video) {
-  return video.status === "completed" || video.status === "failed";
+/** Whether nothing about a job will change any more. */
+export function hasEnded(job) {
+  return job.status === "completed" || job.status === "failed";
 }
 
 /**
@@ -54,8 +54,7 @@ export async function* events(api, path, { signal, onLine = () => {} }) {
     try {
       const headers = { accept: "text/event-stream", ...(last && { "last-event-id": last }) };
       const response = await api.call("GET", path, { signal: looked, headers });
-      onLine(null);
-      for await (const message of messages(response.body)) {
+      for await (const message of messages(response.body, () => onLine(null))) {
         if (message.event === "error") throw new Problem({ ...message.data.error, status: 503 });
         pause = LEAST_PAUSE;
         last = message.id || last;
@@ -94,11 +93,11 @@ function whileShown(signal) {
   return AbortSignal.any([signal, hidden.signal]);
 }
 
-async function ask(api, path, { signal, onLine, onVideo, isOver }) {
+async function ask(api, path, { signal, onLine, onJob, isOver }) {
   let pause = 0;
   while (!isOver() && !signal.aborted) {
     try {
-      onVideo(await api.get(path, { signal, query: pause ? { wait: ASK_SECONDS } : {} }));
+      onJob(await api.get(path, { signal, query: pause ? { wait: ASK_SECONDS } : {} }));
       onLine(null);
       pause = LEAST_PAUSE;
     } catch (problem) {
@@ -111,10 +110,10 @@ async function ask(api, path, { signal, onLine, onVideo, isOver }) {
   }
 }
 
-/** The messages of a body, by the rules of Server-Sent Events. */
-async function* messages(body) {
+/** The messages of a body, by the rules of Server-Sent Events. onBegun: called once what happens from now on will be told. */
+async function* messages(body, onBegun) {
   let fields = { event: "message", data: [], id: "" };
-  for await (const line of lines(body)) {
+  for await (const line of lines(body, onBegun)) {
     if (line === "") {
       if (fields.data.length) yield { ...fields, data: JSON.parse(fields.data.join("\n")) };
       fields = { event: "message", data: [], id: "" };
@@ -126,11 +125,13 @@ async function* messages(body) {
   }
 }
 
-async function* lines(body) {
+async function* lines(body, onBegun) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    let part = await reader.read(); // Headers come before the service listens; how things stand comes after.
+    onBegun();
+    for (; !part.done; part = await reader.read()) {
       const whole = (rest + part.value).split(/\r\n|\n|\r(?!$)/);
       rest = whole.pop();
       yield* whole;

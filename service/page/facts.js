@@ -1,4 +1,4 @@
-/** What a video was asked for and what came out, as a list of names and values. */
+/** What a job was asked for and what came out, as a list of names and values. */
 
 import { decibels, duration, moment, times } from "./format.js";
 import { h } from "./dom.js";
@@ -9,13 +9,15 @@ export function list(pairs) {
   return h("dl", { class: "facts" }, known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-/** The settings of a Video. */
+/** The settings of a video or an image. */
 export function settings(video) {
   return list([
     ["Model", video.model],
-    ["Size", `${video.size}, ${video.frames} frames, ${video.fps} fps`],
+    ["Size", video.frames ? `${video.size}, ${video.frames} frames, ${video.fps} fps` : video.size],
+    ["First frame", video.input_reference && `a picture, ${video.input_reference.slice(0, 12)}…`],
     ["Speed knob sf", `${video.sf} of ${video.steps} steps`],
     ["Guidance", String(video.guidance)],
+    ["True CFG scale", video.true_cfg_scale > 1 ? String(video.true_cfg_scale) : null],
     ["Flow shift", video.flow_shift === null ? null : String(video.flow_shift)],
     ["Negative prompt", video.negative_prompt],
     ["Seed", String(video.seed)],
@@ -26,7 +28,7 @@ export function settings(video) {
   ]);
 }
 
-/** What a completed Video's run was like. */
+/** What a completed run was like. */
 export function outcome(video) {
   const { timings, speedup } = video;
   return list([

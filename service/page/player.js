@@ -1,11 +1,11 @@
 /** A result that is shown, with the file behind it. */
 
-import { contentPath } from "./api.js";
+import { jobPath } from "./api.js";
 import { h } from "./dom.js";
 
 /** The address of a job's file in this tab; it holds until the signal aborts. variant: a preview of it. Raises Problem. */
 export async function fileUrl(api, id, signal, variant) {
-  const url = URL.createObjectURL(await api.file(contentPath(id), { signal, query: { variant } }));
+  const url = URL.createObjectURL(await api.file(`${jobPath(id)}/content`, { signal, query: { variant } }));
   signal.addEventListener("abort", () => URL.revokeObjectURL(url), { once: true });
   return url;
 }

@@ -1,52 +1,38 @@
-/** Which finished results can be set beside each other: those that differ in nothing but sf and steps. */
+/** Which finished results can be set beside each other: those that the API says are of one scene, as a study takes them. */
 
-const SAME = [
-  "model", "prompt", "seed", "size", "frames", "fps", "guidance", "guidance_2", "true_cfg_scale", "flow_shift",
-  "negative_prompt",
-];
-
-/** How a completed Video was computed, whatever was asked for. */
-export function settingOf(video) {
-  return video.cached_steps ? `sf ${video.sf}, ${video.steps} steps` : `uncached, ${video.steps} steps`;
-}
+import { listing } from "./listing.js";
 
 /** The most fully computed one first: the baseline of the others. */
-export function byFullness(videos) {
-  const rank = (video) => [Number(!video.cached_steps), video.full_steps ?? 0];
-  return videos.toSorted((one, other) => {
-    const [[a, b], [c, d]] = [rank(one), rank(other)];
-    return c - a || d - b;
+export function byFullness(jobs) {
+  const rank = ({ cached_steps: cached, full_steps: full, setting }) => [Number(!cached), full ?? 0, setting ?? ""];
+  return jobs.toSorted((one, other) => {
+    const [left, right] = [rank(one), rank(other)];
+    const at = left.findIndex((value, place) => value !== right[place]);
+    return at < 0 ? 0 : left[at] < right[at] ? 1 : -1;
   });
 }
 
 /**
- * The scenes of completed Videos, which are in order, the newest first: `{prompt, model, seed, videos}`, where of two
- * videos with one setting the newer stands, and the baseline comes first. Those with one setting alone are left out.
+ * The scenes of completed jobs, which are in order, the newest first: `{prompt, model, seed, picture, results}`, where of
+ * two results with one setting the newer stands, and the baseline comes first. Those with one setting alone are left out.
+ * picture: names the first frame, where they have one.
  */
-export function scenes(videos) {
+export function scenes(jobs) {
   const found = new Map();
-  for (const video of videos) {
-    const key = JSON.stringify(SAME.map((name) => video[name]));
-    const settings = found.get(key) ?? found.set(key, new Map()).get(key);
-    if (!settings.has(settingOf(video))) settings.set(settingOf(video), video);
+  for (const job of jobs) {
+    const settings = found.get(job.scene) ?? found.set(job.scene, new Map()).get(job.scene);
+    if (!settings.has(job.setting)) settings.set(job.setting, job);
   }
   return [...found.values()]
     .filter((settings) => settings.size > 1)
     .map((settings) => {
-      const sorted = byFullness([...settings.values()]);
-      const { prompt, model, seed } = sorted[0];
-      return { prompt, model, seed, videos: sorted };
+      const results = byFullness([...settings.values()]);
+      const { prompt, model, seed, input_reference: picture } = results[0];
+      return { prompt, model, seed, picture, results };
     });
 }
 
-/** Up to so many of the account's completed videos, the newest first. */
-export async function completed(api, most, signal) {
-  const found = [];
-  for (let after; found.length < most; ) {
-    const page = await api.get("v1/videos", { signal, query: { status: "completed", limit: 100, after } });
-    found.push(...page.data);
-    if (!page.has_more) break;
-    after = page.last_id;
-  }
-  return found.slice(0, most);
+/** Up to so many of the account's completed videos and images, the newest first. */
+export function completed(api, most, signal) {
+  return listing(api, { query: { status: "completed" }, limit: 100, signal }).next(most);
 }

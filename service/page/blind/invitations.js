@@ -19,7 +19,7 @@ export function invitations(study, api, { signal, onChange, onProblem }) {
     const address = h("input", { readonly: true, value: url, "aria-label": "Address to vote at" });
     show(
       made,
-      h("p", {}, "Send this address to the people who are to vote. It is shown this once; whoever has it can see the videos of this study."),
+      h("p", {}, "Send this address to the people who are to vote. It is shown this once; whoever has it can see the results of this study."),
       h("div", { class: "copied" }, address, h("button", { type: "button", onclick: guarded(() => copy(url)) }, "Copy"), h("a", { class: "button", href: `#${url.split("#")[1]}` }, "Vote yourself")),
     );
     address.select();

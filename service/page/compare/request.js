@@ -1,5 +1,7 @@
 /** One prompt and seed at two to four settings: the form, and the jobs that it makes. */
 
+import { withFile } from "../create/body.js";
+import { firstFrame } from "../create/first_frame.js";
 import { field, h, options, show } from "../dom.js";
 import { times } from "../format.js";
 
@@ -12,6 +14,7 @@ export function request(models, api, { signal, onMade, onProblem, onProgress }) 
   const model = h("select", {}, options(models.map(({ id, media }) => [id, `${id} (${media}s)`])));
   const prompt = h("textarea", { rows: 3, required: true, maxlength: 32000 });
   const seed = h("input", { type: "number", min: 0, max: SEEDS - 1, required: true, value: Math.floor(Math.random() * SEEDS) });
+  const frame = firstFrame(signal, () => judge());
   const choices = h("div", { class: "choices" });
   const told = h("p", { class: "hint", role: "status" });
   const button = h("button", { type: "submit", class: "primary" }, "Make and compare");
@@ -19,6 +22,7 @@ export function request(models, api, { signal, onMade, onProblem, onProgress }) 
   const ticked = () => [...choices.querySelectorAll("input:checked")].map(({ value }) => Number(value));
 
   function draw() {
+    frame.ask(chosen().input_reference);
     show(choices, settings(chosen()).map(({ sf, text, usual }) => h("label", {}, h("input", { type: "checkbox", value: sf, checked: usual }), ` ${text}`)));
     judge();
   }
@@ -26,8 +30,9 @@ export function request(models, api, { signal, onMade, onProblem, onProgress }) 
   function judge() {
     const count = ticked().length;
     const wrong = count < LEAST || count > MOST;
-    button.disabled = wrong;
-    show(told, `${count} chosen; two to four are compared.`);
+    const missing = frame.required && !frame.file;
+    button.disabled = wrong || missing;
+    show(told, `${count} chosen; two to four are compared.${missing ? " The first frame is missing." : ""}`);
   }
 
   async function submit(event) {
@@ -35,7 +40,8 @@ export function request(models, api, { signal, onMade, onProblem, onProgress }) 
     button.disabled = true;
     try {
       const shared = { model: model.value, prompt: prompt.value.trim(), seed: Number(seed.value) };
-      onMade(await made(api, chosen().media, ticked().map((sf) => ({ ...shared, sf })), { signal, onProgress }));
+      const bodies = ticked().map((sf) => withFile({ ...shared, sf }, frame.file));
+      onMade(await made(api, chosen().media, bodies, { signal, onProgress }));
     } catch (problem) {
       if (!signal.aborted) onProblem(problem);
     } finally {
@@ -52,6 +58,7 @@ export function request(models, api, { signal, onMade, onProblem, onProgress }) 
     h("h2", {}, "One prompt, several settings"),
     h("div", { class: "row" }, field("Model", model), field("Seed", seed, "The same for all, so that nothing else differs.")),
     field("Prompt", prompt),
+    frame.element,
     h("fieldset", {}, h("legend", {}, "Settings"), choices, told),
     h("div", { class: "actions" }, button),
   );

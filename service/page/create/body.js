@@ -1,7 +1,7 @@
 /** What a form says, as the body of a call. */
 
 /** The fields that every model has with its defaults. Those of `state` that are null are left to the service. */
-const SHARED = ["steps", "guidance", "guidance_2", "flow_shift", "negative_prompt"];
+const SHARED = ["steps", "guidance", "guidance_2", "true_cfg_scale", "flow_shift", "negative_prompt"];
 
 /** The body: what was said, without what is the model's default anyway. */
 export function body(model, state) {
@@ -28,4 +28,9 @@ export function withFile(fields, file) {
 /** Which call makes what a model makes. */
 export function callOf(model) {
   return model.media === "image" ? "v1/images/generations" : "v1/videos";
+}
+
+/** Which one says what that would take. */
+export function estimateOf(model) {
+  return `v1/${model.media}s:estimate`;
 }

@@ -4,7 +4,10 @@ import { h, show } from "../dom.js";
 
 const TYPES = ["image/png", "image/jpeg", "image/webp"];
 
-/** onChange: called when there is another picture, or none. `file` is it; `ask(how)` shows the field as a model needs. */
+/**
+ * onChange: called when there is another picture, or none. `file` is it; `ask(how, note)` shows the field as a model needs,
+ * with a note until there is a picture.
+ */
 export function firstFrame(signal, onChange) {
   const input = h("input", { type: "file", id: "first-frame", class: "visually-hidden", accept: TYPES.join(), onchange: () => take(input.files[0]) });
   const picture = h("div", { class: "picture" });
@@ -25,10 +28,11 @@ export function firstFrame(signal, onChange) {
   addEventListener("paste", (event) => !element.hidden && event.clipboardData.files.length && take(event.clipboardData.files[0]), { signal });
   signal.addEventListener("abort", forget);
 
-  function ask(how) {
+  function ask(how, note) {
     element.hidden = how === "none";
     state.required = how === "required";
     if (element.hidden) state.file = null;
+    show(told, note);
     draw();
   }
 

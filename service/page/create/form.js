@@ -1,7 +1,7 @@
 /** The fields of a request, as a model allows them. */
 
 import { field, h, options, show } from "../dom.js";
-import { plural } from "../format.js";
+import { promptLength } from "./prompt_length.js";
 
 /** models: those of the API. `state()` is what is filled in, with numbers as such and null for what is left open. */
 export function form(models) {
@@ -10,6 +10,7 @@ export function form(models) {
   const count = h("p", { class: "hint", "aria-live": "polite" });
   const fields = h("div");
   const numbers = new Map();
+  let counted = false;
   const promptField = field("Prompt", prompt);
   promptField.append(count);
   const element = h("div", {}, field("Model", model), promptField, fields);
@@ -46,6 +47,7 @@ export function form(models) {
           number("steps", "Steps", { min: 1, max: limits.max_steps, step: 1, required: true }),
           number("guidance", "Guidance", { min: 0, max: 100, step: "any", required: true }),
           present("guidance_2") && number("guidance_2", "Guidance, second expert", { min: 0, max: 100, step: "any" }),
+          (media === "image" || given.true_cfg_scale > 1) && number("true_cfg_scale", "True CFG scale", { min: 1, max: 100, step: "any", placeholder: "1" }, "Above 1 it heeds the negative prompt and takes twice the time."),
           present("flow_shift") && number("flow_shift", "Flow shift", { min: 0.01, max: 100, step: "any" }),
         ),
         field("Negative prompt", negative(given.negative_prompt ?? defaults.negative_prompt)),
@@ -61,19 +63,20 @@ export function form(models) {
     return input;
   }
 
-  /** The encoder's own count comes with the result: nothing here splits text as it does. */
-  function tellLength() {
-    const words = prompt.value.trim().split(/\s+/).filter(Boolean).length;
-    const most = current().defaults.max_sequence_length;
-    count.classList.toggle("warn", words > most);
-    const beyond = words > most ? "; what is beyond will not be read" : "";
-    count.textContent = `${plural(words, "word")}; the text encoder reads ${most} tokens, of which a word has one or more${beyond}`;
+  /** By the encoder's own count where an estimate has it, else by words: nothing here splits text as it does. */
+  function tellLength(estimate) {
+    const { text, isCut, isExact } = promptLength(prompt.value, current().defaults.max_sequence_length, estimate);
+    count.classList.toggle("warn", isCut);
+    count.textContent = text;
+    counted = isExact;
   }
 
-  prompt.addEventListener("input", tellLength);
   return {
     element,
     fit,
+    tellLength,
+    /** Whether the length that is shown is the encoder's own count. */
+    get counted() { return counted; },
     get model() { return current(); },
     choose(name) { model.value = name; },
     state() {

@@ -37,7 +37,7 @@ export function knob(onInput) {
     const found = full === null || full === state.steps ? null : expected(model.expected, full);
     number.textContent = state.sf >= state.steps ? `${state.sf}: uncached` : String(state.sf);
     slider.setAttribute("aria-valuetext", spoken(state, full));
-    show(figures, tiles(state, full, found, estimate, model.media));
+    show(figures, tiles(state, full, found, estimate));
     steps.update({ steps: state.steps, kinds: estimate?.decisions ?? (full === state.steps ? "F".repeat(full) : "") });
     show(note, full === state.steps ? "The plain pipeline, bit for bit." : source(model.expected, found, { ...state, size }));
   }
@@ -52,7 +52,7 @@ function fullSteps(model, state, estimate) {
   return state.steps === model.defaults.steps ? (model.sf.full_steps?.[state.sf] ?? null) : null;
 }
 
-function tiles(state, full, found, estimate, media) {
+function tiles(state, full, found, estimate) {
   const known = full !== null;
   const speed = found ? times(found.speedup) : known ? times(state.steps / full) : "–";
   const range = found?.range ? `95 %: ${times(found.range.low)} to ${times(found.range.high)}` : "of denoising";
@@ -61,7 +61,7 @@ function tiles(state, full, found, estimate, media) {
     tile("Steps in full", known ? String(full) : "–", `of ${state.steps}`),
     tile("Speedup", uncached ? "1×" : speed, uncached ? "the reference" : range),
     tile("Fidelity", uncached ? "exact" : found ? decibels(found.psnr) : "–", fidelity(found, uncached, estimate)),
-    media === "video" && tile("Time", estimate?.run_seconds ? duration(estimate.run_seconds) : "–", waiting(estimate)),
+    tile("Time", estimate?.run_seconds ? duration(estimate.run_seconds) : "–", waiting(estimate)),
   ];
 }
 

@@ -9,8 +9,8 @@ import { legend, strip } from "../strip.js";
 /** Ask for images and show them in an element. Raises Problem; leaving the view cancels what is not made yet. */
 export async function pictures(element, api, path, body, signal) {
   const began = Date.now();
-  const line = h("p", { class: "line", role: "status" }, "Being made");
-  const clock = setInterval(() => show(line, `Being made for ${duration((Date.now() - began) / 1000)}`), 1000);
+  const line = h("p", { class: "line", role: "status" }, "Being made; who leaves this view cancels it");
+  const clock = setInterval(() => show(line, `Being made for ${duration((Date.now() - began) / 1000)}; who leaves this view cancels it`), 1000);
   show(element, h("div", { class: "card" }, line));
   try {
     const answer = await api.post(path, { ...body, response_format: "b64_json" }, { signal });
@@ -36,7 +36,7 @@ function card(image, { steps, prompt }) {
       { class: "card" },
       h("h2", {}, "Result"),
       outcome(image),
-      h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: () => download(url, image.id, true) }, "Download")),
+      h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: () => download(url, image.id, true) }, "Download"), h("a", { class: "button", href: `#watch/${image.id}` }, "Settings and actions")),
     ),
   );
 }

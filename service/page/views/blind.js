@@ -19,8 +19,8 @@ export function mount(root, api, { argument, signal }) {
 
 async function all(root, api, signal) {
   const told = h("div");
-  const [studies, videos] = await Promise.all([api.get("v1/studies", { signal }), completed(api, LISTED, signal)]);
-  const form = newStudy(scenes(videos), api, {
+  const [studies, results] = await Promise.all([api.get("v1/studies", { signal }), completed(api, LISTED, signal)]);
+  const form = newStudy(scenes(results), api, {
     signal,
     onProblem: (problem) => show(told, problemBox(problem)),
     onMade: ({ id }) => (location.hash = `#blind/${id}`),
@@ -107,7 +107,7 @@ function about(study) {
       ["Models", study.models.join(", ")],
       ["Settings", study.settings.join("; ")],
       ["Pairs", String(study.pairs)],
-      ["Videos are kept until", `${moment(study.shown_until)}, when every invitation ends`],
+      ["Results are kept until", `${moment(study.shown_until)}, when every invitation ends`],
       ["Votes are kept until", moment(study.expires_at)],
       ["Id", h("code", {}, study.id)],
     ]),

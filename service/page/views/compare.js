@@ -4,11 +4,12 @@ import { figures } from "../compare/figures.js";
 import { measure } from "../compare/measurement.js";
 import { MOST, request } from "../compare/request.js";
 import { stage } from "../compare/stage.js";
+import { isImage, jobPath } from "../api.js";
 import { h, problemBox, show } from "../dom.js";
-import { events, follow, hasEnded } from "../events.js";
+import { follow, hasEnded } from "../events.js";
 import { plural } from "../format.js";
 import { fileUrl } from "../player.js";
-import { byFullness, completed, scenes, settingOf } from "../scenes.js";
+import { byFullness, completed, scenes } from "../scenes.js";
 import { table } from "../table.js";
 
 const LISTED = 200;
@@ -36,21 +37,23 @@ function heading(title, prompt) {
   return h("div", { class: "heading" }, h("h1", {}, title), prompt && h("p", { class: "hint" }, prompt));
 }
 
-/** Videos that were made already, where several differ in their setting alone. */
+/** Results that were made already, where several differ in their setting alone. */
 async function finished(api, signal) {
   const found = scenes(await completed(api, LISTED, signal));
-  const rows = found.map(({ prompt, model, seed, videos }) => {
-    const chosen = videos.slice(0, MOST);
-    return [h("a", { href: addressOf(chosen.map(({ id }) => id)) }, prompt), model, String(seed), chosen.map(settingOf).join("; ")];
+  const rows = found.map(({ prompt, model, seed, picture, results }) => {
+    const chosen = results.slice(0, MOST);
+    const link = h("a", { href: addressOf(chosen.map(({ id }) => id)) }, prompt);
+    const from = picture && h("span", { class: "hint" }, ` from the picture ${picture.slice(0, 8)}…`);
+    return [[link, from], model, String(seed), chosen.map(({ setting }) => setting).join("; ")];
   });
   const columns = ["Prompt", "Model", { name: "Seed", number: true }, "Settings"];
-  return h("section", { class: "card" }, h("h2", {}, "Already made"), table("Finished videos that can be compared", columns, rows, "none with one prompt and seed at several settings"));
+  return h("section", { class: "card" }, h("h2", {}, "Already made"), table("Finished results that can be compared", columns, rows, "none with one prompt and seed at several settings"));
 }
 
 async function compare(root, api, ids, signal) {
   const content = h("div");
   show(root, heading("Compare"), content);
-  const videos = await Promise.all(ids.map((id) => job(api, id, signal)));
+  const videos = await Promise.all(ids.map((id) => api.get(jobPath(id), { signal })));
   await ended(content, api, videos, signal);
   if (signal.aborted) return;
   const good = byFullness(videos.filter(({ status }) => status === "completed"));
@@ -58,20 +61,13 @@ async function compare(root, api, ids, signal) {
   show(root, heading("Compare", good[0]?.prompt), failed.map((video) => problemBox({ ...video.error, message: `${label(video)}: ${video.error.message}` })), content);
   show(content);
   if (good.length < 2) return void show(content, h("p", { class: "notice" }, "Fewer than two of these were made: there is nothing to compare."));
+  const images = good.filter(({ id }) => isImage(id)).length;
+  if (images && images < good.length) return void show(content, h("p", { class: "notice" }, "Some of these are videos and some are images: they cannot be compared."));
   await compared(content, api, good, signal);
 }
 
-/** A Video, or what its events say of an image, which has no other call. */
-async function job(api, id, signal) {
-  if (!id.startsWith("image_")) return api.get(`v1/videos/${encodeURIComponent(id)}`, { signal });
-  for await (const { event, data } of events(api, `v1/images/${encodeURIComponent(id)}/events`, { signal })) {
-    if (event === "image" && hasEnded(data)) return data;
-  }
-  throw new DOMException("The view was left.", "AbortError");
-}
-
 function label(video) {
-  return video.status === "completed" ? settingOf(video) : `sf ${video.sf}`;
+  return video.setting ?? `sf ${video.sf}`;
 }
 
 /** Wait for those that are not made yet, and say how far they are. */
@@ -80,16 +76,16 @@ async function ended(content, api, videos, signal) {
   if (videos.every(hasEnded)) return;
   const cancel = async (event) => {
     event.currentTarget.disabled = true;
-    await Promise.allSettled(videos.filter((video) => !hasEnded(video)).map(({ id }) => api.post(`v1/videos/${encodeURIComponent(id)}/cancel`, undefined, { signal })));
+    await Promise.allSettled(videos.filter((video) => !hasEnded(video) && !isImage(video.id)).map(({ id }) => api.post(`${jobPath(id)}/cancel`, undefined, { signal })));
   };
-  const stop = videos.some(({ id }) => id.startsWith("video_")) && h("div", { class: "actions" }, h("button", { type: "button", onclick: cancel }, "Cancel those that are not made yet"));
+  const stop = !videos.every(({ id }) => isImage(id)) && h("div", { class: "actions" }, h("button", { type: "button", onclick: cancel }, "Cancel those that are not made yet"));
   show(content, table("Progress", ["Setting", "Done"], videos.map((video, index) => [`sf ${video.sf}`, bars[index]])), stop);
   await Promise.all(
     videos.map(async (video, index) => {
       if (hasEnded(video)) return;
       await follow(api, video.id, {
         signal,
-        onVideo(latest) {
+        onJob(latest) {
           videos[index] = latest;
           bars[index].value = latest.progress;
         },
@@ -101,12 +97,13 @@ async function ended(content, api, videos, signal) {
 
 async function compared(content, api, videos, signal) {
   const urls = await Promise.all(videos.map(({ id }) => fileUrl(api, id, signal)));
-  const isImage = videos[0].id.startsWith("image_");
   const sources = videos.map((video, index) => ({ url: urls[index], label: label(video), facts: video }));
-  const [format, alike] = isImage ? await pictureFormat(urls) : videoFormat(videos);
+  const [format, alike] = isImage(videos[0].id) ? await pictureFormat(urls) : videoFormat(videos);
   const below = figures(sources);
   const { element, transport } = stage(sources, format, { signal, alike, onFrame: below.mark });
-  show(content, element, below.element);
+  const mixed = videos.some(({ scene }) => scene !== videos[0].scene);
+  const warning = mixed && h("p", { class: "notice" }, "These are not results of one request: their prompt, seed, first frame or other settings differ as well.");
+  show(content, warning, element, below.element);
   if (transport) keys(transport.player, signal);
   if (!alike) return below.draw("Their sizes differ: frames cannot be compared one by one.");
   await measured(below, sources, format, signal);

@@ -1,6 +1,7 @@
 /** A new video or image, with the knob set by what it brings. */
 
-import { body, callOf, withFile } from "../create/body.js";
+import { jobPath } from "../api.js";
+import { body, callOf, estimateOf, withFile } from "../create/body.js";
 import { code } from "../create/code.js";
 import { firstFrame } from "../create/first_frame.js";
 import { form } from "../create/form.js";
@@ -43,21 +44,21 @@ export async function mount(root, api, { query, signal }) {
   fields.element.querySelector("select").addEventListener("change", () => fit());
   await fill();
 
-  /** As another video was made, where the address names one. */
+  /** As another one was made, where the address names it. */
   async function fill() {
     const source = query.get("from");
     if (!source) return fit(Object.fromEntries(query));
-    const video = await api.get(`v1/videos/${encodeURIComponent(source)}`, { signal });
-    fields.choose(video.model);
-    const [width, height] = video.size.split("x").map(Number);
-    return fit({ ...video, width, height });
+    const made = await api.get(jobPath(source), { signal });
+    fields.choose(made.model);
+    const [width, height] = made.size.split("x").map(Number);
+    return fit({ ...made, width, height });
   }
 
   function fit(given = {}) {
     if (given.model) fields.choose(given.model);
     fields.fit(given);
     const { model } = fields;
-    frame.ask(model.input_reference);
+    frame.ask(model.input_reference, given.input_reference && "That video began with a picture, which has to be given here once more. Re-run and Remix keep it.");
     submit.textContent = model.media === "image" ? "Make the image" : "Make the video";
     slider.fit(model, { ...fields.state(), sf: Number(given.sf ?? model.defaults.sf) });
     changed();
@@ -71,6 +72,7 @@ export async function mount(root, api, { query, signal }) {
   function changed(event) {
     if (event?.target.name === "steps" && event.target.value) slider.fit(fields.model, { ...state(), sf: slider.sf });
     estimate = null;
+    if (!fields.counted) fields.tellLength(); // A count stays until there is another one.
     tell();
     estimating.abort();
     estimating = new AbortController();
@@ -82,17 +84,20 @@ export async function mount(root, api, { query, signal }) {
     snippets.update(fields.model, body(fields.model, state()), frame.file);
   }
 
-  /** What the service says of it, where it can be asked: of images it cannot, nor without a first frame that must be. */
+  /** What the service says of it, where it can be asked: not without a first frame that must be. */
   async function ask(latest) {
     const { model } = fields;
-    if (latest.aborted || signal.aborted || model.media !== "video" || (frame.required && !frame.file)) return;
+    if (latest.aborted || signal.aborted || (frame.required && !frame.file)) return;
     const asked = { ...body(model, state()), prompt: state().prompt || "-" };
     try {
-      estimate = await api.post("v1/videos:estimate", withFile(asked, frame.file), { signal: latest });
+      estimate = await api.post(estimateOf(model), withFile(asked, frame.file), { signal: latest });
       show(told);
+      fields.tellLength(state().prompt ? estimate : null);
       tell();
     } catch (problem) {
-      if (!latest.aborted && !signal.aborted) show(told, problemBox(problem));
+      if (latest.aborted || signal.aborted) return;
+      fields.tellLength();
+      show(told, problemBox(problem));
     }
   }
 

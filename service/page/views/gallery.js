@@ -1,9 +1,11 @@
-/** The account's own videos, the newest first. */
+/** The account's own videos and images, the newest first. */
 
 import { actions } from "../actions.js";
+import { isImage } from "../api.js";
 import { h, options, problemBox, show } from "../dom.js";
 import { events, hasEnded } from "../events.js";
 import { moment, times } from "../format.js";
+import { listing } from "../listing.js";
 import { fileUrl, player } from "../player.js";
 import { badge } from "./watch.js";
 
@@ -12,7 +14,7 @@ const MOST = 100;
 const STATUSES = [["", "All"], "queued", "in_progress", "completed", "failed"];
 
 export async function mount(root, api, { query, signal }) {
-  const models = (await api.get("v1/models", { signal })).data.filter((model) => model.media === "video");
+  const models = (await api.get("v1/models", { signal })).data;
   const status = h("select", {}, options(STATUSES, query.get("status") ?? ""));
   const model = h("select", {}, options([["", "All"], ...models.map((each) => each.id)], query.get("model") ?? ""));
   const cards = h("div", { class: "cards" });
@@ -33,57 +35,61 @@ export async function mount(root, api, { query, signal }) {
     foot,
   );
   const shown = new Map();
-  let newest = 0;
-  let whole = false;
+  const chosen = { status: status.value, model: model.value };
+  const media = models.filter((each) => each.id === chosen.model).map((each) => each.media);
+  const pages = listing(api, { query: chosen, limit: PAGE, signal, ...(media.length && { media }) });
   await more();
   await goOn();
 
   function filter() {
-    const chosen = Object.entries({ status: status.value, model: model.value }).filter(([, value]) => value);
-    location.hash = `#gallery${chosen.length ? "?" : ""}${new URLSearchParams(chosen)}`;
+    const wanted = Object.entries({ status: status.value, model: model.value }).filter(([, value]) => value);
+    location.hash = `#gallery${wanted.length ? "?" : ""}${new URLSearchParams(wanted)}`;
   }
 
-  async function more(after) {
+  async function more() {
     show(foot);
-    const asked = { limit: PAGE, after, status: status.value, model: model.value };
-    const page = await api.get("v1/videos", { signal, query: asked });
-    cards.append(...page.data.filter((video) => !shown.has(video.id)).map(card));
-    newest = Math.max(newest, ...page.data.map((video) => video.created_at));
-    whole = !page.has_more;
-    if (!cards.childElementCount) show(foot, h("p", { class: "empty" }, "Nothing here yet. ", h("a", { href: "#create" }, "Make a video.")));
-    if (page.has_more) show(foot, h("button", { type: "button", onclick: () => more(page.last_id).catch(failed) }, "Show more"));
+    for (const job of await pages.next(PAGE)) if (!shown.has(job.id)) cards.append(card(job));
+    tellEnd();
+  }
+
+  function tellEnd() {
+    if (!pages.over) show(foot, h("button", { type: "button", onclick: () => more().catch(failed) }, "Show more"));
+    else show(foot, !shown.size && h("p", { class: "empty" }, "Nothing here. ", h("a", { href: "#create" }, "Make a video or an image.")));
   }
 
   function failed(problem) {
     if (!signal.aborted) show(foot, problemBox(problem));
   }
 
-  function card(video) {
+  function card(job) {
     const told = h("div");
-    const screen = h("a", { class: "screen", href: `#watch/${video.id}`, "aria-label": `Watch: ${video.prompt}` });
-    const element = h("article", { class: "card" }, screen, about(video), told);
+    const screen = h("a", { class: "screen", href: `#watch/${job.id}`, "aria-label": `Watch: ${job.prompt}` });
+    const element = h("article", { class: "card", "data-at": job.created_at }, screen, about(job), told);
     const onProblem = (problem) => show(told, problemBox(problem));
-    const onChange = (changed) => (changed ? redraw(changed) : remove(video.id));
-    shown.set(video.id, { element, video });
-    element.append(h("details", {}, h("summary", {}, "Settings and actions"), summary(video), actions(api, video, { signal, onChange, onProblem })));
-    if (video.status === "completed") seen(screen, () => fill(screen, video).catch(onProblem));
-    else show(screen, h("span", { class: "hint" }, hasEnded(video) ? video.error.message : video.state === "queued" ? "waits" : `${video.progress} %`));
+    const onChange = (changed) => (changed ? take(changed) : remove(job.id));
+    shown.set(job.id, { element, job });
+    element.append(h("details", {}, h("summary", {}, "Settings and actions"), summary(job), actions(api, job, { signal, onChange, onProblem })));
+    if (job.status === "completed") seen(screen, () => fill(screen, job).catch(onProblem));
+    else show(screen, h("span", { class: "hint" }, hasEnded(job) ? job.error.message : job.state === "queued" ? "waits" : `${job.progress} %`));
     return element;
   }
 
-  /** A picture that the service has of it, and the video itself when it is looked at; else the video at once. */
-  async function fill(screen, video) {
-    if (!video.variants?.includes("thumbnail")) return play(screen, video);
-    const url = await fileUrl(api, video.id, signal, "thumbnail");
+  /** A picture that the service has of it, and a video itself when it is looked at; else the result at once. */
+  async function fill(screen, job) {
+    if (!job.variants?.includes("thumbnail")) return play(screen, job);
+    const url = await fileUrl(api, job.id, signal, "thumbnail");
     show(screen, h("img", { class: "result", src: url, alt: "" }));
+    if (isImage(job.id)) return;
     for (const event of ["pointerenter", "focus"]) {
-      screen.addEventListener(event, () => void play(screen, video).catch(() => {}), { once: true });
+      screen.addEventListener(event, () => void play(screen, job).catch(() => {}), { once: true });
     }
   }
 
-  async function play(screen, video) {
+  async function play(screen, job) {
     if (screen.querySelector("video")) return;
-    const result = player(await fileUrl(api, video.id, signal), { text: video.prompt, autoplay: screen.matches(":hover, :focus") });
+    const image = isImage(job.id);
+    const result = player(await fileUrl(api, job.id, signal), { image, text: job.prompt, autoplay: screen.matches(":hover, :focus") });
+    if (image) return void show(screen, result);
     result.controls = false;
     result.tabIndex = -1;
     for (const [event, act] of [["pointerenter", "play"], ["focus", "play"], ["pointerleave", "pause"], ["blur", "pause"]]) {
@@ -98,60 +104,63 @@ export async function mount(root, api, { query, signal }) {
     for await (const { event, data } of events(api, "v1/events", { signal, onLine })) {
       if (event === "deleted") remove(data.id);
       else if (event === "step") tellStep(data);
-      else if (event === "video") take(data);
+      else if (event === "video" || event === "image") take(data);
     }
   }
 
   /** What happened before the line was there. */
   async function catchUp() {
     show(line);
-    const { data } = await api.get("v1/videos", { signal, query: { limit: MOST } });
-    data.reverse().forEach(take);
+    (await listing(api, { limit: MOST, signal }).next(MOST)).reverse().forEach(take);
   }
 
-  /** A new one comes first; an older one has its place on a page to come. Times are whole seconds. */
-  function take(video) {
-    const wanted = (!status.value || status.value === video.status) && (!model.value || model.value === video.model);
-    const isNew = video.created_at > newest || (whole && video.created_at === newest);
-    if (shown.has(video.id)) redraw(video);
-    else if (wanted && isNew) {
-      newest = video.created_at;
-      cards.prepend(card(video));
-      root.querySelector(".empty")?.remove();
-    }
+  function take(job) {
+    const wanted = (!chosen.status || chosen.status === job.status) && (!chosen.model || chosen.model === job.model);
+    if (!wanted) return remove(job.id);
+    if (shown.has(job.id)) return redraw(job);
+    put(job);
   }
 
-  function redraw(video) {
-    const before = shown.get(video.id);
-    if (before.video.state === video.state || hasEnded(before.video)) return;
+  /** In its place by time, in whole seconds; what is older than all that are shown comes with a later page. */
+  function put(job) {
+    const isBefore = ({ dataset: { at } }) => Number(at) < job.created_at || (pages.over && Number(at) === job.created_at);
+    const next = [...cards.children].find(isBefore);
+    if (next) next.before(card(job));
+    else if (pages.over) cards.append(card(job));
+    tellEnd();
+  }
+
+  function redraw(job) {
+    const before = shown.get(job.id);
+    if (before.job.state === job.state || hasEnded(before.job)) return;
     const open = before.element.querySelector("details").open;
-    const after = card(video);
+    const after = card(job);
     after.querySelector("details").open = open;
     before.element.replaceWith(after);
   }
 
   function remove(id) {
     shown.get(id)?.element.remove();
-    shown.delete(id);
+    if (shown.delete(id)) tellEnd();
   }
 
   function tellStep({ id, progress }) {
     const found = shown.get(id);
-    if (found?.video.state === "running") show(found.element.querySelector(".screen"), h("span", { class: "hint" }, `${progress} %`));
+    if (found?.job.state === "running") show(found.element.querySelector(".screen"), h("span", { class: "hint" }, `${progress} %`));
   }
 }
 
-function about(video) {
-  const faster = video.engaged ? `, ${times(video.speedup.measured)} faster` : "";
+function about(job) {
+  const faster = job.engaged ? `, ${times(job.speedup.measured)} faster` : "";
   return [
-    h("h2", {}, h("a", { href: `#watch/${video.id}` }, video.prompt || "no prompt")),
-    h("p", { class: "hint" }, badge(video), ` ${video.model}, sf ${video.sf}${faster}, ${moment(video.created_at)}`),
+    h("h2", {}, h("a", { href: `#watch/${job.id}` }, job.prompt || "no prompt")),
+    h("p", { class: "hint" }, badge(job), ` ${job.model}, sf ${job.sf}${faster}, ${moment(job.created_at)}`),
   ];
 }
 
-function summary(video) {
-  const { size, frames, steps, guidance, seed } = video;
-  return h("p", { class: "hint" }, `${size}, ${frames} frames, ${steps} steps, guidance ${guidance}, seed ${seed}`);
+function summary(job) {
+  const { size, frames, steps, guidance, seed } = job;
+  return h("p", { class: "hint" }, `${size}, ${frames ? `${frames} frames, ` : ""}${steps} steps, guidance ${guidance}, seed ${seed}`);
 }
 
 /** Calls back once when an element is about to be seen. */

@@ -1,6 +1,7 @@
-/** One video: how it comes into being, and what it has become. */
+/** One video or image: how it comes into being, and what it has become. */
 
 import { actions } from "../actions.js";
+import { isImage } from "../api.js";
 import { h, problemBox, show } from "../dom.js";
 import { follow, hasEnded } from "../events.js";
 import { outcome, settings } from "../facts.js";
@@ -10,28 +11,29 @@ import { legend, strip } from "../strip.js";
 
 export function mount(root, api, { argument: id, signal }) {
   const steps = strip();
-  const title = h("h1", {}, "Video");
+  const kind = isImage(id) ? "image" : "video";
+  const title = h("h1", {}, kind === "image" ? "Image" : "Video");
   const parts = Object.fromEntries(
     ["status", "line", "screen", "told", "buttons", "outcome", "settings"].map((name) => [name, h("div", { class: name })]),
   );
-  const seen = { kinds: [], done: 0, eta: null, video: null };
+  const seen = { kinds: [], done: 0, eta: null, job: null };
 
-  async function onVideo(video) {
-    const before = seen.video;
-    seen.video = video;
-    seen.kinds = [...(video.decisions ?? seen.kinds)];
-    title.textContent = video.prompt || "Video";
-    show(parts.status, badge(video));
-    show(parts.settings, settings(video));
-    show(parts.told, video.error && problemBox(video.error));
-    if (!before) lay(video);
-    if (before?.status !== video.status) show(parts.buttons, actions(api, video, { signal, onChange, onProblem }));
+  async function onJob(job) {
+    const before = seen.job;
+    seen.job = job;
+    seen.kinds = [...(job.decisions ?? seen.kinds)];
+    if (job.prompt) title.textContent = job.prompt;
+    show(parts.status, badge(job));
+    show(parts.settings, settings(job));
+    show(parts.told, job.error && problemBox(job.error));
+    if (!before) lay(job);
+    if (before?.status !== job.status) show(parts.buttons, actions(api, job, { signal, onChange, onProblem }));
     drawSteps();
-    if (video.status === "completed" && before?.status !== "completed") await play(video);
+    if (job.status === "completed" && before?.status !== "completed") await play(job);
   }
 
-  function lay(video) {
-    parts.screen.style.aspectRatio = video.size.replace("x", "/");
+  function lay(job) {
+    parts.screen.style.aspectRatio = job.size.replace("x", "/");
     show(
       root,
       h("div", { class: "heading" }, title, parts.status),
@@ -52,47 +54,47 @@ export function mount(root, api, { argument: id, signal }) {
   }
 
   function drawSteps() {
-    const { video } = seen;
-    const done = Math.max(seen.done, Math.floor((video.progress * video.steps) / 100));
+    const { job } = seen;
+    const done = Math.max(seen.done, Math.floor((job.progress * job.steps) / 100));
     const kinds = Array.from(seen.kinds, (kind) => kind ?? "?").join("");
-    const ended = video.status === "completed";
-    steps.update({ steps: video.steps, kinds, done: ended ? video.steps : done, added: video.added_steps ?? [] });
-    show(parts.line, progressLine(video, done, seen.eta ?? video.eta_seconds));
+    const ended = job.status === "completed";
+    steps.update({ steps: job.steps, kinds, done: ended ? job.steps : done, added: job.added_steps ?? [] });
+    show(parts.line, progressLine(job, done, seen.eta ?? job.eta_seconds));
   }
 
   function onPreview({ image }) {
-    if (seen.video?.status === "completed") return;
-    show(parts.screen, h("img", { class: "result preview", src: image, alt: "What the video is like so far" }));
+    if (seen.job?.status === "completed") return;
+    show(parts.screen, h("img", { class: "result preview", src: image, alt: `What the ${kind} is like so far` }));
   }
 
-  async function play(video) {
-    show(parts.outcome, h("div", { class: "card" }, h("h2", {}, "Result"), outcome(video)));
-    const url = await fileUrl(api, video.id, signal);
-    show(parts.screen, player(url, { text: video.prompt }));
+  async function play(job) {
+    show(parts.outcome, h("div", { class: "card" }, h("h2", {}, "Result"), outcome(job)));
+    const url = await fileUrl(api, job.id, signal);
+    show(parts.screen, player(url, { image: kind === "image", text: job.prompt }));
   }
 
-  function onChange(video) {
-    if (video === null) location.hash = "#gallery";
-    else if (hasEnded(video)) onVideo(video);
+  function onChange(job) {
+    if (job === null) location.hash = "#gallery";
+    else if (hasEnded(job)) onJob(job);
   }
 
   const onProblem = (problem) => show(parts.told, problemBox(problem));
   const onLine = (problem) => show(parts.told.isConnected ? parts.told : root, problem && problemBox(problem));
-  return follow(api, id, { signal, onVideo: (video) => void onVideo(video).catch(onProblem), onStep, onPreview, onLine });
+  return follow(api, id, { signal, onJob: (job) => void onJob(job).catch(onProblem), onStep, onPreview, onLine });
 }
 
-/** The state of a Video in a word. */
-export function badge(video) {
+/** The state of a job in a word. */
+export function badge(job) {
   const words = { queued: "queued", running: "running", completed: "completed", cancelled: "cancelled" };
-  return h("span", { class: `badge ${video.state}` }, words[video.state] ?? "failed");
+  return h("span", { class: `badge ${job.state}` }, words[job.state] ?? "failed");
 }
 
-function progressLine(video, done, eta) {
-  if (video.state === "queued") {
-    const { queue_position: ahead } = video;
+function progressLine(job, done, eta) {
+  if (job.state === "queued") {
+    const { queue_position: ahead } = job;
     return ahead ? `${plural(ahead, "job")} before it` : "Next to start";
   }
-  if (video.state !== "running") return "";
+  if (job.state !== "running") return "";
   const left = eta === null || eta === undefined ? "" : `, about ${duration(eta)} left`;
-  return done < video.steps ? `Step ${done} of ${video.steps}${left}` : `All ${video.steps} steps done; the frames are being made`;
+  return done < job.steps ? `Step ${done} of ${job.steps}${left}` : `All ${job.steps} steps done; its file is being made`;
 }

@@ -4,20 +4,27 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from service.pairing import paired
 from service.settings import Settings
+from tests.images import a_file
 from tests.queues import Queue
+from tests.service import first_frames
 from tests.service.fake_worker import FakeWorker
 from tests.service.image_model import IMAGE_MODEL, image_worker
 from tests.service.judged import Judged
 from tests.service.page.looks import is_wider_than_a_phone, violations
+from tests.service.settings import settings_in
 from tests.waiting import wait_until
+from workers.jobs.job import JobKey
 from workers.measurement.fidelity import psnr, ssim
 from workers.media.mp4 import read_mp4
 
@@ -154,6 +161,47 @@ def test_they_play_together_by_the_keyboard(page: Page, address: str, ids: list[
     wait_until(lambda: len(set(times_of(page))) == 1)
 
 
+#: What the page sets beside each other: each result, the most fully computed one of its scene, and their settings.
+PAIRED = """async ({module, jobs}) => {
+  const {scenes} = await import(module);
+  return scenes(jobs).flatMap(({results: [baseline, ...others]}) =>
+    others.map(({id, setting}) => [id, baseline.id, setting, baseline.setting]));
+}"""
+
+
+class TestWithFirstFrames:
+    @pytest.fixture
+    def settings(self, tmp_path: Path, redis_url: str) -> Settings:
+        return settings_in(tmp_path, redis_url, *first_frames.MODELS)
+
+    def test_the_page_pairs_results_as_a_study_does(self, page: Page, address: str, worker: FakeWorker) -> None:
+        judged = Judged(replace(worker, model="either"))
+        pictures, knobs = (None, a_file(color="red"), a_file(color="blue")), ({"sf": 50}, {"sf": 10}, {"sf": 6})
+        asked = [(picture, knob) for picture in pictures for knob in (*knobs, {"target_speedup": 4})]
+        asked += [(None, {"sf": 50, "negative_prompt": "fog"}), (None, {"sf": 6, "negative_prompt": "fog"})]
+        for picture, knob in asked:
+            fields = {"prompt": "a wave", "seed": 5, "model": "either", **knob}
+            parts: dict[str, Any] = {name: (None, str(value)) for name, value in fields.items()}
+            if picture:
+                parts["input_reference"] = ("frame.png", picture, "image/png")
+            httpx.post(f"{address}/v1/videos", files=parts).raise_for_status()
+            judged.finish()
+        jobs = httpx.get(f"{address}/v1/videos", params={"limit": 100}).json()["data"]
+        page.goto(address)
+        start = page.locator("script[type=module]").get_attribute("src") or ""
+        module = f"{address}/{start.removesuffix('main.js')}scenes.js"
+        shown = page.evaluate(PAIRED, {"module": module, "jobs": jobs})
+        records = [worker.queue.jobs.get(JobKey("default", job["id"])) for job in jobs]
+        wanted = [[pair.first, pair.second, pair.setting, pair.baseline] for pair in paired(records)]
+        assert len(wanted) == 10 and sorted(shown) == sorted(wanted)
+        page.goto(f"{address}/#compare")
+        rows = page.get_by_role("region", name="Finished results").locator("tbody tr")
+        expect(rows).to_have_count(4)
+        expect(rows.filter(has_text="from the picture")).to_have_count(2)
+        page.goto(f"{address}/#compare/{jobs[0]['id']},{jobs[-1]['id']}")
+        expect(page.get_by_text("These are not results of one request")).to_be_visible()
+
+
 def test_one_prompt_is_made_at_the_settings_that_were_ticked(
     page: Page, address: str, worker: FakeWorker, queue: Queue
 ) -> None:
@@ -179,6 +227,11 @@ def test_images_are_compared_too(page: Page, address: str, settings: Settings, q
         expect(rows.nth(1)).to_contain_text("dB", timeout=60_000)
     expect(page.get_by_role("button", name="Play")).to_have_count(0)
     assert violations(page) == []
+    page.goto(f"{address}/#compare")
+    page.get_by_role("link", name="a square").click()
+    expect(page.locator("figure img")).to_have_count(2)
+    page.goto(f"{address}/#blind")
+    expect(page.get_by_text("1 pair of 2 images")).to_be_visible()
 
 
 def test_what_failed_is_told_and_the_rest_compared(

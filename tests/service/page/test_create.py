@@ -92,11 +92,37 @@ def test_an_image_is_made_and_shown_where_it_was_asked_for(page: Page, address: 
         page.get_by_label("Prompt", exact=True).fill(prompt)
         with live_image_worker(settings):
             page.get_by_role("button", name="Make the image").click()
+            expect(page.locator(".figures")).to_contain_text("Time")
             if prompt == "impossible":
                 expect(page.get_by_role("alert")).to_contain_text("the model refused")
             else:
                 expect(page.get_by_role("heading", name="Result")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_role("link", name="Settings and actions").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("a red ball")
+    page.get_by_role("link", name="Use settings").click()
+    expect(page.get_by_label("Model")).to_have_value("flux-test")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a red ball")
+
+
+LENGTH = "async ({module, asked}) => (await import(module)).promptLength(...asked)"
+
+
+def test_the_length_of_a_prompt_is_the_encoders_count_where_it_is_known(page: Page, address: str) -> None:
+    page.goto(f"{address}/#create")
+    start = page.locator("script[type=module]").get_attribute("src") or ""
+    module = f"{address}/{start.removesuffix('main.js')}create/prompt_length.js"
+
+    def said(prompt: str, tokens: int | None, limit: int | None) -> str:
+        estimate = {"prompt_tokens": tokens, "prompt_token_limit": limit}
+        told = page.evaluate(LENGTH, {"module": module, "asked": [prompt, 512, estimate]})
+        assert told["isCut"] == ("will not be read" in told["text"]) and told["isExact"] == (tokens is not None)
+        return str(told["text"])
+
+    assert said("a red ball", 31, 512) == "31 of 512 tokens"
+    assert said("a red ball", 600, 512) == "600 of 512 tokens: the last 88 will not be read"
+    assert said("a red ball", None, None).startswith("About 3 words; the text encoder reads 512 tokens")
+    assert said("ball " * 513, None, None).endswith("what is beyond will not be read")
 
 
 class TestWithAFirstFrame:
@@ -117,5 +143,8 @@ class TestWithAFirstFrame:
         assert violations(page) == []
         page.get_by_role("button", name="Make the video").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("it rises")
+        page.get_by_role("link", name="Use settings").click()
+        expect(page.get_by_text("which has to be given here once more")).to_be_visible()
+        expect(page.get_by_alt_text("First frame: frame.png")).to_have_count(0)
         attempt = queue.leases.claim(["animator"], "w")
         assert attempt is not None and attempt.job.request.input_reference is not None

@@ -6,8 +6,10 @@ from playwright.sync_api import Page, expect
 
 from service.settings import Settings
 from tests.queues import Queue
+from tests.service.image_model import IMAGE_MODEL, live_image_worker
 from tests.service.page.films import FilmWorker
 from tests.service.page.looks import is_wider_than_a_phone, violations
+from workers.jobs import keys
 from workers.jobs.artifacts import ArtifactStore
 
 PAGE = 24
@@ -18,8 +20,8 @@ def worker(settings: Settings, queue: Queue) -> FilmWorker:
     return FilmWorker(queue, ArtifactStore(settings.artifacts))
 
 
-def make(address: str, prompt: str) -> str:
-    made: str = httpx.post(f"{address}/v1/videos", json={"prompt": prompt}).raise_for_status().json()["id"]
+def make(address: str, prompt: str, **fields: object) -> str:
+    made: str = httpx.post(f"{address}/v1/videos", json={"prompt": prompt, **fields}).raise_for_status().json()["id"]
     return made
 
 
@@ -48,11 +50,66 @@ def test_own_videos_are_listed_filtered_and_deleted(page: Page, address: str, wo
 
 def test_a_video_goes_on_in_the_gallery_while_it_is_looked_at(page: Page, address: str, worker: FilmWorker) -> None:
     make(address, "a red ball")
+    make(address, "a blue ball")
     page.goto(f"{address}/#gallery")
-    expect(page.locator(".badge")).to_have_text("queued")
+    badges, cards = page.locator(".badge"), page.get_by_role("article")
+    expect(badges).to_have_text(["queued", "queued"])
     worker.run_one()
-    expect(page.locator(".badge")).to_have_text("completed")
-    expect(page.get_by_role("article").locator("video")).to_be_visible()
+    expect(badges).to_have_text(["queued", "completed"])
+    expect(cards.nth(1).locator("video")).to_be_visible()
+    page.get_by_label("Status").select_option("queued")
+    expect(cards).to_have_count(1)
+    worker.run_one()
+    expect(page.get_by_text("Nothing here.")).to_be_visible()
+    expect(cards).to_have_count(0)
+
+
+def test_what_comes_to_match_a_filter_takes_its_place_by_time(page: Page, address: str, worker: FilmWorker) -> None:
+    older, newer = make(address, "a red ball"), make(address, "a blue ball", priority="high")
+    made_at = httpx.get(f"{address}/v1/videos/{older}").json()["created_at"]
+    worker.queue.connection.commands.hset(keys.job(older), "created_at", made_at - 60)  # the page knows whole seconds
+    worker.run_one()
+    page.goto(f"{address}/#gallery?status=completed")
+    screens = page.get_by_role("article").locator("a.screen")
+    expect(screens).to_have_count(1)
+    worker.run_one()
+    expect(screens).to_have_count(2)
+    assert [screen.get_attribute("href") for screen in screens.all()] == [f"#watch/{newer}", f"#watch/{older}"]
+
+
+def test_images_stand_among_the_videos_and_are_made_again(page: Page, address: str, settings: Settings) -> None:
+    make(address, "a red ball")
+    asked = {
+        "prompt": "a blue ball",
+        "seed": 5,
+        "sf": 12,
+        "guidance": 2.5,
+        "true_cfg_scale": 2,
+        "negative_prompt": "fog",
+    }
+    with live_image_worker(settings):
+        httpx.post(f"{address}/v1/images/generations", json=asked).raise_for_status()
+        page.goto(f"{address}/#gallery")
+        cards = page.get_by_role("article")
+        expect(cards).to_have_count(2)
+        page.get_by_label("Model").select_option(IMAGE_MODEL)
+        expect(cards).to_have_count(1)
+        expect(cards).to_contain_text("a blue ball")
+        cards.get_by_text("Settings and actions").click()
+        assert violations(page) == [] and not is_wider_than_a_phone(page)
+        cards.get_by_role("button", name="Re-run").click()
+        expect(page.get_by_text("The image is made.")).to_be_visible()
+        expect(cards).to_have_count(2)
+        expect(page.locator(".badge")).to_have_text(["completed", "completed"])
+    made = httpx.get(f"{address}/v1/images").json()["data"]
+    assert [{name: each[name] for name in asked} for each in made] == [asked, asked]
+    cards.nth(0).get_by_role("link", name="a blue ball").last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("a blue ball")
+    expect(page.locator(".settings")).to_contain_text("True CFG scale")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(cards).to_have_count(2)
+    assert len(httpx.get(f"{address}/v1/images").json()["data"]) == 1
 
 
 def test_more_are_shown_page_by_page(page: Page, address: str) -> None:

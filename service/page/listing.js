@@ -1,0 +1,30 @@
+/** The account's videos and images as one list, the newest first. */
+
+export const MEDIA = ["video", "image"];
+
+/**
+ * media: which of them. query: what the API lists them by. limit: how many a call brings.
+ * `next(count)` gives the jobs that follow, fewer at the end; `over` is whether there are no more.
+ */
+export function listing(api, { media = MEDIA, query = {}, limit, signal }) {
+  const lists = media.map((each) => ({ path: `v1/${each}s`, jobs: [], after: undefined, isWhole: false }));
+  const isOver = () => lists.every(({ jobs, isWhole }) => isWhole && !jobs.length);
+
+  async function refill(list) {
+    if (list.jobs.length || list.isWhole) return;
+    const page = await api.get(list.path, { signal, query: { ...query, limit, after: list.after } });
+    Object.assign(list, { jobs: page.data, after: page.last_id, isWhole: !page.has_more });
+  }
+
+  async function next(count) {
+    const found = [];
+    while (found.length < count && !isOver()) {
+      await Promise.all(lists.map(refill));
+      const [newest] = lists.filter(({ jobs }) => jobs.length).sort((one, other) => other.jobs[0].created_at - one.jobs[0].created_at);
+      if (newest) found.push(newest.jobs.shift());
+    }
+    return found;
+  }
+
+  return { next, get over() { return isOver(); } };
+}
