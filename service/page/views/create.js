@@ -10,6 +10,8 @@ import { pictures } from "../create/pictures.js";
 import { h, problemBox, show } from "../dom.js";
 
 const PAUSE = 300;
+/** When to ask once more where no worker had time to count tokens. */
+const LATER = 2000;
 
 export async function mount(root, api, { query, signal }) {
   const models = (await api.get("v1/models", { signal })).data;
@@ -85,7 +87,7 @@ export async function mount(root, api, { query, signal }) {
   }
 
   /** What the service says of it, where it can be asked: not without a first frame that must be. */
-  async function ask(latest) {
+  async function ask(latest, isFirst = true) {
     const { model } = fields;
     if (latest.aborted || signal.aborted || (frame.required && !frame.file)) return;
     const asked = { ...body(model, state()), prompt: state().prompt || "-" };
@@ -93,6 +95,7 @@ export async function mount(root, api, { query, signal }) {
       estimate = await api.post(estimateOf(model), withFile(asked, frame.file), { signal: latest });
       show(told);
       fields.tellLength(state().prompt ? estimate : null);
+      if (isFirst && estimate.live_workers && estimate.prompt_tokens === null) setTimeout(ask, LATER, latest, false);
       tell();
     } catch (problem) {
       if (latest.aborted || signal.aborted) return;

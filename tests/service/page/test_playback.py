@@ -37,6 +37,9 @@ def test_a_prompt_becomes_a_video_that_plays(page: Page, stack: Stack) -> None:
     page.get_by_text("More settings").click()
     page.get_by_label("Steps").fill("10")
     page.get_by_label("Speed knob").fill("4")
+    length = page.get_by_text(re.compile(r"^\d+ of \d+ tokens$"))
+    expect(length).to_be_visible()
+    told = length.inner_text()
     page.get_by_role("button", name="Make the video").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(PROMPT)
     video = page.locator("video")
@@ -47,6 +50,7 @@ def test_a_prompt_becomes_a_video_that_plays(page: Page, stack: Stack) -> None:
     })""")
     made = httpx.get(f"{stack.url}/v1/videos").json()["data"][0]
     assert (made["steps"], made["sf"], made["frames"], made["engaged"]) == (10, 4, frames, True)
+    assert told.split()[0] == str(made["prompt_tokens"][0]["total"])
     expect(page.locator(".cells i.full")).to_have_count(made["full_steps"])
     expect(page.locator(".cells i.predicted")).to_have_count(made["cached_steps"])
     expect(page.locator(".outcome")).to_contain_text(f"{made['full_steps']} of 10 steps")
