@@ -1,12 +1,14 @@
 """How a planned run is accelerated, or that it is not, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from workers.engine import paper_acceleration
 from workers.engine.covariance_session import CovarianceSession
 from workers.engine.knowledge import known_covariance
 from workers.engine.loaded import LoadedModel
+from workers.engine.paper_session import PaperSession
 from workers.engine.plan import RunPlan
 from workers.engine.session import Session
 from workers.jobs.errors import UnsupportedPipeline
@@ -48,6 +50,13 @@ def accelerate(model: LoadedModel, plan: RunPlan, observed: Sequence[MeasuredCov
     except UnsupportedPipeline as error:
         return Acceleration(None, Reason(code=ReasonCode.UNSUPPORTED_SOLVER, detail=str(error)))
     return Acceleration(session, None)
+
+
+def made_of(model: LoadedModel, plan: RunPlan, recipe: Mapping[str, Any]) -> Session:
+    """The session of a rank that follows, as rank 0 has told it."""
+    if recipe["method"] == "paper":
+        return PaperSession.made_of(plan, recipe, model.shard(plan.request))
+    return CovarianceSession.made_of(plan, recipe)
 
 
 def full_steps(request: GenerationRequest) -> int:

@@ -18,6 +18,8 @@ from workers.scalingcache.forecast import Forecast, Innovation
 class CovarianceSession:
     """One run by a forecast."""
 
+    by_stream = False
+
     def __init__(self, plan: RunPlan, measured: Covariance | None, full_steps: int, opening: int) -> None:
         """
         measured: what is known of the model's covariance in such runs, on any noise levels.
@@ -45,7 +47,8 @@ class CovarianceSession:
     def recipe(self) -> dict[str, Any]:
         """What it was made of."""
         measured = None if self._measured is None else self._measured.table()
-        return {"measured": measured, "full_steps": self._full_steps, "opening": self._opening}
+        what = {"measured": measured, "full_steps": self._full_steps, "opening": self._opening}
+        return {"method": "covariance", **what}
 
     @classmethod
     def made_of(cls, plan: RunPlan, recipe: Mapping[str, Any]) -> "CovarianceSession":

@@ -17,7 +17,7 @@ from PIL import Image
 
 from workers import logs
 from workers.configuration import LogFormat
-from workers.engine.covariance_session import CovarianceSession
+from workers.engine.acceleration import made_of
 from workers.engine.generation import run_pipeline
 from workers.engine.leader import DEVICE, STORE_SECONDS
 from workers.engine.loaded import LoadedModel, load_share
@@ -105,7 +105,7 @@ class Follower:
         model = self._models[request.model]
         plan = plan_run(model, request)
         recipe, image = command["session"], command["image"]
-        session = CovarianceSession.made_of(plan, recipe) if recipe is not None else None
+        session = made_of(model, plan, recipe) if recipe is not None else None
         picture = Image.open(io.BytesIO(base64.b64decode(image))) if image is not None else None
         try:
             run_pipeline(model, plan, session, image=picture)

@@ -16,7 +16,7 @@ from workers.engine.latent_preview import LatentPreviewer, Previews
 from workers.engine.loaded import LoadedModel
 from workers.engine.observation import Observation
 from workers.engine.plan import RunPlan, plan_run
-from workers.engine.session import Attachment
+from workers.engine.session import Attachment, Shareable
 from workers.jobs.errors import NotFinite
 from workers.jobs.job import GenerationRequest, Misprediction, Reason, ReasonCode, RunReport, Stage, StepKind
 from workers.scalingcache.measured import MeasuredCovariance
@@ -211,11 +211,14 @@ def _prepared(
         transformers = model.family.transformers(pipeline)
         for transformer in transformers:
             undo.callback(transformer.register_forward_pre_hook(clock.begin_denoise).remove)
+        methods = [] if attachment is None else [attachment.attached(model.family, transformers, plan.scheduler)]
         if model.share is not None:
             undo.enter_context(model.share.watched(model.family, transformers))
-            undo.enter_context(model.share.streams(transformers, model.family.guided(plan.request)))
-        if attachment is not None:
-            undo.enter_context(attachment.attached(model.family, transformers, plan.scheduler))
+            # Outermost are the streams where each is predicted by the ranks that compute it.
+            at = len(methods) if isinstance(attachment, Shareable) and attachment.by_stream else 0
+            methods.insert(at, model.share.streams(transformers, model.family.guided(plan.request)))
+        for method in methods:
+            undo.enter_context(method)
         if previewer is not None:
             undo.enter_context(previewer.attached(pipeline, plan.scheduler))
         yield

@@ -27,6 +27,7 @@ from workers.models.parts import Checkpoint
 from workers.models.source import settings_folder, whole_folder
 from workers.scalingcache.measured import SCHEMA, MeasuredCovariance, RunKind
 from workers.scalingcache.paper.coefficients import CoefficientKey, Coefficients
+from workers.scalingcache.paper.shard import WHOLE, Shard
 
 log = structlog.get_logger()
 
@@ -63,6 +64,10 @@ class LoadedModel:
             pipeline._execution_device,
             lambda: self.family.encode(pipeline, request, self.entry),
         )
+
+    def shard(self, request: GenerationRequest) -> Shard:
+        """This process's part of the tokens and streams of a run."""
+        return WHOLE if self.share is None else self.share.shard(self.family.guided(request))
 
     @property
     def blocks(self) -> int:

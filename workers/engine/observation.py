@@ -17,6 +17,8 @@ from workers.scalingcache.products import Products
 class Observation:
     """On the pipeline of one run, in the place of a session."""
 
+    by_stream = False
+
     def __init__(self, plan: RunPlan) -> None:
         self.decisions = ""
         self._plan = plan

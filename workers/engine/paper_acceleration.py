@@ -29,15 +29,19 @@ def session(model: LoadedModel, plan: RunPlan) -> tuple[PaperSession | None, Rea
         return _uncalibrated(model, plan, fitting) if request.allow_uncalibrated else (None, fitting)
     settings = IntervalSettings(request.sf, fitting.kappa, fitting.max_skip, fitting.final_full_steps)
     if fitting.key.steps == request.steps:
-        return PaperSession(ExpertSessions(settings, fitting.alpha, plan.segments)), None
+        return _session(model, plan, settings, fitting.alpha), None
     reason = Reason(code=ReasonCode.RESAMPLED, detail=f"measured with {fitting.key.steps} steps")
-    return PaperSession(ExpertSessions(settings, resampled(model, fitting, plan), plan.segments)), reason
+    return _session(model, plan, settings, resampled(model, fitting, plan)), reason
 
 
 def _uncalibrated(model: LoadedModel, plan: RunPlan, unfit: Reason) -> tuple[PaperSession, Reason]:
     ones = torch.ones(plan.request.steps, model.blocks, dtype=torch.float64)
     reason = Reason(code=ReasonCode.UNCALIBRATED, detail=f"alpha is 1 throughout ({unfit})")
-    return PaperSession(ExpertSessions(IntervalSettings(plan.request.sf), ones, plan.segments)), reason
+    return _session(model, plan, IntervalSettings(plan.request.sf), ones), reason
+
+
+def _session(model: LoadedModel, plan: RunPlan, settings: IntervalSettings, alpha: Tensor) -> PaperSession:
+    return PaperSession(ExpertSessions(settings, alpha, plan.segments, shard=model.shard(plan.request)))
 
 
 def resampled(model: LoadedModel, coefficients: Coefficients, plan: RunPlan) -> Tensor:

@@ -49,9 +49,14 @@ class Shareable(Attachment, Protocol):
     """One that several processes can have alike, each with a part of the model's tokens and all with its outputs."""
 
     @property
+    def by_stream(self) -> bool:
+        """Whether it predicts each stream by itself, and so has to see each call of the transformer."""
+
+    @property
     def full(self) -> bool:
         """Whether the step that is due is computed in full."""
 
     @property
     def recipe(self) -> dict[str, Any] | None:
-        """What another process makes the same of, as JSON has it; None where a run without it is the same run."""
+        """What another process makes the same of, as JSON has it, with its `method`; None where a run without it is the
+        same run."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
+import torch
 from PIL.Image import Image
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 
 from workers.engine.leader import Leader
@@ -19,6 +20,7 @@ from workers.models.family import Family
 from workers.parallel.guidance import one_stream_each
 from workers.parallel.sequence import complaint, split
 from workers.parallel.world import CFG, RING, ULYSSES, World
+from workers.scalingcache.paper.shard import Shard
 
 #: The stages that all ranks begin; the last of them, and what follows, is rank 0's alone.
 _STAGES: tuple[Stage, ...] = ("encode_prompt", "denoise", "decode")
@@ -71,6 +73,18 @@ class Share:
             return nullcontext()
         return one_stream_each(transformers, self.mesh[CFG].get_group())
 
+    def shard(self, guided: bool) -> Shard:
+        """Of a run that the paper's method predicts: what it sees of a full step is put together by one exchange."""
+        count, two = self.mesh[RING].size() * self.mesh[ULYSSES].size(), guided and self.mesh[CFG].size() == 2
+
+        def together(sums: Tensor) -> Tensor:
+            # By ranks: half of them, and in each half a part of the tokens.
+            everyone = torch.stack(self.world.gathered(sums))
+            halves = everyone.reshape(-1, count, *sums.shape).sum(dim=1)
+            return halves.flatten(0, 1) if two else halves[0]
+
+        return Shard(self.world.rank % count, count, together)
+
     @contextmanager
     def together(
         self, request: GenerationRequest, attachment: Attachment | None, image: Image | None, callbacks: Callbacks
@@ -81,7 +95,10 @@ class Share:
         told of the run. Raises `GroupFailed` where they are not, `RunEnded` on the ranks that follow.
         """
         if not isinstance(attachment, Shareable | None):
-            raise UnsupportedPipeline(f"{type(attachment).__name__} watches blocks, of which each GPU has a part")
+            raise UnsupportedPipeline(
+                "what watches blocks needs all their tokens, and each GPU has a part: measure without parallel; the "
+                "coefficients hold for several GPUs, too"
+            )
         leader = self.leader
         number = -1 if leader is None else leader.post("run", **_told(request, attachment, image))
         over = False

@@ -222,10 +222,6 @@ class ModelEntry(Table):
         parallel = self.parallel
         if parallel is None:
             return self
-        if self.method == "paper":
-            raise ValueError(
-                "parallel needs method 'covariance': method 'paper' watches blocks, of which each GPU has a part"
-            )
         if self.offload is not None:
             raise ValueError(f"parallel keeps the weights on every GPU: leave offload {self.offload!r} out")
         if self.compile and parallel.shards > 1:

@@ -77,4 +77,5 @@ def _collectives() -> int:
 
 
 def _entered(group: Any) -> int:
-    return sum(group._get_backend(device)._get_sequence_number_for_group() for device in group._device_types)
+    backends = {group._get_backend(device) for device in group._device_types}  # One may be that of several.
+    return sum(backend._get_sequence_number_for_group() for backend in backends)

@@ -21,6 +21,15 @@ def relative_change(now: Tensor, before: Tensor) -> Tensor:
 
     now, before: `[batch, tokens, channels]`. A ratio of norms: the paper's element-wise division has no mean near zero.
     """
+    return ratio(norms(now, before))
+
+
+def norms(now: Tensor, before: Tensor) -> Tensor:
+    """`[batch, 2]`, float32: |now - before|₁ and |now|₁. Those of parts of the tokens add up."""
     now, before = now.float(), before.float()
-    size = now.abs().sum(dim=(1, 2)).clamp_(min=torch.finfo(torch.float32).eps)
-    return ((now - before).abs().sum(dim=(1, 2)) / size).max()
+    return torch.stack([(now - before).abs().sum(dim=(1, 2)), now.abs().sum(dim=(1, 2))], dim=-1)
+
+
+def ratio(norms: Tensor) -> Tensor:
+    """From `[..., batch, 2]` to `[...]`: the largest relative change of a batch."""
+    return (norms[..., 0] / norms[..., 1].clamp(min=torch.finfo(torch.float32).eps)).amax(dim=-1)

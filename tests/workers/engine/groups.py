@@ -40,9 +40,9 @@ class Group:
             self.leader = Leader.start(entry)
         return load_model(entry, families()[entry.family], leader=self.leader)
 
-    def alone(self, variant: str) -> LoadedModel:
+    def alone(self, variant: str, **changes: Any) -> LoadedModel:
         """The same checkpoint in this process."""
-        entry = self.entry(variant)
+        entry = self.entry(variant).model_copy(update=changes)
         return load_model(entry, families()[entry.family])
 
 

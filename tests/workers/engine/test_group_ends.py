@@ -32,6 +32,8 @@ def test_four_ranks_make_what_one_makes(tmp_path: Path, monkeypatch: pytest.Monk
         alone, together = four.alone("wan t2v"), four.load("wan t2v", halves)
         for settings in ({"sf": 12}, {"sf": 4}, {"sf": 4, "guidance": 1.0, "negative_prompt": ""}):
             assert_the_same("wan t2v", together, alone, **settings)
+        papers = four.load("wan t2v", halves, method="paper"), four.alone("wan t2v", method="paper")
+        assert_the_same("wan t2v", *papers, sf=4, allow_uncalibrated=True)
         rings = {"ulysses": 2, "ring": 2}
         assert_the_same("wan t2v", four.load("wan t2v", rings, attention_backend="_native_flash"), alone, sf=4)
         flux = four.load("flux", rings, attention_backend="_native_flash")

@@ -1,13 +1,17 @@
 """Two processes that compute a model together: as one process would, with the same decisions on both."""
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
 
-from tests.workers.engine.groups import Group, group, run
+from tests.workers.engine.groups import Group, group, request_of, run
+from workers.engine import paper_acceleration
 from workers.engine.generation import ProgressCallbacks
 from workers.jobs.errors import JobCancelled, ModelLoadFailed
+from workers.scalingcache.paper.controller import IntervalSettings
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,6 +50,44 @@ def test_two_ranks_make_what_one_makes(two: Group, variant: str, degrees: dict[s
         assert generation.report.engaged == (settings["sf"] == 4)
         assert (latents - expected).abs().max() < WITHIN
         assert (generation.covariance is None) == (reference.covariance is None)
+
+
+@pytest.mark.parametrize(
+    ("variant", "degrees"),
+    [
+        ("wan t2v", {"ulysses": 2}),
+        ("wan t2v", {"cfg": 2}),
+        ("flux", {"ulysses": 2}),
+        ("hunyuan video with true guidance", {"cfg": 2}),
+        ("hunyuan video", {"ulysses": 2}),
+        ("wan ti2v from an image", {"ulysses": 2}),
+        ("wan t2v with experts", {"cfg": 2}),
+    ],
+    ids=str,
+)
+def test_two_ranks_follow_the_paper_as_one_does(
+    two: Group, variant: str, degrees: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without coefficients, and with a threshold at which each variant predicts some of its steps.
+    kappa = 2.0 if variant.startswith("hunyuan") else 1.0
+    monkeypatch.setattr(paper_acceleration, "IntervalSettings", partial(IntervalSettings, kappa=kappa))
+    asked = {"sf": 4, "allow_uncalibrated": True}
+    together, counts = two.load(variant, degrees, method="paper"), list[int]()
+    assert together.share is not None
+    progress = together.share.world.progress
+    callbacks = ProgressCallbacks(step=lambda *_: counts.append(progress.place[1]))
+    latents, generation = run(variant, together, callbacks, **asked)
+    expected, reference = run(variant, two.alone(variant, method="paper"), **asked)
+    assert generation.report.decisions == reference.report.decisions
+    assert "P" in generation.report.decisions
+    assert (latents - expected).abs().max() < WITHIN
+    mine, alone = generation.report.account, reference.report.account
+    assert mine is not None and alone is not None and mine.method == "paper"
+    assert mine.epsilon == pytest.approx(alone.epsilon, rel=1e-4)
+    begun = [after - before for before, after in pairwise(counts)]
+    predicted = {count for count, letter in zip(begun, generation.report.decisions[1:], strict=True) if letter == "P"}
+    outputs = 1 if "cfg" in degrees or not together.family.guided(request_of(variant, together)) else 2
+    assert predicted == {outputs + 1}, "a predicted step has blocks, or exchanges more than outputs and where all are"
 
 
 def test_what_uncached_runs_have_shown_is_the_same_for_all_ranks(two: Group) -> None:

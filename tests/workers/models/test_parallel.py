@@ -38,7 +38,6 @@ def test_an_entry_says_how_many_processes_it_takes(tmp_path: Path) -> None:
         ({}, {}, "all 1, which is one GPU"),
         ({"cfg": 3}, {}, "Input should be 1 or 2"),
         ({"ulysses": 0}, {}, "greater than or equal to 1"),
-        ({"ulysses": 2}, {"method": "paper"}, "parallel needs method 'covariance'"),
         ({"ulysses": 2}, {"device": "cuda", "offload": "model"}, "leave offload 'model' out"),
         ({"ulysses": 2}, {"compile": True}, "cannot be had with compile"),
         ({"ring": 2}, {}, "needs an attention_backend that returns its log-sum-exp: _native_cudnn, .*it is 'native'"),
@@ -54,6 +53,7 @@ def test_what_cannot_work_is_refused_with_the_reason(
 def test_streams_can_be_shared_by_compiled_models_and_rings_be_made_of_some_attention() -> None:
     assert a_model(parallel={"cfg": 2}, compile=True).parallel == Parallel(cfg=2)
     assert a_model(parallel={"ring": 2}, attention_backend="_native_cudnn").parallel == Parallel(ring=2)
+    assert a_model(parallel={"ulysses": 2}, method="paper").parallel == Parallel(ulysses=2)
 
 
 def test_a_file_with_what_cannot_work_is_named(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import torch
 
-from workers.scalingcache.sampling import relative_change, sample_indices
+from workers.scalingcache.paper.shard import Shard
+from workers.scalingcache.sampling import norms, ratio, relative_change, sample_indices
 
 
 def test_a_sample_is_one_token_of_each_stratum_and_repeats_with_its_seed() -> None:
@@ -40,3 +41,16 @@ def test_of_a_batch_the_worst_sample_counts() -> None:
     now = before.clone()
     now[1] *= 2
     assert relative_change(now, before) == 0.5
+
+
+def test_what_processes_see_of_their_tokens_adds_up_to_what_one_sees_of_all() -> None:
+    generator = torch.Generator().manual_seed(0)
+    now, before = torch.randn(2, 2, 40, 3, generator=generator)
+    indices = sample_indices(40, 12, seed=1)
+    parts = []
+    for index in range(4):
+        tokens = slice(10 * index, 10 * index + 10)
+        own = Shard(index, 4).own(indices, 10)
+        parts.append(norms(now[:, tokens][:, own], before[:, tokens][:, own]))
+    expected = relative_change(now[:, indices], before[:, indices])
+    torch.testing.assert_close(ratio(torch.stack(parts).sum(dim=0)), expected)

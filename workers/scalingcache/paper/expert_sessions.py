@@ -12,24 +12,34 @@ from torch import Tensor
 from workers.scalingcache.paper.controller import IntervalSettings, expert_settings
 from workers.scalingcache.paper.segments import slices
 from workers.scalingcache.paper.session import Session
+from workers.scalingcache.paper.shard import WHOLE, Shard
 
 
 class ExpertSessions:
     """ScalingCache for one generation, whether one transformer computes it or several in turn. Used as a `Session`."""
 
     def __init__(
-        self, settings: IntervalSettings, alpha: Tensor, segments: Sequence[int] = (), *, watched_tokens: int = 32
+        self,
+        settings: IntervalSettings,
+        alpha: Tensor,
+        segments: Sequence[int] = (),
+        *,
+        watched_tokens: int = 32,
+        shard: Shard = WHOLE,
     ) -> None:
         """
         settings: the knobs of the whole run.
         alpha: coefficients `[steps, blocks]` on the CPU; the first two rows of a segment are never used.
         segments: how many consecutive steps each expert computes; empty for a model without experts.
         watched_tokens: how many tokens of each block form its relative change.
+        shard: this process's part of the tokens, where several compute the generation.
         """
+        self.settings, self.alpha = settings, alpha
         parts = [part for part in slices(segments, len(alpha)) if part.stop > part.start]
         knobs = expert_settings(settings, [part.stop - part.start for part in parts])
         self._sessions = [
-            Session(each, alpha[part], watched_tokens=watched_tokens) for each, part in zip(knobs, parts, strict=True)
+            Session(each, alpha[part], watched_tokens=watched_tokens, shard=shard)
+            for each, part in zip(knobs, parts, strict=True)
         ]
         self._stops = [part.stop for part in parts]
         self._step = 0

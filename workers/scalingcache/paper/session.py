@@ -11,12 +11,16 @@ from torch import Tensor
 
 from workers.scalingcache.paper.controller import IntervalController, IntervalSettings
 from workers.scalingcache.paper.predictor import difference, difference_ratio, extrapolation, predict
-from workers.scalingcache.sampling import relative_change, sample_indices
+from workers.scalingcache.paper.shard import WHOLE, Shard
+from workers.scalingcache.sampling import norms, ratio, sample_indices
 
 
 @dataclass
 class _Stream:
-    """One stream's memory. Only the last block is kept whole; of the others a few tokens, to form rho."""
+    """One stream's memory. Only the last block is kept whole; of the others a few tokens, to form rho.
+
+    changes: by block the norms of its watched tokens and of their change, `[batch, 2]`.
+    """
 
     y: Tensor | None = None
     delta: Tensor | None = None
@@ -34,17 +38,26 @@ class Session:
     output in place of running any block; call `end_step` after the scheduler's step.
     """
 
-    def __init__(self, settings: IntervalSettings, alpha: Tensor, *, watched_tokens: int = 32, seed: int = 0) -> None:
+    def __init__(
+        self,
+        settings: IntervalSettings,
+        alpha: Tensor,
+        *,
+        watched_tokens: int = 32,
+        seed: int = 0,
+        shard: Shard = WHOLE,
+    ) -> None:
         """
         settings: the knobs of the interval.
         alpha: coefficients `[steps, blocks]` on the CPU; alpha[0] and alpha[1] are never used.
         watched_tokens: how many tokens of each block form its relative change.
         seed: of the choice of those tokens.
+        shard: this process's part of the tokens, where several compute the generation.
         """
         self._alpha = alpha.double()
         self._controller = IntervalController(settings, self._alpha)
         self.watched_tokens = watched_tokens
-        self._seed = seed
+        self._seed, self._shard = seed, shard
         self._indices: dict[tuple[int, int, torch.device], Tensor] = {}
         self._streams: dict[str, _Stream] = {}
         self.peak_cache_bytes = 0
@@ -69,7 +82,7 @@ class Session:
         memory = self._streams.setdefault(stream, _Stream())
         watched = hidden[:, self._tokens(hidden, block)]
         if block in memory.watched:
-            memory.changes[block] = relative_change(watched, memory.watched[block])
+            memory.changes[block] = norms(watched, memory.watched[block])
         memory.watched[block] = watched
         if block == self._alpha.shape[1] - 1:
             if memory.y is not None:
@@ -113,11 +126,12 @@ class Session:
         if not streams:
             return None
         changes = torch.stack([torch.stack([s.changes[b] for b in sorted(s.changes)]) for s in streams])
-        return changes.cpu().double() * self._ratio()
+        return ratio(self._shard.together(changes.cpu())).double() * self._ratio()
 
     def _tokens(self, hidden: Tensor, block: int) -> Tensor:
         key = (hidden.shape[1], block, hidden.device)
         if key not in self._indices:
-            indices = sample_indices(hidden.shape[1], self.watched_tokens, self._seed + block)
-            self._indices[key] = indices.to(hidden.device)
+            tokens = hidden.shape[1]
+            indices = sample_indices(tokens * self._shard.count, self.watched_tokens, self._seed + block)
+            self._indices[key] = self._shard.own(indices, tokens).to(hidden.device)
         return self._indices[key]
