@@ -42,7 +42,7 @@ def test_the_cache_costs_the_last_block_and_a_few_tokens_of_each_block(micro: Lo
     channels = config.num_attention_heads * config.attention_head_dim
     tokens = 2 * 2 * 2  # 5 frames of 32 x 32 are 2 x 4 x 4 latents, in patches of 1 x 2 x 2
     last_block = 2 * 2 * tokens * channels * 4  # two streams, y and delta, float32
-    watched = 2 * config.num_layers * (cached.watched_tokens * channels + 1) * 4
+    watched = 2 * config.num_layers * (cached.watched_tokens * channels + 2) * 4  # and two norms of them
     indices = config.num_layers * cached.watched_tokens * 8
     coefficients = cached.controller.alpha.nbytes
     assert with_cache - plain <= last_block + watched + indices + coefficients + 256
