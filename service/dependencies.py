@@ -30,6 +30,7 @@ from workers.jobs.connection import Connection
 from workers.jobs.deliveries import Deliveries
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.events import Events
+from workers.jobs.finished import FinishedJobs
 from workers.jobs.live import LiveEvents
 from workers.jobs.object_store import ObjectStore
 from workers.jobs.presence import Presence
@@ -79,6 +80,7 @@ class Resources:
     served_since: int
     connection: Connection
     jobs: Jobs
+    finished: FinishedJobs
     admission: Admission
     events: Events
     presence: Presence
@@ -135,6 +137,7 @@ class Resources:
             served_since=int(settings.catalogue.stat().st_mtime),
             connection=connection,
             jobs=jobs,
+            finished=FinishedJobs(connection),
             admission=Admission(
                 connection, settings.submissions_per_minute, settings.submissions_burst, settings.max_cost
             ),

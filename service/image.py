@@ -24,7 +24,7 @@ class Image(Run, OpenAIImage):
     id: str
     seed: int = Field(description="The same request with this seed gives the same image again.")
     result_of: str | None = Field(
-        description="Id of the identical image that was computed for both; null for one that was computed itself."
+        description="Id of the identical image whose result it has; null for one that was computed itself."
     )
     expires_at: int | None = Field(description="When the image and its file are deleted, in Unix seconds.")
 

@@ -12,6 +12,7 @@ from service.client import unless_client_leaves
 from service.dependencies import Resources
 from service.errors import JobFailed, JobRefused, JobTooLate, Overloaded, WaitedTooLong
 from service.resolution import resolve_images
+from service.reuse import kept_result
 from service.schemas import CreateImage
 from service.served import check_loadable
 from service.submission import cancel_job, receiver_of, record_submission
@@ -91,7 +92,8 @@ def _submit(
     requests: list[GenerationRequest],
     webhook: str | None,
 ) -> None:
-    check_loadable(resources.presence.workers(), requests[0].model)
+    workers = resources.presence.workers()
+    check_loadable(workers, requests[0].model)
     for key, request in zip(keys, requests, strict=True):
         job = resources.jobs.submit(
             key,
@@ -101,6 +103,7 @@ def _submit(
             webhook_url=webhook,
             deadline_seconds=body.deadline_seconds,
             shares=body.shares,
+            result_of=kept_result(resources, key.tenant, request, workers) if body.reuses else None,
         )
         record_submission(resources, job)
 

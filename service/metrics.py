@@ -47,7 +47,7 @@ class Metrics:
         )
         self._shared = Counter(
             "scalingcache_jobs_shared_total",
-            "Jobs accepted that share the computation of an identical one.",
+            "Jobs accepted that have the result of an identical one, or will have.",
             ["model"],
             registry=self.registry,
         )

@@ -44,6 +44,11 @@ class Remix:
         return True
 
     @property
+    def reuses(self) -> bool:
+        """Nobody has said so."""
+        return False
+
+    @property
     def remixed_from(self) -> str:
         """The source."""
         return self.source.id

@@ -44,6 +44,8 @@ def _model(name: str | None, media: Media, catalogue: Catalogue) -> ModelEntry:
 
 def _request(body: Create, entry: ModelEntry, catalogue: Catalogue, **decided: object) -> GenerationRequest:
     """What the body says by the generation's own names, and over it what follows from its other fields."""
+    if body.reuse == "completed" and body.seed is None:
+        raise InvalidRequest("reuse", 'reuse "completed" needs a seed: without one, no two requests are for the same')
     steps = body.steps or entry.defaults.steps
     if body.sf is not None and body.sf > (most := uncached_sf(steps)):
         bound = f"steps, which is {steps}" if most == steps else f"{most}, as steps is {steps}"

@@ -160,16 +160,22 @@ class Create(BaseModel):
     deadline_seconds: Number | None = Field(
         default=None, gt=0, le=2_592_000, description="From now: what has not ended by then fails, and never starts."
     )
-    reuse: Literal["in_flight", "never"] = Field(
+    reuse: Literal["in_flight", "completed", "never"] = Field(
         default="in_flight",
         description="With `in_flight` and a `seed`, an identical request of the account that has not ended yet is "
-        "computed once for both; with `never` each is computed.",
+        "computed once for both; with `completed`, which needs a seed, a result that is kept is taken too, where it is "
+        "what would be computed; with `never` each is computed.",
     )
 
     @property
     def shares(self) -> bool:
         """Whether it may be computed together with an identical request; without a seed it wants one of its own."""
-        return self.reuse == "in_flight" and self.seed is not None
+        return self.reuse != "never" and self.seed is not None
+
+    @property
+    def reuses(self) -> bool:
+        """Whether it may get a result that is kept."""
+        return self.reuse == "completed"
 
 
 class CreateVideo(Create):

@@ -15,6 +15,7 @@ from service.decoding import fitted
 from service.dependencies import Resources
 from service.reference import PictureURL, Upload
 from service.resolution import resolve_video
+from service.reuse import kept_result
 from service.schemas import CreateVideo
 from service.served import check_loadable
 from service.webhook_urls import webhook_url
@@ -40,6 +41,10 @@ class Order(Protocol):
     @property
     def shares(self) -> bool:
         """Whether it may be computed together with an identical one."""
+
+    @property
+    def reuses(self) -> bool:
+        """Whether it may get the result of one that has ended."""
 
     @property
     def remixed_from(self) -> str | None:
@@ -153,8 +158,9 @@ def _make(
     is_new: bool,
 ) -> Job:
     body = arrival.body
+    workers = resources.presence.workers()
     try:
-        check_loadable(resources.presence.workers(), request.model)
+        check_loadable(workers, request.model)
     except ModelUnavailable:
         if is_new:
             raise
@@ -171,6 +177,7 @@ def _make(
             remixed_from=body.remixed_from,
             deadline_seconds=body.deadline_seconds,
             shares=body.shares,
+            result_of=kept_result(resources, key.tenant, request, workers) if body.reuses else None,
         )
     except QueueFull:
         if image is not None and not arrival.may_come_again:

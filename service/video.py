@@ -63,7 +63,7 @@ class Video(Run, OpenAIVideo):
     )
     deadline_at: int | None = Field(description="When it fails if it has not ended by then.")
     result_of: str | None = Field(
-        description="Id of the identical video that is computed for both; null for one that is computed itself."
+        description="Id of the identical video whose result it has, or will have; null for one that is computed itself."
     )
     queue_position: int | None = Field(description="How many jobs start before this one, while it is queued.")
     eta_seconds: float | None = Field(

@@ -10,6 +10,7 @@ from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.job import JobError, RunReport
 from workers.jobs.leases import Attempt, Settled
 from workers.jobs.presence import WorkerState
+from workers.jobs.versions import Version
 
 MODEL = "wan-test"
 VIDEO = bytes(range(256)) * 16
@@ -43,9 +44,11 @@ class FakeWorker:
     filename: str = "video.mp4"
     media_type: str = "video/mp4"
     previews: Mapping[Preview, bytes] = field(default_factory=dict)
+    version: Version | None = None
 
     def announce(self, state: WorkerState = "idle") -> None:
-        self.queue.presence.announce(self.name, [self.model], state)
+        versions = {} if self.version is None else {self.model: self.version}
+        self.queue.presence.announce(self.name, [self.model], state, versions=versions)
 
     def fail_to_load(self, code: str, message: str) -> None:
         problem = JobError(code=code, message=message)
@@ -58,7 +61,8 @@ class FakeWorker:
 
     def complete(self, attempt: Attempt) -> Settled:
         artifact = self.store.publish(attempt.key, self.filename, _write, self.media_type, self.previews)
-        return self.queue.leases.complete(attempt, artifact, REPORT)
+        version = "" if self.version is None else self.version.of(attempt.job.request)
+        return self.queue.leases.complete(attempt, artifact, REPORT, version)
 
     def fail(self, attempt: Attempt, code: str, message: str, max_attempts: int = 1) -> Settled:
         return self.queue.leases.fail(attempt, JobError(code=code, message=message), max_attempts)

@@ -10,6 +10,7 @@ from tests.queues import Queue
 from tests.service.fake_worker import FakeWorker
 from tests.service.settings import VIDEO_MODEL
 from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.versions import Version
 
 IMAGE_MODEL = "flux-test"
 #: A catalogue that has one model of videos, one of images.
@@ -24,16 +25,17 @@ MODELS = (
 )
 
 
-def image_worker(settings: Settings, queue: Queue) -> FakeWorker:
+def image_worker(settings: Settings, queue: Queue, version: Version | None = None) -> FakeWorker:
     store = ArtifactStore(settings.artifacts)
-    return FakeWorker(queue, store, model=IMAGE_MODEL, filename="image.png", media_type="image/png")
+    of_images = {"model": IMAGE_MODEL, "filename": "image.png", "media_type": "image/png"}
+    return FakeWorker(queue, store, version=version, **of_images)
 
 
 @contextmanager
-def live_image_worker(settings: Settings) -> Iterator[None]:
+def live_image_worker(settings: Settings, version: Version | None = None) -> Iterator[None]:
     """Completes one image after the other in a thread, but for the prompt `impossible`."""
     queue, stop = Queue.open(settings.redis_url), threading.Event()
-    worker = image_worker(settings, queue)
+    worker = image_worker(settings, queue, version)
 
     def work() -> None:
         while not stop.is_set():

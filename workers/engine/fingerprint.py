@@ -27,6 +27,12 @@ def fingerprint(*modules: nn.Module) -> str:
     )
 
 
+def fingerprint_of_plain(*modules: nn.Module) -> str:
+    """The same, without those parameters that are quantized: of them only the names and shapes count."""
+    named = ((name, each.detach()) for module in modules for name, each in sorted(module.named_parameters()))
+    return _hashed((name, each if type(each) is Tensor else torch.empty(0)) for name, each in named)
+
+
 def fingerprint_of_files(transformers: Sequence[tuple[Part, Sequence[Path]]]) -> str | None:
     """The same of weights that lie in files, without reading more of these than the values looked at.
 

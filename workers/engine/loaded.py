@@ -17,6 +17,7 @@ from workers.engine.fingerprint import fingerprint, fingerprint_of_files, plain
 from workers.engine.leader import Leader
 from workers.engine.prompt_cache import Embeddings, PromptCache
 from workers.engine.share import Share, joined
+from workers.engine.version import version_of
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.jobs.job import GenerationRequest
 from workers.models.catalogue import families
@@ -41,13 +42,14 @@ class LoadedModel:
 
     covariances: what the entry's files hold for the covariance method; coefficients: for the paper's.
     share: this process's, of a model that several compute.
-    prompts: what was made of earlier prompts, where that is kept.
+    version: see `workers.engine.version`. prompts: what was made of earlier prompts, where that is kept.
     """
 
     entry: ModelEntry
     family: Family
     pipeline: DiffusionPipeline
     fingerprint: str
+    version: str
     covariances: tuple[MeasuredCovariance, ...]
     coefficients: tuple[Coefficients, ...]
     share: Share | None = None
@@ -135,6 +137,7 @@ def _loaded(entry: ModelEntry, family: Family, files: Files, share: Share | None
         _check_finite(pipeline)
         transformers = family.transformers(pipeline)
         weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
+        version = version_of(entry, pipeline, weights, [path for path, _ in files])
     _check_weights(files, weights, entry.name)
     with _named(entry):
         switches.apply(pipeline, transformers, entry)
@@ -144,7 +147,7 @@ def _loaded(entry: ModelEntry, family: Family, files: Files, share: Share | None
     coefficients_of_paper = tuple(each for _, each in files if isinstance(each, Coefficients))
     if unused := len(coefficients_of_paper if entry.method == "covariance" else covariances):
         log.warning("coefficients of the other method are unused", model=entry.name, method=entry.method, files=unused)
-    return LoadedModel(entry, family, pipeline, weights, covariances, coefficients_of_paper, share)
+    return LoadedModel(entry, family, pipeline, weights, version, covariances, coefficients_of_paper, share)
 
 
 def _checked(entry: ModelEntry, family: Family) -> tuple[Checkpoint, Contents]:

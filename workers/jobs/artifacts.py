@@ -93,6 +93,14 @@ class ArtifactStore:
             raise FileNotFoundError
         return file
 
+    def holds(self, stored: StoredFile) -> bool:
+        """As `Store.holds`."""
+        try:
+            self.open(stored).close()
+        except FileNotFoundError:
+            return False
+        return True
+
     @contextmanager
     def at_hand(self, stored: StoredFile) -> Iterator[Path]:
         """As `Store.at_hand`."""

@@ -12,6 +12,8 @@
 --   <root>:used             hash    "<tenant>:<what>": jobs by how they ended, steps, seconds of devices, since when
 --   <root>:used:<tenant>:<day> hash <what> of one day, in days since 1970 by UTC, for 400 days
 --   <root>:alike            hash    "<tenant>:<SHA-1 of the request>": the job that computes it, which others may share
+--   <root>:finished:<tenant>:<SHA-1 of the request> string "<job> <version>": the last job that was computed of it, and
+--                                   with what; for as long as its result is kept
 --   <root>:sharers:<id>     zset    jobs by creation that share the computation of this one, and then its file
 --   <root>:sharing          set     those of them that have not ended; none of these is in a lane
 --   <root>:costs            hash    what the queued jobs of each tenant cost together

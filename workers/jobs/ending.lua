@@ -99,6 +99,28 @@ local function finish(id, state, retention, ...)
   end
 end
 
+-- The job has the result of another, which is kept for as long as it is.
+local function take_over(id, owner, retention)
+  local artifact, report, step = fields(owner, 'artifact', 'report', 'step')
+  redis.call('HSET', key('job', id), 'result_of', owner)
+  redis.call('ZADD', key('sharers', owner), stamp(now), id)
+  finish(id, 'completed', retention, 'artifact', artifact, 'report', report, 'step', step)
+  local ends = math.ceil(fields(id, 'expires_at') + RECORD_GRACE_SECONDS)
+  local left = redis.call('TTL', key('sharers', owner))
+  if left < 0 or now + left < ends then
+    redis.call('EXPIREAT', key('sharers', owner), ends)
+  end
+end
+
+-- Notes what the job was computed with, so that an equal request can have its result.
+local function keep_result(id, version)
+  local tenant, request, ends = fields(id, 'tenant', 'request', 'expires_at')
+  local seconds = math.floor(ends - now)
+  if seconds > 0 then
+    redis.call('SET', key('finished', likeness(tenant, request)), id .. ' ' .. version, 'EX', seconds)
+  end
+end
+
 -- A cancel or delete that a client was told about wins over whatever the attempt came to. Returns true if there was one.
 local function obey_client(id, retention)
   local cancelled, deleted = fields(id, 'cancel_requested', 'deleted')

@@ -160,12 +160,13 @@ class Leases:
             text = b64encode(picture).decode()
             self._connection.run(scripts.Show(keys.root_of(job_id), job_id, attempt.token, step, text))
 
-    def complete(self, attempt: Attempt, artifact: Artifact, report: RunReport) -> Settled:
-        """Make the artifact the job's result. Raises `LeaseLost`; a retry after a lost reply answers as the first."""
+    def complete(self, attempt: Attempt, artifact: Artifact, report: RunReport, version: str = "") -> Settled:
+        """Make the artifact the job's result. version: what it was computed with, `Version.of` the request; without,
+        nobody else can have it. Raises `LeaseLost`; a retry after a lost reply answers as the first."""
         steps = report.steps, report.full_steps, report.cached_steps
         run = MeasuredRun.of(attempt.job.request, report)
         measured = (run.kind, run.model_dump_json()) if run else ("", "")
-        details = (artifact.model_dump_json(), report.model_dump_json(), *steps, *measured)
+        details = (artifact.model_dump_json(), report.model_dump_json(), *steps, *measured, version)
         return self._settle(attempt.key, "completed", *details)
 
     def fail(self, attempt: Attempt, error: JobError, max_attempts: int) -> Settled:

@@ -99,6 +99,14 @@ class ObjectStore:
             opened.pop_all()
         return file
 
+    def holds(self, stored: StoredFile) -> bool:
+        """As `Store.holds`."""
+        try:
+            with _as_os_errors():
+                return bool(obstore.head(self._store, stored.path)["size"] == stored.size_bytes)
+        except FileNotFoundError:
+            return False
+
     async def piece(self, stored: StoredFile, start: int, end: int) -> bytes:
         """Bytes of a file from `start` up to `end`. Raises as `open`."""
         with _as_os_errors():

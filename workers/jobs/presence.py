@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
 from workers.jobs.job import JobError
+from workers.jobs.versions import Version
 
 #: A worker that was silent for this long counts as gone.
 WORKER_TTL_SECONDS = 20
@@ -33,6 +34,7 @@ class WorkerInfo:
     problem: why it takes no jobs at all. problems: why it takes none of some models, by their names.
     doing: what it does while it is idle.
     most_running_of_tenant: it takes no job of a tenant that has as many running; 0 for any number.
+    versions: what it computes with, by model.
     """
 
     name: str
@@ -44,6 +46,7 @@ class WorkerInfo:
     problems: Mapping[str, JobError]
     doing: str | None = None
     most_running_of_tenant: int = 0
+    versions: Mapping[str, Version] = field(default_factory=dict)
 
     def takes(self, model: str) -> bool:
         """Whether it takes jobs of the model."""
@@ -70,6 +73,7 @@ class _Announced(BaseModel):
     problems: dict[str, _Problem] = {}
     doing: str | None = None
     most_running_of_tenant: int = 0
+    versions: dict[str, Version] = {}
 
 
 def _error_of(problem: _Problem | None) -> JobError | None:
@@ -95,11 +99,13 @@ class Presence:
         problems: Mapping[str, JobError] = MappingProxyType({}),
         doing: str | None = None,
         most_running_of_tenant: int = 0,
+        versions: Mapping[str, Version] = MappingProxyType({}),
     ) -> None:
         """Say that the worker lives, and what it does. Raises `QueueUnavailable`."""
         info: dict[str, Any] = {"name": name, "models": list(models), "state": state, "doing": doing}
         failed = {model: each.model_dump() for model, each in problems.items()}
         info |= {"serves": dict(serves), "problem": problem and problem.model_dump(), "problems": failed}
+        info |= {"versions": {model: asdict(version) for model, version in versions.items()}}
         text = json.dumps(info | {"most_running_of_tenant": most_running_of_tenant})
         self._announce(name, text, WORKER_TTL_SECONDS)
 
@@ -133,7 +139,7 @@ class Presence:
                 said = _Announced(name=name, models=(), state="failed", problem=_UNREADABLE)
             problem = _error_of(said.problem)
             problems = {model: JobError(code=each.code, message=each.message) for model, each in said.problems.items()}
-            more = problem, problems, said.doing, said.most_running_of_tenant
+            more = problem, problems, said.doing, said.most_running_of_tenant, said.versions
             infos.append(WorkerInfo(said.name, said.models, said.state, age, said.serves, *more))
         return sorted(infos, key=lambda worker: worker.name)
 

@@ -115,14 +115,16 @@ class Jobs:
         remixed_from: str | None = None,
         deadline_seconds: float | None = None,
         shares: bool = False,
+        result_of: str | None = None,
     ) -> Job:
         """Accept a job. Idempotent: a second submission of `job` returns the job as it stands.
 
         webhook_url: a receiver that is told when the job has ended. remixed_from: id of the job whose settings it has.
         deadline_seconds: from now on; a job that has not ended then fails.
         shares: whether it may be computed together with an identical job of the tenant that has not ended; then
-        `result_of` of the job is that one's id. Raises `QueueFull`, and `InvalidRequest` for
-        a tenant under whose name no file could be kept.
+        `result_of` of the job is that one's id. result_of: a completed one of `FinishedJobs.like`; while that is kept,
+        the job has its result at once.
+        Raises `QueueFull`, and `InvalidRequest` for a tenant under whose name no file could be kept.
         """
         if not TENANT.fullmatch(job.tenant):
             raise InvalidRequest("tenant", f"tenant {job.tenant!r} must be of letters, digits, '.', '_' and '-'")
@@ -143,6 +145,8 @@ class Jobs:
             remixed_from or "",
             "1" if shares else "",
             self._retention_of.get(job.tenant, ""),
+            result_of or "",
+            self._retention_seconds,
         )
         record, refusal = self._connection.run(submit)
         if not refusal:

@@ -57,7 +57,7 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     the model, and of the tenant, may wait. most_cost_of_tenant: what these may cost together, 0 for anything.
     webhook_id, webhook_url: empty where nobody is to be told of the job's end. remixed_from: empty for most.
     shares: whether it may be computed together with an identical one, empty where not. retention_seconds: once it has
-    ended, empty where nothing is said of its tenant.
+    ended, empty where nothing is said of its tenant. result_of: a job whose result it is to have, empty for none.
     Answers with the record, or with an empty one, which limit was reached and the seconds until there is room."""
 
     job_id: str
@@ -74,6 +74,8 @@ class Submit(ModelScript[tuple[Record, list[str]]]):
     remixed_from: str
     shares: str
     retention_seconds: float | str
+    result_of: str
+    usual_retention_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ class Show(ModelScript[int]):
 @dataclass(frozen=True, slots=True)
 class Settle(ModelScript[tuple[str, str]]):
     """details: for `completed` artifact and report as JSON, the steps, full steps and cached steps, the run's kind and
-    what is kept of its time; for `failed` the error as JSON and how many attempts the job gets in all. Answers with the
-    job's state afterwards and the seconds since it was created."""
+    what is kept of its time, the version; for `failed` the error as JSON and how many attempts the job gets in all.
+    Answers with the job's state afterwards and the seconds since it was created."""
 
     job_id: str
     token: str

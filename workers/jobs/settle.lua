@@ -1,6 +1,6 @@
 -- Ends an attempt. ARGV: id, token, retention seconds, wanted end, then
 --   completed: artifact, report, steps, full steps, cached steps, kind of the run ('' = not to be measured), what it was
---   like · failed: error, attempts allowed in all · cancelled ·
+--   like, what it was computed with ('' = unknown) · failed: error, attempts allowed in all · cancelled ·
 --   released.
 -- Returns { the job's state afterwards, seconds since it was created }; state 'lost' when the job is not this attempt's.
 local id, token, retention, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -44,6 +44,9 @@ if state == 'running' then
     use(fields(id, 'tenant'), 'full_steps', ARGV[8])
     use(fields(id, 'tenant'), 'cached_steps', ARGV[9])
     measure(ARGV[10], ARGV[11])
+    if ARGV[12] ~= '' then
+      keep_result(id, ARGV[12])
+    end
   else
     redis.call('ZREM', key('leases'), id)
     redis.call('HINCRBY', key('job', id), 'attempts', -1)

@@ -1,7 +1,8 @@
 -- Put before every script on a model's keys, after `outbox.lua`: identical jobs of a tenant that are computed once.
 --
 -- One of them is in a lane and is run. The others have its id in `result_of`; what happens to it is written to all. A
--- file lies with the job that was run, and stays for as long as any of them is kept.
+-- file lies with the job that was run, and stays for as long as any of them is kept; so a job that comes later can have
+-- it too.
 
 local SHARERS = 100 -- of one computation: each step of it writes to all
 
@@ -18,6 +19,12 @@ local function alike(tenant, request)
   local state, same, cancelled, deleted = fields(id, 'state', 'request', 'cancel_requested', 'deleted')
   local goes_on = (state == 'queued' or state == 'running') and not cancelled and not deleted
   return goes_on and same == request and redis.call('ZCARD', key('sharers', id)) < SHARERS and id or nil
+end
+
+-- Whether a job is kept whose result is that of the request.
+local function has_result(id, tenant, request)
+  local owner, same, state, deleted, ends = fields(id, 'tenant', 'request', 'state', 'deleted', 'expires_at')
+  return owner == tenant and same == request and state == 'completed' and not deleted and (tonumber(ends) or 0) > now
 end
 
 -- The job is one that others may share.

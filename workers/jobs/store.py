@@ -51,6 +51,9 @@ class Store(Protocol):
         Raises `FileNotFoundError` when it is gone, or no longer the one that was stored.
         """
 
+    def holds(self, stored: StoredFile) -> bool:
+        """Whether the file is there, of the size that was stored."""
+
     def at_hand(self, stored: StoredFile) -> AbstractContextManager[Path]:
         """The file on this machine, for a while. Raises `FileNotFoundError` when it is gone."""
 

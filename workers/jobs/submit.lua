@@ -2,15 +2,19 @@
 -- ARGV: id, tenant, priority, request, metadata, seconds until its deadline ('' = none), the most jobs of the model that
 --   may wait, the most of the tenant's, the most that these may cost together (0 = any),
 --   id and URL of the message that is sent when the job ends, id of the job whose settings it has ('' = none), whether
---   it may be computed together with an identical one ('' = no), seconds that it is kept once it has ended ('' = as any).
+--   it may be computed together with an identical one ('' = no), seconds that it is kept once it has ended ('' = as any),
+--   id of a job whose result it is to have if that is still kept ('' = none), seconds that any is kept.
 -- Returns { record, {} }, or where as many wait { {}, { 'model', 'tenant' or 'cost', seconds until there is room } }.
 local id, tenant, priority, request, metadata, deadline, most, most_of_tenant, most_cost, webhook_id, webhook_url,
-  remixed_from, shares, retention = unpack(ARGV)
+  remixed_from, shares, retention, source, usual_retention = unpack(ARGV)
 
-local owner = shares ~= '' and alike(tenant, request)
+local finished = source ~= '' and has_result(source, tenant, request)
+local owner = not finished and shares ~= '' and alike(tenant, request)
 
 local function limit_reached(queued)
-  if redis.call('SCARD', key('waiting', tenant)) >= tonumber(most_of_tenant) then
+  if finished then -- it does not wait
+    return nil
+  elseif redis.call('SCARD', key('waiting', tenant)) >= tonumber(most_of_tenant) then
     return 'tenant'
   elseif owner then
     return nil
@@ -47,7 +51,11 @@ if redis.call('EXISTS', key('job', id)) == 0 then
   end
   redis.call('ZADD', key('tenant', tenant), stamp(now), id)
   redis.call('ZREM', key('expiries'), id .. ':' .. tenant) -- of an earlier job with this id, deleted and not swept yet
-  if owner then
+  use(tenant, 'submitted', 1)
+  if finished then
+    take_over(id, source, tonumber(usual_retention))
+    return { redis.call('HGETALL', key('job', id)), {} }
+  elseif owner then
     share(id, owner, priority)
   else
     enter(id, priority)
@@ -55,7 +63,6 @@ if redis.call('EXISTS', key('job', id)) == 0 then
       own(id)
     end
   end
-  use(tenant, 'submitted', 1)
   tell(id, this_moment(), 'type', 'state', 'state', fields(id, 'state')) -- a stream takes 4 KB, which a job that waits needs not
 end
 return { redis.call('HGETALL', key('job', id)), {} }

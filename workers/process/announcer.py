@@ -1,7 +1,7 @@
 """A worker's sign of life, from a thread of its own: no work of any length makes a healthy worker count as dead."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import structlog
@@ -10,6 +10,7 @@ from workers import logs
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import JobError
 from workers.jobs.presence import TAKES_JOBS, Presence, WorkerState
+from workers.jobs.versions import Version
 from workers.process.metrics import Metrics
 from workers.process.shutdown import Shutdown
 
@@ -30,15 +31,17 @@ class Announcer:
         serves: Mapping[str, str],
         interval_seconds: float = ANNOUNCE_SECONDS,
         most_running_of_tenant: int = 0,
+        versions: Callable[[], Mapping[str, Version]] = dict,
     ) -> None:
-        """serves: the worker's models, with what each is loaded with. most_running_of_tenant: as it claims."""
+        """serves: the worker's models, with what each is loaded with. most_running_of_tenant: as it claims.
+        versions: what they compute with now."""
         self._presence, self._metrics, self._shutdown = presence, metrics, shutdown
         self._worker, self._serves = worker, serves
         self._state: WorkerState = "loading"
         self._problem: JobError | None = None
         self._problems: Mapping[str, JobError] = {}
         self._doing: str | None = None
-        self._interval_seconds = interval_seconds
+        self._interval_seconds, self._versions = interval_seconds, versions
         self._most_running = most_running_of_tenant
         self._wake = threading.Event()
         self._ending = False
@@ -92,5 +95,5 @@ class Announcer:
         problems = self._problems
         models = tuple(name for name in self._serves if name not in problems) if state in TAKES_JOBS else ()
         self._presence.serve(tuple(self._serves))
-        more = self._problem, problems, self._doing, self._most_running
+        more = self._problem, problems, self._doing, self._most_running, self._versions()
         self._presence.announce(self._worker, models, state, self._serves, *more)

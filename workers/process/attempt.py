@@ -67,7 +67,10 @@ class AttemptWatch:
         settings: Settings,
         metrics: Metrics,
         shutdown: Shutdown,
+        version: str = "",
     ) -> None:
+        """version: what it is computed with, where that is known."""
+        self._version = version
         self._attempt, self._child, self._leases, self._store = attempt, child, leases, store
         self._settings, self._metrics, self._shutdown = settings, metrics, shutdown
         self._job = attempt.job
@@ -179,7 +182,7 @@ class AttemptWatch:
         match event:
             case Done(_, report, artifact, _, prompt_known):
                 self._tell_last_steps()
-                ended = self._settle(lambda: self._leases.complete(self._attempt, artifact, report))
+                ended = self._settle(lambda: self._leases.complete(self._attempt, artifact, report, self._version))
                 if ended is JobState.COMPLETED:
                     self._metrics.completed(self._job.request, report, prompt_known=prompt_known)
             case Stopped():

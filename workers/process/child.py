@@ -233,7 +233,8 @@ def _load(jobs: RunsJobs, models: Sequence[str]) -> Ready:
             gc.collect()  # What of it was read already; the modules of a pipeline refer to each other.
     seconds, fingerprints = zip(*loaded.values(), strict=True) if loaded else ((), ())
     readers = {model: jobs.readers(model) for model in loaded}
-    return Ready(tuple(loaded), seconds, fingerprints, failed, failing_seconds, readers)
+    versions = {model: jobs.version(model) for model in loaded}
+    return Ready(tuple(loaded), seconds, fingerprints, failed, failing_seconds, readers, versions)
 
 
 def _problem(models: Sequence[str], error: Exception) -> JobError:

@@ -62,7 +62,7 @@ class Stop:
 class Ready:
     """The models are loaded, each in so many seconds; `fingerprints` are of their weights.
 
-    readers: what counts the tokens of their prompts, by model.
+    readers: what counts the tokens of their prompts, and versions what they compute with, by model.
     failed: those that cannot be loaded, with the reason; the others are served without them.
     failing_seconds: how long these took until then, together.
     """
@@ -73,6 +73,7 @@ class Ready:
     failed: Mapping[str, JobError]
     failing_seconds: float = 0.0
     readers: Mapping[str, Sequence[PromptReader]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """What uncached runs have shown, between the process that holds the models and the list that all workers share."""
 
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 
 import structlog
+from pydantic_core import from_json
 
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import GenerationRequest
@@ -21,7 +23,7 @@ class Learning:
     def __init__(self, observations: Observations, metrics: Metrics, fingerprints: Mapping[str, str]) -> None:
         """fingerprints: of the weights of all models that are loaded, as they come."""
         self._observations, self._metrics, self.fingerprints = observations, metrics, fingerprints
-        self._told: dict[str, int] = {}
+        self._told: dict[str, tuple[str, ...]] = {}
 
     def begin(self) -> None:
         """A new process holds the models, and knows nothing yet."""
@@ -30,14 +32,21 @@ class Learning:
     def tell(self, child: Child, model: str) -> None:
         """Give the process what uncached runs of the model have shown since it was last told, on any worker."""
         try:
-            texts = self._observations.since(model, self.fingerprints[model], self._told.get(model, 0))
+            texts = self._observations.since(model, self.fingerprints[model], len(self._told.get(model, ())))
         except QueueUnavailable as error:
             log.warning("observed runs not read", model=model, error=str(error))
             return
         if texts:
             with suppress(ChildDied):  # Who gives it the job sees that, too.
                 child.send(Observed(model, tuple(texts)))
-            self._told[model] = self._told.get(model, 0) + len(texts)
+            self._told = {**self._told, model: (*self._told.get(model, ()), *texts)}
+
+    def known(self, model: str) -> str:
+        """A digest of what the process was told and predictions of the model rest on: what is held back for now does
+        not count. May be asked by any thread."""
+        texts = self._told.get(model, ())
+        counting = max((place for place, text in enumerate(texts, 1) if _promotes(text)), default=0)
+        return hashlib.sha256("\n".join(texts[:counting]).encode()).hexdigest()[:16]
 
     def knows(self, request: GenerationRequest) -> bool:
         """Whether an uncached run of the request was seen, on any worker. Raises `QueueUnavailable`."""
@@ -58,3 +67,11 @@ class Learning:
             else:
                 outcome = "known" if added == "known" else "not_needed"
         self._metrics.observed(model, outcome)
+
+
+def _promotes(text: str) -> bool:
+    """As `workers.engine.learning.ObservedRun.parsed` reads it; what cannot be read counts."""
+    try:
+        return bool(from_json(text).get("promotes", True))
+    except (ValueError, AttributeError):
+        return True

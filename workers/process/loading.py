@@ -27,7 +27,7 @@ RELOAD_SECONDS = 1800.0
 
 class Loading:
     """Owns the process. `models` are those that it has loaded, `fingerprints` are of their weights, `readers` count
-    the tokens of their prompts."""
+    the tokens of their prompts, `versions` is what they compute with."""
 
     def __init__(self, start: Callable[[], Child], announcer: Announcer, metrics: Metrics, shutdown: Shutdown) -> None:
         """start: a process that loads all of the worker's models."""
@@ -36,6 +36,7 @@ class Loading:
         self.models: tuple[str, ...] = ()
         self.fingerprints: dict[str, str] = {}
         self.readers: dict[str, Sequence[PromptReader]] = {}
+        self.versions: dict[str, str] = {}
         self._failed: dict[str, JobError] = {}
         self._failures = 0
         self._try_at = 0.0
@@ -102,12 +103,13 @@ class Loading:
         """End the process."""
         if self.child is not None:
             self.child.close()
-        self.child, self.models, self._failed = None, (), {}
+        self.child, self.models, self._failed, self.versions = None, (), {}, {}
 
     def _take(self, ready: Ready) -> None:
         loads = dict(zip(ready.models, ready.seconds, strict=True))
         self.fingerprints |= dict(zip(ready.models, ready.fingerprints, strict=True))
         self.readers = {**self.readers, **ready.readers}  # a new one: another thread goes through it
+        self.versions = {**self.versions, **ready.versions}
         self.models = (*self.models, *ready.models)
         self._failed = dict(ready.failed)
         if loads:

@@ -114,6 +114,10 @@ class Runner:
             self._models[name] = model if model.share is not None else replace(model, prompts=self._prompts)
         return [self._models[name].fingerprint for name in names]
 
+    def version(self, model: str) -> str:
+        """What a loaded model computes with, and what its files say of that."""
+        return f"{self._models[model].version}-{self._embedded}"
+
     def readers(self, model: str) -> Sequence[PromptReader]:
         """What counts the tokens of a loaded model's prompts, in any process; empty where that cannot be had."""
         loaded = self._models[model]

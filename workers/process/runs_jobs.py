@@ -16,6 +16,10 @@ class RunsJobs(Protocol):
         Raises an error of `workers.jobs.errors`.
         """
 
+    def version(self, model: str) -> str:
+        """What a loaded model computes with: where that is equal, equal requests with equal knowledge get equal files.
+        Empty where that is not known."""
+
     def readers(self, model: str) -> Sequence[PromptReader]:
         """What counts the tokens of a loaded model's prompts, in any process."""
 

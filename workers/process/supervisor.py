@@ -31,6 +31,7 @@ from workers.jobs.storage import open_store
 from workers.jobs.store import StoreUnreachable
 from workers.jobs.store_binding import StoreBinding
 from workers.jobs.token_counts import TokenCounts
+from workers.jobs.versions import Version
 from workers.models.catalogue import Catalogue
 from workers.process.announcer import ANNOUNCE_SECONDS, Announcer
 from workers.process.attempt import AttemptWatch
@@ -82,6 +83,7 @@ class Supervisor:
             self._serves,
             min(ANNOUNCE_SECONDS, settings.lease_seconds / 4),
             settings.max_running_per_tenant or 0,
+            self._versions,
         )
         self._housekeeping = Housekeeping(
             self._leases,
@@ -102,7 +104,7 @@ class Supervisor:
         self._idle_work = IdleWork(
             settings, catalogue, reruns, self._learning, self._metrics, self._announcer, shutdown
         )
-        self._quiet_since = time.monotonic()
+        self._quiet_since = self._told_at = time.monotonic()
         self._reachable = True
         self._storage_problem: JobError | None = None
 
@@ -167,6 +169,7 @@ class Supervisor:
                     self._quiet_since = time.monotonic()
                 elif self._may_work_idly():
                     attempt = self._idle_work.work(child, self._loading.models, self._wait, self._claim)
+                self._keep_up(child)
         except QueueUnavailable as error:
             if self._reachable:
                 log.warning("waiting for Redis", error=str(error))
@@ -183,6 +186,18 @@ class Supervisor:
             self._quiet_since = time.monotonic()
         elif not child.alive:
             self._loading.drop()
+
+    def _keep_up(self, child: Child) -> None:
+        """Now and then an idle worker hears what others have learnt: what it computes with is what it says."""
+        if time.monotonic() >= self._told_at + ANNOUNCE_SECONDS:
+            self._told_at = time.monotonic()
+            for model in self._loading.models:
+                self._learning.tell(child, model)
+
+    def _versions(self) -> dict[str, Version]:
+        """What the models that are loaded compute with. Asked by any thread."""
+        told = self._loading.versions.items()
+        return {model: Version(software, self._learning.known(model)) for model, software in told}
 
     def _claim(self) -> Attempt | None:
         """The next job. Models take turns, or a busy one would starve those behind it. Raises `QueueUnavailable`."""
@@ -231,17 +246,21 @@ class Supervisor:
             with suppress(QueueUnavailable, LeaseLost):
                 self._leases.release(attempt)
             return
+        request = attempt.job.request
         try:
-            self._catalogue.check(attempt.job.request)
+            self._catalogue.check(request)
         except InvalidRequest as error:  # The service checks too, but perhaps another catalogue, or an older one.
             self._refuse(attempt, RequestRefused(str(error)))
             return
         self._announcer.set_state("busy")
-        watch = AttemptWatch(attempt, child, self._leases, self._store, self._settings, self._metrics, self._shutdown)
-        self._learning.tell(child, attempt.job.request.model)
+        self._learning.tell(child, request.model)
+        version = self._versions()[request.model].of(request)
+        watch = AttemptWatch(
+            attempt, child, self._leases, self._store, self._settings, self._metrics, self._shutdown, version
+        )
         if done := watch.run():
             if done.learnt is not None:
-                self._learning.keep(attempt.job.request, done.learnt)
+                self._learning.keep(request, done.learnt)
             self._idle_work.note(attempt.job, done)
         if child.alive:
             self._announcer.set_state("idle")

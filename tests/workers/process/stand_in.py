@@ -79,6 +79,9 @@ class StandInRunner:
             raise ModelLoadFailed("broken")
         return ["" for _ in names]
 
+    def version(self, model: str) -> str:
+        return f"stand-in-{model}"
+
     def readers(self, model: str) -> Sequence[PromptReader]:
         words = Tokenizer(models.WordLevel({"<unk>": 0}, "<unk>"))
         words.pre_tokenizer = pre_tokenizers.Whitespace()

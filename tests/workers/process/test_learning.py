@@ -5,10 +5,12 @@ from pathlib import Path
 
 from tests.queues import Queue
 from tests.waiting import wait_until
-from tests.workers.factories import a_request, submit
+from tests.workers.factories import MODEL, TENANT, a_request, submit
 from tests.workers.process.jobs import ended
 from tests.workers.process.worker_process import WorkerProcess
+from workers.jobs.finished import FinishedJobs
 from workers.jobs.job import JobState
+from workers.jobs.versions import Version
 
 
 def test_what_a_run_has_shown_is_told_to_later_runs_here_and_on_other_workers(
@@ -20,10 +22,19 @@ def test_what_a_run_has_shown_is_told_to_later_runs_here_and_on_other_workers(
         [file] = tmp_path.rglob(f"{Path(job.artifact.path).parent.name}/video.mp4")
         return file.read_text()
 
+    def announced() -> Version:
+        return wait_until(lambda: [info.versions[MODEL] for info in queue.presence.workers() if info.versions])[0]
+
     with start() as worker:
         assert result("what was observed") == ""
+        first, request = announced(), a_request("what was observed")
+        finished = FinishedJobs(queue.connection)
+        assert finished.like(TENANT, request, first.of(request)) is not None
         result("show one")
         assert result("what was observed") == "one"
+        wait_until(lambda: announced().learnt != first.learnt)
+        assert finished.like(TENANT, request, first.of(request)) is None
+        assert finished.like(TENANT, request, announced().of(request)) is not None
         result("show two")
         wait_until(lambda: len(worker.logged("uncached run kept")) == 2)
     with start():
