@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.cancel_schema import CancelVideos
 from service.field_docs import schema_of
-from service.schemas import CancelVideos, CreateImage, CreateVideo, RemixVideo
+from service.schemas import CreateImage, CreateVideo, RemixVideo
 from service.study_schemas import CastVote, CreateStudy, Invite
 
 _PROMPT = "a red circle moving to the right on a black background"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from service.cancel_schema import MOST_CANCELLED, CancelVideos
 from service.dependencies import Resources
-from service.schemas import MOST_CANCELLED, CancelVideos
 from service.selection import wanted
 from service.submission import cancel_job
 from service.videos import find

@@ -25,7 +25,6 @@ from workers.jobs.job import LEAST_SHIFT, MOST_FPS, MOST_FRAMES, MOST_GUIDANCE, 
 
 METADATA_PAIRS = 16
 MOST_IMAGES = 10
-MOST_CANCELLED = 1000
 
 
 def _not_a_boolean(value: object) -> object:
@@ -162,9 +161,8 @@ class Create(BaseModel):
     )
     reuse: Literal["in_flight", "completed", "never"] = Field(
         default="in_flight",
-        description="With `in_flight` and a `seed`, an identical request of the account that has not ended yet is "
-        "computed once for both; with `completed`, which needs a seed, a result that is kept is taken too, where it is "
-        "what would be computed; with `never` each is computed.",
+        description="With a `seed`: `in_flight` computes identical requests of the account that have not ended once, "
+        "`completed` takes a result that is kept as well, where it is what would be computed, and `never` neither.",
     )
 
     @property
@@ -249,22 +247,6 @@ class RemixVideo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     prompt: Prompt = Field(min_length=1, max_length=32_000, description="Describes what to generate instead.")
-
-
-class CancelVideos(BaseModel):
-    """Which videos to cancel: by their ids, or all that have not ended and are like this."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    ids: list[str] | None = Field(
-        default=None, min_length=1, max_length=MOST_CANCELLED, description="Up to 1000 ids; with nothing beside."
-    )
-    status: Literal["queued", "in_progress"] | None = Field(default=None, description="Only those that wait, or run.")
-    model: str | None = Field(default=None, min_length=1, description="Only those of this model.")
-    metadata: dict[str, str] | None = Field(
-        default=None, min_length=1, max_length=METADATA_PAIRS, description="Only those with all of these pairs."
-    )
-    all: bool = Field(default=False, description="All of them, where nothing else is said.")
 
 
 class CreateImage(Create):

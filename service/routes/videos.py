@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_fields
 from service.body_docs import body_docs
+from service.cancel_schema import CancelVideos
 from service.cancellation import cancel_videos
 from service.content import artifact_response
 from service.content_docs import file_answers
@@ -18,7 +19,7 @@ from service.errors import NotSupported
 from service.listing import PageQuery, known_of, listed
 from service.permissions import Maker, Reader
 from service.remix import Remix
-from service.schemas import CancelVideos, CreateVideo, RemixVideo, parse
+from service.schemas import CreateVideo, RemixVideo, parse
 from service.selection import models_named
 from service.submission import Arrival, cancel_job, submit, submit_request
 from service.video import Video, VideoDeleted, VideoList, VideosCancelled, poll_after_ms
