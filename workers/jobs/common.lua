@@ -31,7 +31,8 @@
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
 --   <root>:steps:<id>       hash    of a running job: a letter for each step, and how long a full one takes; no fields of
 --                                   the record, where a service of another version would refuse what it does not know
---   <root>:preview:<id>     string  of a running job: after how many steps, and a picture in base64
+--   <root>:preview:<id>     string  of a job that is run: after how many steps, and a picture in base64, also for those
+--                                   that share its computation
 --   <root>:claim:<token>    string  the job that a claim got
 --   <root>:reruns:<list>    zset    completed jobs that an idle worker may run again, by the time from which on
 --   <root>:rerun:<list>     hash    of those that were begun: "<tries> <token>", the token empty once it is given back

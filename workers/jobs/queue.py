@@ -21,6 +21,7 @@ from workers.jobs.cost import cost_of
 from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.messages import new_message_id
+from workers.jobs.pictures import picture_of
 from workers.jobs.places import places_of
 from workers.jobs.records import fields_of, is_visible, readable_job
 from workers.jobs.removal import TENANT
@@ -172,14 +173,7 @@ class Jobs:
     def preview(self, job: JobKey) -> tuple[int, str] | None:
         """What a running job looks as if it will become: after how many steps, and a WebP in base64. None without one,
         and for another tenant's job."""
-        with self._connection.asking(), self._connection.commands.pipeline(transaction=False) as pipeline:
-            pipeline.hmget(keys.job(job.job_id), "tenant", "deleted")
-            pipeline.get(keys.preview(job.job_id))
-            (tenant, deleted), kept = pipeline.execute()
-        if tenant != job.tenant or deleted or not kept:
-            return None
-        step, _, picture = kept.partition(" ")
-        return int(step), picture
+        return picture_of(self._connection, job)
 
     def places(self, model: str) -> dict[str, int]:
         """Of each job of a model that waits, of any tenant, how many will start before it."""

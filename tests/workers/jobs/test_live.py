@@ -13,6 +13,7 @@ from tests.redis_servers import every_redis, stopped
 from tests.waiting import wait_until
 from tests.workers.factories import TENANT, a_report, an_artifact, submit
 from tests.workers.jobs.leases import claim
+from tests.workers.jobs.shared import shared, two
 from workers.jobs import keys
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events
@@ -105,6 +106,20 @@ def test_a_preview_is_kept_until_the_next_or_until_the_attempt_is_over_for_its_t
     queue.leases.complete(second, an_artifact(), a_report())
     queue.leases.show(second, 2, b"late")
     assert queue.jobs.preview(job.key) is None and not raw.exists(keys.preview(job.id))
+
+
+def test_a_preview_is_kept_once_for_all_that_share_the_computation(queue: Queue, raw: "redis.Redis") -> None:
+    first, second = two(queue)
+    attempt = claim(queue)
+    queue.leases.show(attempt, 3, b"picture")
+    third = shared(queue)
+    jobs = first, second, third
+    assert {queue.jobs.preview(job.key) for job in jobs} == {(3, "cGljdHVyZQ==")}
+    assert len([*raw.scan_iter("*:preview:*")]) == 1
+    queue.jobs.cancel(third.key)
+    assert queue.jobs.preview(third.key) is None, "it has ended"
+    queue.jobs.delete(first.key)
+    assert [queue.jobs.preview(job.key) for job in jobs] == [None] * 3, "another begins anew"
 
 
 def test_what_cannot_be_read_is_passed_over(queue: Queue, redis_url: str) -> None:
