@@ -31,7 +31,8 @@ def test_a_tenant_keeps_a_thousand_jobs_without_a_result_and_the_oldest_give_way
         queue.leases.forget(job.key)
     passed_over = (":stream:", ":claim:", ":used")
     left = {key for key in raw.scan_iter() if not any(part in key for part in passed_over)}
-    assert left == {keys.places(MODEL, TENANT)}, "and that goes within the hour"
+    assert left == {keys.places(MODEL, TENANT), keys.last_failed(MODEL)}, "the first goes within the hour"
+    assert raw.zcard(keys.last_failed(MODEL)) == 1, "and the other has the last few ids of a model"
     assert 0 < raw.ttl(keys.places(MODEL, TENANT)) <= 3600
 
 
