@@ -3,6 +3,7 @@
 from pydantic import BaseModel, Field
 
 from service.pairing import scene_of, setting_of
+from workers.jobs.group import Group
 from workers.jobs.job import Basis, Job, Misprediction, PromptTokens
 from workers.jobs.no_effect import idle_settings
 from workers.models.entry import Method
@@ -62,6 +63,9 @@ class Run(BaseModel):
         "been further off than expected."
     )
     speedup: Speedup | None
+    parallel: Group | None = Field(
+        description="The processes that computed it together, each with a GPU of its own; null for one alone."
+    )
     no_effect: dict[str, str] = Field(
         description="The settings of this job that do not shape its result, by name, each with the reason."
     )
@@ -93,6 +97,7 @@ def run_of(job: Job, family: Family | None = None) -> Run:
         mispredictions=account and account.mispredictions,
         added_steps=account and account.added_steps,
         speedup=report and Speedup(measured=report.speedup_measured, estimated=report.speedup_estimated),
+        parallel=report and report.parallel,
         no_effect=_no_effect(job, family),
         prompt_tokens=report and report.prompt_tokens,
         variants=variants_of(job),

@@ -24,6 +24,7 @@ def build() -> dashboard.Dashboard:
         (
             ("State", _state()),
             ("Load", [*_devices(), *_steps(), *_loading()]),
+            ("Several GPUs for one job", _groups()),
             ("What fails", [*_failures(), *_unloadable()]),
         ),
     )
@@ -135,6 +136,30 @@ def _unloadable() -> Panels:
             "none",
             (f"max by (instance, model) (scalingcache_model_load_failed{{{_M}}})", "{{instance}} {{model}}"),
             width=24,
+        ),
+    ]
+
+
+def _groups() -> Panels:
+    return [
+        curves(
+            "Several GPUs for one job",
+            "How many compute a job of each model together, and groups that ended as one of them was lost, by cause.",
+            "none",
+            (f"max by (model) (scalingcache_group_ranks{{{_M}}}) > 1", "{{model}} GPUs"),
+            (f"sum by (cause) (increase(scalingcache_group_failures_total{_R})) > 0", "lost: {{cause}}"),
+            width=12,
+        ),
+        curves(
+            "Waiting for each other",
+            "How long a step the first process of a group waited for the others at its end, on average.",
+            "s",
+            (
+                f"sum by (model) (rate(scalingcache_group_wait_seconds_sum{{{_M}}}{_R})) "
+                f"/ (sum by (model) (rate(scalingcache_group_wait_seconds_count{{{_M}}}{_R})) > 0)",
+                "{{model}}",
+            ),
+            width=12,
         ),
     ]
 

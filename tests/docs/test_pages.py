@@ -24,11 +24,12 @@ COUNTS = {
     "scalingcache_webhook_pending",
     "scalingcache_webhook_attempts_under_way",
     "scalingcache_sf_effective",
+    "scalingcache_group_ranks",
 }
 LABELS = {
     "model", "sf", "kind", "state", "stage", "outcome", "reason", "engaged", "decision", "priority",
     "route", "method", "code", "account", "worker", "device", "component", "version", "python", "torch", "diffusers",
-    "work", "end", "verdict",
+    "work", "end", "verdict", "cause",
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class ModelNeed(BaseModel):
 def need_of(entry: ModelEntry, served: bool) -> tuple[ModelNeed, str | None]:
     """What a model needs, and what is wrong with its files."""
     empty = ModelNeed(model=entry.name, device=entry.device, served=served, here=False, needs={}, decoding={})
-    empty.ranks = 1 if entry.parallel is None else entry.parallel.ranks
+    empty.ranks = entry.devices
     folder = local_folder(entry)
     if folder is None:
         return empty, None if Path(entry.source).is_absolute() else missing_folder(entry.source)

@@ -18,6 +18,7 @@ from workers.engine.observation import Observation
 from workers.engine.plan import RunPlan, plan_run
 from workers.engine.session import Attachment, Shareable
 from workers.jobs.errors import NotFinite
+from workers.jobs.group import Group
 from workers.jobs.job import GenerationRequest, Misprediction, Reason, ReasonCode, RunReport, Stage, StepKind
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.products import NotFiniteOutput
@@ -105,14 +106,14 @@ def generate(
     """
     plan = plan_run(model, request)
     previewer = LatentPreviewer(model.family, plan, previews) if previews else None
-    acceleration = accelerate(model, plan, observed)
+    acceleration, before = accelerate(model, plan, observed), model.waited_seconds
     if acceleration.session is None:
         observation = Observation(plan)
         frames, clock = run_pipeline(model, plan, observation, callbacks, image, previewer)
-        return Generation(frames, _report(request, acceleration, clock), observation.shown())
+        return Generation(frames, _report(request, acceleration, clock, model.group(before)), observation.shown())
     try:
         frames, clock = run_pipeline(model, plan, acceleration.session, callbacks, image, previewer)
-        return Generation(frames, _report(request, acceleration, clock))
+        return Generation(frames, _report(request, acceleration, clock, model.group(before)))
     finally:
         acceleration.session.close()
 
@@ -233,7 +234,9 @@ def _not_finite() -> Iterator[None]:
         raise NotFinite(str(error)) from error
 
 
-def _report(request: GenerationRequest, acceleration: Acceleration, clock: _Clock) -> RunReport:
+def _report(
+    request: GenerationRequest, acceleration: Acceleration, clock: _Clock, group: Group | None = None
+) -> RunReport:
     session, reason = acceleration.session, acceleration.reason
     if session is not None and not clock.steps["predicted"]:
         reason = Reason(code=ReasonCode.NO_STEP_PREDICTED)
@@ -255,4 +258,5 @@ def _report(request: GenerationRequest, acceleration: Acceleration, clock: _Cloc
         cache_bytes=session.peak_cache_bytes if session is not None else 0,
         timings=dict(clock.timings),
         account=session.account() if session else None,
+        parallel=group,
     )

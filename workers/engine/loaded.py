@@ -19,6 +19,7 @@ from workers.engine.prompt_cache import Embeddings, PromptCache
 from workers.engine.share import Share, joined
 from workers.engine.version import version_of
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
+from workers.jobs.group import Group
 from workers.jobs.job import GenerationRequest
 from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
@@ -70,6 +71,18 @@ class LoadedModel:
     def shard(self, request: GenerationRequest) -> Shard:
         """This process's part of the tokens and streams of a run."""
         return WHOLE if self.share is None else self.share.shard(self.family.guided(request))
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long this process has waited for others of its group so far."""
+        return 0.0 if self.share is None else self.share.world.waited_seconds
+
+    def group(self, waited_before: float) -> Group | None:
+        """The processes that computed a run, before which this one had waited so long for the others."""
+        if self.share is None or self.entry.parallel is None:
+            return None
+        degrees, waited = self.entry.parallel, self.waited_seconds - waited_before
+        return Group(ranks=degrees.ranks, **degrees.model_dump(), wait_seconds=waited)
 
     @property
     def blocks(self) -> int:

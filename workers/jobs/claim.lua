@@ -1,4 +1,5 @@
--- Gives the next job to a worker. ARGV: token, worker, lease seconds, most running jobs of a tenant (0 = any number).
+-- Gives the next job to a worker. ARGV: token, worker, lease seconds, most running jobs of a tenant (0 = any number),
+-- devices that compute it together.
 -- Returns { record, {} }, or { {}, last id of each lane's stream }: whoever waits for an entry after those misses none.
 local token, worker, lease, most_running = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local AGE_SECONDS = 600
@@ -117,7 +118,7 @@ for _, lane in ipairs(LANES) do
     end
     redis.call('SADD', key('running', fields(id, 'tenant')), id)
     redis.call('ZADD', key('leases'), stamp(now + lease), id)
-    redis.call('HSET', key('job', id), 'token', token)
+    redis.call('HSET', key('job', id), 'token', token, 'devices', ARGV[5])
     for _, other in ipairs(sharers(id)) do
       follow(other)
     end

@@ -176,14 +176,16 @@ end
 -- The job leaves lane, stream and lease. First step of every end of an attempt.
 local function leave(id)
   redis.call('ZREM', key('leases'), id)
-  local lane, entry, tenant, state, started = fields(id, 'lane', 'entry', 'tenant', 'state', 'started_at')
+  local lane, entry, tenant, state, started, devices =
+    fields(id, 'lane', 'entry', 'tenant', 'state', 'started_at', 'devices')
   redis.call('SREM', key('running', tenant or ''), id)
   redis.call('SREM', key('following', tenant or ''), id)
   if redis.call('SREM', key('sharing'), id) == 1 then
     redis.call('ZREM', key('deadlines'), id)
     stop_counting(id, 0)
   elseif state == 'running' then -- whatever the attempt came to
-    use(tenant, 'device_seconds', stamp(math.max(0, now - (tonumber(started) or now))))
+    local seconds = math.max(0, now - (tonumber(started) or now))
+    use(tenant, 'device_seconds', stamp(seconds * (tonumber(devices) or 1)))
   end
   if lane and entry then
     stop_waiting(id, lane)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from workers.jobs.artifact import Artifact
 from workers.jobs.frozen import Frozen
+from workers.jobs.group import Group
 
 Media = Literal["video", "image"]
 _ID = re.compile(r"(?P<media>video|image)_(?P<model>[a-z0-9][a-z0-9.\-]*)_[0-9a-f]{32}")
@@ -215,7 +216,8 @@ class RunReport(Frozen):
     but the first. `speedup_measured` is `full_step_seconds` × steps / the denoise time; `speedup_estimated` is steps /
     full steps. `reason` says why acceleration did not engage, or what its coefficients stand on where they were not
     measured for this request. `account` is None for a run that nothing accelerated.
-    `no_effect` names the settings that did not shape the result, with the reason.
+    `no_effect` names the settings that did not shape the result, with the reason. `parallel` is None for a run of one
+    process.
     """
 
     steps: int
@@ -233,6 +235,7 @@ class RunReport(Frozen):
     account: Account | None = None
     no_effect: dict[str, str] = Field(default_factory=dict)
     prompt_tokens: list[PromptTokens] = Field(default_factory=list)
+    parallel: Group | None = None
 
 
 class Job(Frozen):

@@ -2,9 +2,10 @@
 
 import secrets
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic_core import to_json
@@ -113,15 +114,20 @@ class Leases:
         self.retention_seconds = retention_seconds
         self._seen: dict[keys.Key, str] = {}
 
-    def claim(self, models: Sequence[str], worker: str) -> Attempt | None:
+    def claim(
+        self, models: Sequence[str], worker: str, devices: Mapping[str, int] = MappingProxyType({})
+    ) -> Attempt | None:
         """The next job of the first of `models` that has one, or None. Requeued jobs come first, then by priority; in
         each, tenants take turns, and what has waited for ten minutes moves up. None is started after its deadline.
+
+        devices: how many compute a job of a model together, where that is not one; they are counted as used.
 
         A claim whose reply was lost and is sent again gets the same job, because the token goes with it.
         """
         token = secrets.token_hex(16)
         for model in models:
-            claim = scripts.Claim(keys.root(model), token, worker, self.lease_seconds, self._most_running)
+            root, together = keys.root(model), devices.get(model, 1)
+            claim = scripts.Claim(root, token, worker, self.lease_seconds, self._most_running, together)
             record, last_ids = self._connection.run(claim)
             if record:
                 return self._attempt(record, token)

@@ -94,6 +94,7 @@ class Claim(ModelScript[tuple[Record, list[str]]]):
     worker: str
     lease_seconds: float
     most_running_of_tenant: int
+    devices: int
 
 
 @dataclass(frozen=True, slots=True)

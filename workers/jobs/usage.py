@@ -29,7 +29,9 @@ class Usage(BaseModel):
     full_steps: int = Field(default=0, description="Steps of completed jobs that the model computed.")
     cached_steps: int = Field(default=0, description="Steps of completed jobs that were predicted.")
     device_seconds: float = Field(
-        default=0.0, description="How long workers had jobs, also those that failed, were cancelled or ran again."
+        default=0.0,
+        description="How long workers had jobs, also those that failed, were cancelled or ran again, times the GPUs "
+        "that computed each together.",
     )
 
     @classmethod

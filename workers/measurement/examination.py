@@ -119,7 +119,7 @@ def examine(catalogue: Catalogue, model: str, *, meta: bool) -> Examination:
         coefficients=files,
         loaded=loaded,
         problems=problems,
-        ranks=1 if entry.parallel is None else entry.parallel.ranks,
+        ranks=entry.devices,
     )
 
 

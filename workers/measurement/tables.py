@@ -84,6 +84,10 @@ def of_report(report: RunReport, request: GenerationRequest) -> Table:
     table.add_row("full steps", f"{report.full_steps}, {len(added)} of them added" if added else str(report.full_steps))
     table.add_row("cached steps", str(report.cached_steps))
     table.add_row("speedup", f"{report.speedup_measured:.2f}x measured, {report.speedup_estimated:.2f}x by steps")
+    if (group := report.parallel) is not None:
+        table.add_row(
+            "processes", f"{group.ranks}, of which the first waited {group.wait_seconds:.2f} s for the others"
+        )
     if report.account is not None and report.account.basis is not None:
         table.add_row("basis", f"{report.account.basis.kind}, {report.account.basis.runs} uncached runs")
     if report.account is not None and report.account.expected_snr is not None:

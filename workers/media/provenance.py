@@ -14,6 +14,7 @@ def comment_of(request: GenerationRequest, report: RunReport, embedded: Embedded
     """The text; None for none. Equal for equal results of one version: nothing in it tells of the job or its time.
 
     `schedule` has a letter a step: F computed in full, P predicted. `method` is null where no step was predicted.
+    `parallel` has the degrees of several processes that computed it together, whose results round otherwise than one's.
     """
     if embedded == "none":
         return None
@@ -25,6 +26,7 @@ def comment_of(request: GenerationRequest, report: RunReport, embedded: Embedded
         "sf": request.sf,
         "schedule": report.decisions,
         "method": report.account.method if report.account and report.engaged else None,
+        "parallel": report.parallel and report.parallel.model_dump(include={"cfg", "ulysses", "ring"}),
     }
     if embedded == "prompt":
         told |= {"prompt": request.prompt, "negative_prompt": request.negative_prompt}

@@ -233,6 +233,11 @@ class ModelEntry(Table):
             )
         return self
 
+    @property
+    def devices(self) -> int:
+        """How many compute one job together."""
+        return 1 if self.parallel is None else self.parallel.ranks
+
     def shown(self) -> str:
         """The switches in a few words, for logs and people: `bfloat16 on cuda, VAE tiling, compiled`."""
         words = [f"{self.dtype} on {self.device}"]

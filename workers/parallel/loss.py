@@ -12,6 +12,16 @@ class Loss(IntEnum):
     STORE = 84
 
     @property
+    def shown(self) -> str:
+        """For people who know of no ranks."""
+        return {
+            Loss.ENDED: "one ended",
+            Loss.SILENT: "one was not heard of any more",
+            Loss.HELD_UP: "one did not go on",
+            Loss.STORE: "the first was not reached any more",
+        }[self]
+
+    @property
     def cause(self) -> str:
         """In a word, for metrics."""
         return self.name.lower()

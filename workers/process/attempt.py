@@ -7,10 +7,19 @@ from enum import Enum, auto
 
 import structlog
 
-from workers.jobs.errors import AttemptFailed, DeadlineExceeded, LeaseLost, QueueUnavailable, StepTimeout, WorkerCrashed
+from workers.jobs.errors import (
+    AttemptFailed,
+    DeadlineExceeded,
+    GroupFailed,
+    LeaseLost,
+    QueueUnavailable,
+    StepTimeout,
+    WorkerCrashed,
+)
 from workers.jobs.job import JobError, JobState, Stage
 from workers.jobs.leases import Attempt, BeatReply, Leases, Settled
 from workers.jobs.store import Store
+from workers.parallel.loss import Loss
 from workers.process.child import Child, ChildDied
 from workers.process.events import (
     Done,
@@ -92,7 +101,7 @@ class AttemptWatch:
             event = self._watch()
         except ChildDied as died:
             self._log.error("the model's process died", cause=str(died))
-            self._end_without_child(WorkerCrashed("the process that ran the job died"))
+            self._end_without_child(_death(self._child.exit_code))
         except StepTimeout as error:
             self._child.kill()
             self._end_without_child(error)
@@ -189,6 +198,8 @@ class AttemptWatch:
                 self._end_stopped()
             case Failed(_, code, message, max_attempts, poisons_process):
                 error = JobError(code=code, message=message)
+                if code == GroupFailed.code:
+                    self._metrics.parted()
                 if poisons_process:
                     self._child.kill()
                 self._settle(lambda: self._leases.fail(self._attempt, error, max_attempts), code)
@@ -273,3 +284,10 @@ class AttemptWatch:
         if not self._cut_off:
             self._log.warning(event, error=str(error))
         self._cut_off = True
+
+
+def _death(exit_code: int | None) -> AttemptFailed:
+    """What the end of the process is for the job."""
+    if exit_code in list(Loss):
+        return GroupFailed(f"of the processes that computed the job together {Loss(exit_code).shown}")
+    return WorkerCrashed("the process that ran the job died")

@@ -93,6 +93,7 @@ class Child:
         # Not a daemon: those get a SIGTERM at the end, which this one ignores.
         self._process = context.Process(target=_main, args=(theirs, settings, make_runner), name="model")
         self._process.start()
+        self._killed = False
         theirs.close()  # Held by the process alone, so that its end closes the pipe.
 
     @property
@@ -122,8 +123,14 @@ class Child:
             raise self._died() from error
         return event
 
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with by itself, negative for a signal; None while it runs, and where `kill` has ended it."""
+        return None if self._killed else self._process.exitcode
+
     def kill(self) -> None:
         """End it at once, wherever it is."""
+        self._killed = self._process.is_alive()
         self._process.kill()
         self.close()
 

@@ -102,6 +102,7 @@ class Loading:
     def drop(self) -> None:
         """End the process."""
         if self.child is not None:
+            self._metrics.process_ended(self.child.exit_code)
             self.child.close()
         self.child, self.models, self._failed, self.versions = None, (), {}, {}
 

@@ -15,7 +15,7 @@ from workers.jobs.reruns import End, Work
 from workers.process import buckets
 from workers.process.devices import DeviceCollector
 from workers.process.events import StepDone
-from workers.process.instruments import Instruments
+from workers.process.group_metrics import GroupMetrics
 
 #: How an attempt ended: `released` at shutdown, `lost` to another worker (which counts it), `retried` after an error.
 Outcome = Literal["completed", "failed", "cancelled", "released", "lost", "retried", "dead"]
@@ -31,7 +31,7 @@ FINAL = frozenset(failure.code for failure in _FAILURES if failure.max_attempts 
 RETRIED = frozenset(failure.code for failure in _FAILURES if failure.max_attempts > 1)
 
 
-class Metrics(Instruments):
+class Metrics(GroupMetrics):
     """What a worker counts. Lives in the supervisor process, so that it outlives a crash of the model's process.
 
     Counters of what should not happen are there from the start, at 0 for each of `models`: Prometheus sees no increase
@@ -81,7 +81,6 @@ class Metrics(Instruments):
         self._load = self._histogram(
             "scalingcache_model_load_seconds", "Time to load a model and to warm it up.", buckets.LOAD, "model"
         )
-
         self._prompts = self._counter(
             "scalingcache_prompts_reused_total", "Completed jobs whose prompt was encoded for an earlier one.", "model"
         )
@@ -104,7 +103,7 @@ class Metrics(Instruments):
         )  # fmt: skip
         self._saved = self._counter(
             "scalingcache_device_seconds_saved_total",
-            "Cached steps of completed jobs × (mean full step but a job's first - mean predicted step).",
+            "Cached steps of completed jobs × (mean full step but a job's first - mean predicted step) × its GPUs.",
             "model",
         )
 
@@ -250,6 +249,7 @@ class Metrics(Instruments):
         """A job completed: what its run was like. report: with the times of all stages, in seconds. prompt_known:
         whether its prompt had not to be encoded."""
         model, sf = request.model, str(request.sf)
+        self._waited(model, report)
         self._prompts.labels(model).inc(prompt_known)
         for stage, seconds in report.timings.items():
             self._stages.labels(model, stage).observe(seconds)
@@ -262,7 +262,7 @@ class Metrics(Instruments):
         self._cache_bytes.labels(model).set(report.cache_bytes)
         if report.predicted_step_seconds is not None:
             saved = report.cached_steps * (report.full_step_seconds - report.predicted_step_seconds)
-            self._saved.labels(model).inc(max(0.0, saved))
+            self._saved.labels(model).inc(max(0.0, saved) * (report.parallel.ranks if report.parallel else 1))
         self._added.labels(model).inc(len(report.account.added_steps) if report.account else 0)
         for each in report.account.mispredictions if report.account else []:
             if each.expected > 0:

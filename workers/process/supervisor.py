@@ -72,6 +72,8 @@ class Supervisor:
         )
         self._store = open_store(settings.artifacts, settings.s3, BRIEF)
         self._metrics = Metrics(models)
+        self._devices = {name: entry.devices for name, entry in catalogue.entries.items()}
+        self._metrics.groups(self._devices)
         self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
         self._binding = StoreBinding(self._store, self._connection)
         presence = Presence(self._connection)
@@ -203,7 +205,7 @@ class Supervisor:
         """The next job. Models take turns, or a busy one would starve those behind it. Raises `QueueUnavailable`."""
         first, *others = self._loading.models
         self._loading.models = models = (*others, first)
-        return self._leases.claim(models, self._settings.worker)
+        return self._leases.claim(models, self._settings.worker, self._devices)
 
     def _wait(self, seconds: float) -> bool:
         """Until there may be a job. Raises `QueueUnavailable`."""

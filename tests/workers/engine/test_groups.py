@@ -48,6 +48,9 @@ def test_two_ranks_make_what_one_makes(two: Group, variant: str, degrees: dict[s
         expected, reference = run(variant, alone, **settings)
         assert generation.report.decisions == reference.report.decisions
         assert generation.report.engaged == (settings["sf"] == 4)
+        group = generation.report.parallel
+        assert reference.report.parallel is None and group is not None and group.ranks == 2
+        assert group.model_dump(include=degrees.keys()) == degrees and group.wait_seconds > 0
         assert (latents - expected).abs().max() < WITHIN
         assert (generation.covariance is None) == (reference.covariance is None)
 

@@ -77,6 +77,18 @@ def test_every_end_of_an_attempt_is_counted_with_the_seconds_that_it_took(
     assert counted == expected.model_copy(update={"submitted": 1, "device_seconds": counted.device_seconds})
 
 
+def test_devices_that_compute_a_job_together_are_used_all(queue: Queue, raw: "redis.Redis") -> None:
+    submit(queue)
+    attempt = queue.leases.claim([MODEL], "w", {MODEL: 4})
+    assert attempt is not None
+    raw.hset(keys.job(attempt.job.id), "started_at", str(raw.time()[0] - SECONDS))
+    queue.leases.release(attempt)
+    assert used(queue).device_seconds == pytest.approx(4 * SECONDS, abs=20)
+    attempt = a_running_job(queue, raw)
+    complete(queue, raw, attempt)
+    assert used(queue).device_seconds == pytest.approx(5 * SECONDS, abs=25), "the next worker has one"
+
+
 def test_an_end_that_is_told_again_after_a_lost_reply_counts_once(queue: Queue, raw: "redis.Redis") -> None:
     attempt = a_running_job(queue, raw)
     for _ in range(2):

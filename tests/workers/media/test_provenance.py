@@ -50,6 +50,7 @@ def test_a_file_says_which_settings_made_it_and_not_with_which_prompt(tmp_path: 
         "sf": request().sf,
         "schedule": REPORT.decisions,
         "method": "covariance",
+        "parallel": None,
     }
     assert b"secret product" not in path.read_bytes()
 

@@ -4,7 +4,9 @@ import pytest
 
 from tests.workers.factories import MODEL, a_report, a_request
 from workers.configuration import ConfigurationError
+from workers.jobs.group import Group
 from workers.jobs.job import Account, Basis, Misprediction, Reason, ReasonCode
+from workers.parallel.loss import Loss
 from workers.process.events import StepDone
 from workers.process.metrics import Metrics
 
@@ -33,6 +35,32 @@ def test_a_completed_job_is_counted_with_its_speedup(metrics: Metrics) -> None:
     assert value("speedup_ratio_sum", sf="10", kind="estimated") == 2.5
     assert value("acceleration_total", engaged="true", reason="") == 1
     assert value("cache_bytes") == 1024
+
+
+def test_what_several_processes_computed_is_counted_for_each_of_them(metrics: Metrics) -> None:
+    group = Group(ranks=4, cfg=2, ulysses=2, ring=1, wait_seconds=5.0)
+    metrics.groups({MODEL: 4, "other": 1})
+    metrics.completed(a_request(), a_report(steps=50, full_steps=20).model_copy(update={"parallel": group}))
+    assert sample(metrics, "group_ranks") == 4
+    assert sample(metrics, "group_wait_seconds_sum") == pytest.approx(0.1)
+    assert sample(metrics, "device_seconds_saved_total") == pytest.approx(4 * 30 * 0.198)
+
+
+def failures(metrics: Metrics) -> dict[str, float]:
+    [family] = [each for each in metrics.registry.collect() if each.name == "scalingcache_group_failures"]
+    return {each.labels["cause"]: each.value for each in family.samples if each.name.endswith("_total")}
+
+
+def test_groups_that_were_lost_are_counted_by_cause_and_single_processes_are_not(metrics: Metrics) -> None:
+    metrics.groups({MODEL: 1})
+    metrics.process_ended(-9)
+    assert failures(metrics) == {}
+    metrics.groups({MODEL: 2})
+    assert failures(metrics) == dict.fromkeys(("ended", "silent", "held_up", "store", "killed", "parted"), 0)
+    for code in (Loss.HELD_UP, Loss.ENDED, Loss.ENDED, -9, 0, None):
+        metrics.process_ended(code)
+    metrics.parted()
+    assert failures(metrics) == {"ended": 2, "silent": 0, "held_up": 1, "store": 0, "killed": 1, "parted": 1}
 
 
 def test_prompts_that_were_known_are_counted(metrics: Metrics) -> None:
