@@ -20,6 +20,7 @@ from tests.workers.factories import MODEL, TENANT, a_report, a_request, an_artif
 from workers.jobs import keys
 from workers.jobs.append_only import AppendOnlyFile
 from workers.jobs.artifacts import ArtifactStore
+from workers.jobs.colours import Colours
 from workers.jobs.deliveries import Deliveries, Outbox
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
@@ -172,6 +173,8 @@ def test_they_can_do_their_work(
     assert Observations(worker.connection).add(MODEL, "weights", a_request(), "shown") == "kept"
     assert Observations(worker.connection).knows(MODEL, "weights", a_request())
     assert Observations(worker.connection).since(MODEL, "weights", 0) == ["shown"]
+    Colours(worker.connection).keep(MODEL, "weights", "bluish")
+    assert Colours(worker.connection).get(MODEL, "weights") == "bluish"
     tokens = TokenCounts(service.connection, 0.01)
     assert tokens.ask(MODEL, "a prompt") == [] and TokenCounts(worker.connection).next([MODEL], 0.01) is None
     TokenCounts(worker.connection).answer(Question(id="1", model=MODEL, prompt="a prompt"), [])

@@ -42,6 +42,13 @@ def calibrate(
         Path | None,
         typer.Option("-o", "--output", help="One of the entry's files, by its name, or any other path."),
     ] = None,
+    colours_only: Annotated[
+        bool,
+        typer.Option(
+            "--colours-only",
+            help="Only add the colours of previews to a file that is there: two prompts and 20 --steps are enough.",
+        ),
+    ] = False,
     source: SourceOption = None,
     catalogue: CatalogueOption = None,
     work: Annotated[Path, typer.Option(help="Where an interrupted run keeps what it has.")] = Path("build/calibration"),
@@ -63,8 +70,13 @@ def calibrate(
     runs = UncachedRuns(model, read_prompts(prompts, limit), seeds, steps, work)
     with progress() as bar:
         done = Done(bar, f"{len(runs.prompts)} prompts × {seeds} seeds", len(runs.prompts) * seeds)
-        with interruptible(lambda: _kept(done, work)):
-            if chosen == "paper":
+        with interruptible(lambda: f"{destination} is as it was" if colours_only else _kept(done, work)):
+            if colours_only:
+                from workers.measurement.colours import with_colours
+
+                with_colours(models, runs, destination, done).save(destination)
+                figures = []
+            elif chosen == "paper":
                 from workers.measurement.paper_calibration import Interval, calibrate_paper
 
                 coefficients = calibrate_paper(models, runs, Interval(max_skip, final_full_steps), done)
@@ -73,7 +85,7 @@ def calibrate(
                 from workers.measurement.calibration import calibrate as measure
 
                 figures = _saved_calibration(measure(models, runs, done), destination)
-    console.print(f"wrote {destination}, {', '.join(str(figure) for figure in figures)}", soft_wrap=True)
+    console.print(f"wrote {', '.join(map(str, [destination, *figures]))}", soft_wrap=True)
 
 
 def _kept(done: Done, work: Path) -> str:

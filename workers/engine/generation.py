@@ -162,9 +162,11 @@ def _run(
             if shown := attachment.end_step():
                 callbacks.shown(shown)
             kind = "full" if attachment.decisions[index] == "F" else "predicted"
-        if previewer is not None and kind == "full":
-            previewer.look(index)
-        clock.steps[kind].append(seconds := clock.lap())
+        seconds = clock.lap()
+        if previewer is not None:
+            previewer.stepped(index, kind)
+            seconds += clock.lap()
+        clock.steps[kind].append(seconds)
         callbacks.step(index, kind, seconds)
         if index == request.steps - 1:
             callbacks.stage("decode")

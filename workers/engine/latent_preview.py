@@ -3,37 +3,55 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from workers import logs
-from workers.engine.latent_colours import LatentColours
 from workers.engine.plan import RunPlan
+from workers.engine.preview_budget import PreviewBudget
+from workers.jobs.job import StepKind
 from workers.media.animation import animation
 from workers.models.family import Family
 
 log = structlog.get_logger()
 
-#: The share of a run's time that its previews may take.
-SHARE = 0.005
 #: The least time between two, in seconds: a watcher hears of no more.
 LEAST_SECONDS = 0.5
 #: Frames of a preview.
 MOST_FRAMES = 6
 
 
+class Painter(Protocol):
+    """Makes pictures of latents: `LatentColours`, or a `TinyDecoder`."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it can."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether it becomes better by what a run has decoded."""
+
+    def pictures(self, latents: Tensor) -> NDArray[np.uint8]:
+        """`[channels, frames, height, width]` as `[frames, height, width, 3]`, RGB, of any height and width."""
+
+    def learn(self, latents: Tensor, frames: NDArray[np.uint8]) -> None:
+        """From the latents of a finished run, and what they were decoded to."""
+
+
 @dataclass(frozen=True)
 class Previews:
-    """colours: the model's. show: called with the index of a step and its preview as WebP. now: tells seconds."""
+    """painter, budget: the model's. show: called with the index of a step and its preview as WebP; None where a run is
+    only learnt from. now: tells seconds."""
 
-    colours: LatentColours
-    show: Callable[[int, bytes], None] = lambda _index, _preview: None
+    painter: Painter
+    show: Callable[[int, bytes], None] | None = None
+    budget: PreviewBudget = field(default_factory=PreviewBudget)
     now: Callable[[], float] = time.perf_counter
 
 
@@ -46,11 +64,13 @@ class LatentPreviewer:
 
     def __init__(self, family: Family, plan: RunPlan, previews: Previews) -> None:
         self._family, self._plan = family, plan
-        self._colours, self._show, self._now = previews.colours, previews.show, previews.now
+        self._painter, self._show, self._now = previews.painter, previews.show, previews.now
+        self._budget = previews.budget
         self._levels = [float(level) for level in plan.sigmas]
         self._pipeline: Any = None
         self._seen: tuple[Tensor, Tensor] | None = None
         self._final: Tensor | None = None
+        self._last: float | None = None
         self._next_at = 0.0
         self._broken = False
 
@@ -58,7 +78,7 @@ class LatentPreviewer:
     def attached(self, pipeline: Any, scheduler: Any) -> Iterator[None]:
         """Inside, what goes into the run's `scheduler.step` is seen, whoever has taken its place."""
         self._pipeline, inner, own = pipeline, scheduler.step, "step" in vars(scheduler)
-        self._next_at = self._now() + self._pause()
+        self._budget.begin()
 
         def step(output: Tensor, timestep: Any, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
             self._seen = output, sample
@@ -76,30 +96,37 @@ class LatentPreviewer:
             else:
                 del scheduler.step
 
-    def look(self, index: int) -> None:
-        """Step `index` was computed in full: show where it leads, if it is time."""
-        if self._broken or self._seen is None or not self._colours.known or self._now() < self._next_at:
-            return
-        began = self._now()
-        with self._harmless():
-            output, sample = (self._family.latents(self._pipeline, each, self._plan.request) for each in self._seen)
-            chosen = np.unique(np.linspace(0, output.shape[1] - 1, MOST_FRAMES).round().astype(int)).tolist()
-            estimate = sample[:, chosen].float() - self._levels[index] * output[:, chosen].float()
-            request = self._plan.request
-            self._show(index, animation(self._colours.pictures(_host(estimate)), request.width, request.height))
-        self._colours.cost_seconds = self._now() - began
-        self._next_at = self._now() + self._pause()
+    def stepped(self, index: int, kind: StepKind) -> None:
+        """Step `index` is done, on the device too: show where it leads, if it was computed in full and it is time."""
+        self._earn()
+        wanted = kind == "full" and self._painter.known and self._now() >= self._next_at
+        if self._show is not None and self._seen is not None and not self._broken and wanted and self._budget.allows:
+            began = self._now()
+            with self._harmless():
+                self._show(index, self._preview(index, *self._seen))
+            self._budget.spend(self._now() - began)
+            self._next_at = self._now() + LEAST_SECONDS
+        self._last = self._now()
+
+    def _earn(self) -> None:
+        """For the time since the last step; what comes before the first is more than the step."""
+        if self._last is not None:
+            self._budget.earn(self._now() - self._last)
+
+    def _preview(self, index: int, *seen: Tensor) -> bytes:
+        request = self._plan.request
+        output, sample = (self._family.latents(self._pipeline, each, request) for each in seen)
+        chosen = np.unique(np.linspace(0, output.shape[1] - 1, MOST_FRAMES).round().astype(int)).tolist()
+        estimate = sample[:, chosen].float() - self._levels[index] * output[:, chosen].float()
+        return animation(self._painter.pictures(estimate), request.width, request.height)
 
     def learn(self, frames: NDArray[np.uint8]) -> None:
         """The finished run was decoded to these."""
-        if self._final is not None and self._colours.learns:
+        if self._final is not None and self._painter.learns:
             with self._harmless():
                 latents = self._family.latents(self._pipeline, self._final, self._plan.request)
-                self._colours.learn(_host(latents.float()), frames)
+                self._painter.learn(latents.float(), frames)
         self._final = None
-
-    def _pause(self) -> float:
-        return max(LEAST_SECONDS, self._colours.cost_seconds / SHARE)
 
     @contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -109,8 +136,3 @@ class LatentPreviewer:
         except Exception as error:
             log.error("previews not made", frames=logs.frames_of(error))
             self._broken = True
-
-
-def _host(latents: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = latents.to("cpu", torch.float32).numpy()
-    return array

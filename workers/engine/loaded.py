@@ -27,7 +27,7 @@ from workers.models.family import Family
 from workers.models.identification import Contents, check_family, check_parts, check_whole
 from workers.models.parts import Checkpoint
 from workers.models.source import settings_folder, whole_folder
-from workers.scalingcache.measured import SCHEMA, MeasuredCovariance, RunKind
+from workers.scalingcache.measured import SCHEMA, Array, MeasuredCovariance, RunKind
 from workers.scalingcache.paper.coefficients import CoefficientKey, Coefficients
 from workers.scalingcache.paper.shard import WHOLE, Shard
 
@@ -42,6 +42,7 @@ class LoadedModel:
     """Everything that outlives a job.
 
     covariances: what the entry's files hold for the covariance method; coefficients: for the paper's.
+    latent_channels: how many its latents have.
     share: this process's, of a model that several compute.
     version: see `workers.engine.version`. prompts: what was made of earlier prompts, where that is kept.
     """
@@ -53,6 +54,7 @@ class LoadedModel:
     version: str
     covariances: tuple[MeasuredCovariance, ...]
     coefficients: tuple[Coefficients, ...]
+    latent_channels: int
     share: Share | None = None
     prompts: PromptCache | None = None
 
@@ -83,6 +85,11 @@ class LoadedModel:
             return None
         degrees, waited = self.entry.parallel, self.waited_seconds - waited_before
         return Group(ranks=degrees.ranks, **degrees.model_dump(), wait_seconds=waited)
+
+    @property
+    def colours(self) -> Array | None:
+        """What its files say of how previews are coloured, see `MeasuredCovariance`."""
+        return next((each.colours for each in self.covariances if each.colours is not None), None)
 
     @property
     def blocks(self) -> int:
@@ -139,8 +146,10 @@ def _loaded(entry: ModelEntry, family: Family, files: Files, share: Share | None
         switches.check_device(entry)
         checkpoint, contents = _checked(entry, family)
         stored = _fingerprint_of_files(entry, checkpoint, contents) if files else None
+        channels = family.latent_channels(checkpoint)
     if stored is not None:
         _check_weights(files, stored, entry.name)
+    _check_colours(files, channels, entry.name)
     with _named(entry):
         local = entry.model_copy(update={"source": str(checkpoint.folder), "revision": None})
         with whole_checkpoint():
@@ -160,7 +169,8 @@ def _loaded(entry: ModelEntry, family: Family, files: Files, share: Share | None
     coefficients_of_paper = tuple(each for _, each in files if isinstance(each, Coefficients))
     if unused := len(coefficients_of_paper if entry.method == "covariance" else covariances):
         log.warning("coefficients of the other method are unused", model=entry.name, method=entry.method, files=unused)
-    return LoadedModel(entry, family, pipeline, weights, version, covariances, coefficients_of_paper, share)
+    measured = covariances, coefficients_of_paper
+    return LoadedModel(entry, family, pipeline, weights, version, *measured, channels, share)
 
 
 def _checked(entry: ModelEntry, family: Family) -> tuple[Checkpoint, Contents]:
@@ -223,6 +233,16 @@ def _coefficients(path: Path, model: str) -> tuple[Path, MeasuredCovariance | Co
 def _check_weights(files: Iterable[tuple[Path, MeasuredCovariance | Coefficients]], weights: str, model: str) -> None:
     for path, measured in files:
         _check_measured_on(path, "weights", _key(measured).fingerprint, weights, model)
+
+
+def _check_colours(files: Files, channels: int, model: str) -> None:
+    for path, measured in files:
+        colours = measured.colours if isinstance(measured, MeasuredCovariance) else None
+        if colours is not None and len(colours) != channels + 1:
+            raise CoefficientsMismatch(
+                f"coefficient file {path} has colours of {len(colours) - 1} latent channels, but {model} has "
+                f"{channels}; measure again with: python -m workers calibrate --model {model} -o {path}"
+            )
 
 
 def _key(loaded: MeasuredCovariance | Coefficients) -> RunKind | CoefficientKey:

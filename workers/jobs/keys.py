@@ -224,6 +224,11 @@ def observed_requests(model: str, fingerprint: str) -> Key:
     return Key(f"{root(model)}:observed:{fingerprint}")
 
 
+def colours(model: str, fingerprint: str) -> Key:
+    """String: how the previews of a model with these weights are coloured, see `colours.py`."""
+    return Key(f"{root(model)}:colours:{fingerprint}")
+
+
 def token_questions(model: str) -> Key:
     """List: prompts of which nobody has counted the tokens yet, see `token_counts.py`."""
     return Key(f"{root(model)}:token-questions")

@@ -3,16 +3,18 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from workers.caching.solver import measured_response
-from workers.engine.generation import ProgressCallbacks, generate
+from workers.engine.latent_colours import ColourFit
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan
 from workers.files import replacing
+from workers.measurement.colours import generated, weights_of
 from workers.measurement.prompts import Prompt
 from workers.measurement.provenance import provenance
 from workers.measurement.uncached_runs import UncachedRuns, show_all
@@ -27,29 +29,44 @@ TABLE_OF_SF = (2, 3, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30)
 REFERENCE_SF = 10  # of 50 steps: what the held-out errors are told for
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What one generation shows; colours: None of one that a version without them has kept."""
+
+    covariance: Covariance
+    colours: ColourFit | None
+
+
 def calibrate(catalogue: Catalogue, runs: UncachedRuns, progress: Callable[[int, int], None]) -> MeasuredCovariance:
     """Reduce what the runs show. progress, and what it raises: as for `show_all`."""
     plan, shown = show_all(catalogue, runs, _shown, progress)
-    return _reduced(plan, shown, measured_response(plan.scheduler))
+    measured = _reduced(plan, [each.covariance for each in shown], measured_response(plan.scheduler))
+    return replace(measured, colours=weights_of([each.colours for each in shown]))
 
 
-def _shown(
-    model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_done: Callable[[int], None]
-) -> Covariance:
+def _shown(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_done: Callable[[int], None]) -> Shown:
     """What one generation shows, from an earlier, interrupted run if it got that far."""
     identity = json.dumps([asdict(plan.kind), plan.request.model_dump()], sort_keys=True)
     path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.covariance.npz"
     if path.exists():
-        with np.load(path) as stored:
-            energy, power = float(stored["energy"]), float(stored["power"])
-            return Covariance(stored["sigmas"], stored["matrix"], energy, power, runs=1)
-    callbacks = ProgressCallbacks(step=lambda index, _kind, _seconds: step_done(index + 1))
-    generation = generate(model, plan.request, callbacks, prompt.picture(plan.request))
+        return _kept(path)
+    generation, fit = generated(model, prompt, plan, step_done)
     assert generation.covariance is not None  # uncached runs have one
     one = generation.covariance.covariance
+    kept: dict[str, Any] = {"sigmas": one.sigmas, "matrix": one.matrix, "energy": one.energy, "power": one.power}
+    if fit is not None:
+        kept |= {"squares": fit.squares, "products": fit.products}
     with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(file, sigmas=one.sigmas, matrix=one.matrix, energy=one.energy, power=one.power)
-    return one
+        np.savez(file, **kept)
+    return Shown(one, fit)
+
+
+def _kept(path: Path) -> Shown:
+    with np.load(path) as stored:
+        energy, power = float(stored["energy"]), float(stored["power"])
+        covariance = Covariance(stored["sigmas"], stored["matrix"], energy, power, runs=1)
+        fit = ColourFit(1, stored["squares"], stored["products"]) if "squares" in stored else None
+    return Shown(covariance, fit)
 
 
 def _reduced(plan: RunPlan, runs: Sequence[Covariance], response: Response) -> MeasuredCovariance:

@@ -173,6 +173,11 @@ class ModelEntry(Table):
     warmup_steps: int = Field(
         default=0, ge=0, description="Denoising steps of a generation after loading, so that the first job is not slow."
     )
+    preview_decoder: str | None = Field(
+        default=None,
+        description="A folder with an `AutoencoderTiny` of diffusers for the model's latents, relative to the "
+        "catalogue: previews of running jobs are decoded by it, and not by a linear map.",
+    )
     method: Method = Field(
         default="covariance",
         description="How steps are predicted: `covariance` from the first request on, or `paper`, ScalingCache as "

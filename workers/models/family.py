@@ -196,6 +196,10 @@ class Family(ABC):
         """What a scheduler steps, as `[channels, frames, height, width]`. Overridden where it is packed into tokens."""
         return latents[0]
 
+    def latent_channels(self, checkpoint: "Checkpoint") -> int:
+        """How many channels `latents` have."""
+        return int(checkpoint.setting("vae", "latent_channels", 16))
+
     def pictures(self, output: Any) -> "NDArray[np.float32]":
         """The pictures in what the pipeline's call returned: `[frames, height, width, 3]`, RGB from 0 to 1."""
         frames: NDArray[np.float32] = output.frames[0]

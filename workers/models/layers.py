@@ -155,7 +155,7 @@ def _absolute(table: Mapping[str, Any], base: Path) -> dict[str, Any]:
     resolved = dict(table)
     if (source := table.get("source")) and isinstance(source, str) and (base / source).exists():
         resolved["source"] = str((base / source).resolve())
-    for name in ("coefficients", "evaluation"):
+    for name in ("coefficients", "evaluation", "preview_decoder"):
         if (path := table.get(name)) and isinstance(path, str):
             resolved[name] = str((base / path).resolve())
         elif isinstance(path, list):

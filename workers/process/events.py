@@ -21,10 +21,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What uncached runs of a model have shown since the last of these, on any worker; holds for the runs to come."""
+    """What uncached runs of a model have shown since the last of these, on any worker; holds for the runs to come.
+
+    colours: what workers have learnt of how previews are coloured, `ColourFit` as JSON; None where nothing is new.
+    """
 
     model: str
     texts: tuple[str, ...]
+    colours: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +137,15 @@ class Fidelity:
 @dataclass(frozen=True, slots=True)
 class Done:
     """The job's file is published; the queue does not know yet. learnt: where it was an uncached run. prompt_known:
-    whether the prompt had been encoded before, and was not again."""
+    whether the prompt had been encoded before, and was not again. colours: what is known since of how previews are
+    coloured, where the run taught that."""
 
     job_id: str
     report: RunReport
     artifact: Artifact
     learnt: Learnt | None = None
     prompt_known: bool = False
+    colours: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

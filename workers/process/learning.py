@@ -7,6 +7,7 @@ from contextlib import suppress
 import structlog
 from pydantic_core import from_json
 
+from workers.jobs.colours import Colours
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import GenerationRequest
 from workers.jobs.observations import Observations
@@ -20,9 +21,12 @@ log = structlog.get_logger()
 class Learning:
     """The supervisor's side of it. A job waits for none of this."""
 
-    def __init__(self, observations: Observations, metrics: Metrics, fingerprints: Mapping[str, str]) -> None:
+    def __init__(
+        self, observations: Observations, colours: Colours, metrics: Metrics, fingerprints: Mapping[str, str]
+    ) -> None:
         """fingerprints: of the weights of all models that are loaded, as they come."""
-        self._observations, self._metrics, self.fingerprints = observations, metrics, fingerprints
+        self._observations, self._colours = observations, colours
+        self._metrics, self.fingerprints = metrics, fingerprints
         self._told: dict[str, tuple[str, ...]] = {}
 
     def begin(self) -> None:
@@ -31,15 +35,17 @@ class Learning:
 
     def tell(self, child: Child, model: str) -> None:
         """Give the process what uncached runs of the model have shown since it was last told, on any worker."""
+        weights = self.fingerprints[model]
         try:
-            texts = self._observations.since(model, self.fingerprints[model], len(self._told.get(model, ())))
+            texts = self._observations.since(model, weights, len(self._told.get(model, ())))
+            colours = None if model in self._told else self._colours.get(model, weights)
         except QueueUnavailable as error:
             log.warning("observed runs not read", model=model, error=str(error))
             return
-        if texts:
+        if texts or colours:
             with suppress(ChildDied):  # Who gives it the job sees that, too.
-                child.send(Observed(model, tuple(texts)))
-            self._told = {**self._told, model: (*self._told.get(model, ()), *texts)}
+                child.send(Observed(model, tuple(texts), colours))
+        self._told = {**self._told, model: (*self._told.get(model, ()), *texts)}
 
     def known(self, model: str) -> str:
         """A digest of what the process was told and predictions of the model rest on: what is held back for now does
@@ -67,6 +73,13 @@ class Learning:
             else:
                 outcome = "known" if added == "known" else "not_needed"
         self._metrics.observed(model, outcome)
+
+    def keep_colours(self, model: str, text: str) -> None:
+        """Give the processes to come, and other workers when they start, what a run has taught of previews."""
+        try:
+            self._colours.keep(model, self.fingerprints[model], text)
+        except QueueUnavailable as error:
+            log.warning("colours of previews not kept", model=model, error=str(error))
 
 
 def _promotes(text: str) -> bool:

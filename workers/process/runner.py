@@ -24,6 +24,7 @@ from workers.engine.learning import ObservedRun, counting, learnt
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.engine.prompt_cache import PromptCache
+from workers.engine.tiny_decoder import load_tiny_decoder
 from workers.jobs.artifact import Preview
 from workers.jobs.errors import (
     DeviceError,
@@ -78,7 +79,8 @@ class Runner:
         previews: whether running jobs are shown as they form."""
         self._catalogue, self._store, self._embedded = catalogue, store, embedded
         self._prompts = PromptCache(prompt_cache_bytes)
-        self._colours: defaultdict[str, LatentColours] | None = defaultdict(LatentColours) if previews else None
+        self._shows = previews
+        self._previews: dict[str, Previews] = {}
         self._models: dict[str, LoadedModel] = {}
         self._observed: dict[str, list[ObservedRun]] = defaultdict(list)
         self._leader: Leader | None = None  # One group for all models that have one.
@@ -97,7 +99,9 @@ class Runner:
                 model = load_model(entry, self._catalogue.family(name), leader=self._leader)
             if model.share is not None:
                 self._leader = model.share.leader
-            warm = warm_up(model, self._catalogue, self._previews(name))
+            if self._shows:
+                self._previews[name] = _previews(model)
+            warm = warm_up(model, self._catalogue, self._previews.get(name))
             log.info(
                 "model loaded",
                 model=name,
@@ -131,6 +135,12 @@ class Runner:
                 self._observed[observed.model].append(ObservedRun.parsed(text))
             except (ValueError, KeyError, TypeError) as error:
                 log.warning("observation unreadable", model=observed.model, error=str(error))
+        colours = self._colours(observed.model)
+        if observed.colours is not None and colours is not None:
+            try:
+                colours.adopt(observed.colours)
+            except (ValueError, KeyError, TypeError) as error:
+                log.warning("colours of previews unreadable", model=observed.model, error=str(error))
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
         """Generate and store one video, or one image.
@@ -179,8 +189,10 @@ class Runner:
         except OSError as error:
             raise RequestRefused("the image that the job starts from is no longer kept") from error
 
-    def _previews(self, model: str, show: Callable[[int, bytes], None] = lambda *_: None) -> Previews | None:
-        return None if self._colours is None else Previews(self._colours[model], show)
+    def _colours(self, model: str) -> LatentColours | None:
+        """What learns how a model's previews are coloured, where that is not known."""
+        previews = self._previews.get(model)
+        return previews.painter if previews and isinstance(previews.painter, LatentColours) else None
 
     def _run(self, run: Run, callbacks: ProgressCallbacks, emit: Callable[[Event], None]) -> Done:
         request = run.request
@@ -193,12 +205,14 @@ class Runner:
             with nullcontext() if model.share is None else model.share.world.progress.aside():
                 emit(PreviewMade(run.key.job_id, index + 1, picture))
 
-        previews = self._previews(request.model, show)
+        previews, colours = self._previews.get(request.model), self._colours(request.model)
+        previews = previews and replace(previews, show=show)
+        fit = colours and colours.fit
         generation = generate(model, request, callbacks, image, basis, previews)
         known = self._prompts.hits > hits
         callbacks.stage("encode_video")
         encoding = encoded = time.perf_counter()
-        small = _previews(generation.frames)
+        small = _small(generation.frames)
         media = self._catalogue.family(request.model).media
         format = FORMATS[media]
         comment = comment_of(request, generation.report, self._embedded)
@@ -212,7 +226,9 @@ class Runner:
         stored = time.perf_counter()
         timings = generation.report.timings | {"encode_video": encoded - encoding, "store": stored - encoded}
         report = generation.report.model_copy(update=used | {"timings": timings})
-        return Done(run.key.job_id, report, artifact, _learnt(model, request, generation, observed), known)
+        learnt_colours = colours.fit.text() if colours and colours.fit and colours.fit is not fit else None
+        taught = _learnt(model, request, generation, observed)
+        return Done(run.key.job_id, report, artifact, taught, known, learnt_colours)
 
 
 def _learnt(
@@ -225,7 +241,14 @@ def _learnt(
     return Learnt(verdict, run.text() if run else None)
 
 
-def _previews(frames: NDArray[np.uint8]) -> dict[Preview, bytes]:
+def _previews(model: LoadedModel) -> Previews:
+    """How its running jobs are shown. Raises `ModelLoadFailed`."""
+    if model.entry.preview_decoder is not None:
+        return Previews(load_tiny_decoder(Path(model.entry.preview_decoder), model))
+    return Previews(LatentColours(model.latent_channels, model.colours))
+
+
+def _small(frames: NDArray[np.uint8]) -> dict[Preview, bytes]:
     """None where they cannot be made: no result is given up for them, and its record says which there are."""
     try:
         return previews_of(frames)

@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 import structlog
 
 from workers.jobs.append_only import AppendOnlyFile
+from workers.jobs.colours import Colours
 from workers.jobs.connection import Connection
 from workers.jobs.errors import (
     InvalidRequest,
@@ -100,7 +101,10 @@ class Supervisor:
         self._loading = Loading(self._start_child, self._announcer, self._metrics, shutdown)
         self._token_counter = TokenCounter(TokenCounts(self._connection), lambda: self._loading.readers)
         self._learning = Learning(
-            Observations(self._connection, settings.retention_seconds), self._metrics, self._loading.fingerprints
+            Observations(self._connection, settings.retention_seconds),
+            Colours(self._connection),
+            self._metrics,
+            self._loading.fingerprints,
         )
         reruns = Reruns(self._connection, lease_seconds=settings.lease_seconds, kept_seconds=settings.retention_seconds)
         self._idle_work = IdleWork(
@@ -263,6 +267,8 @@ class Supervisor:
         if done := watch.run():
             if done.learnt is not None:
                 self._learning.keep(request, done.learnt)
+            if done.colours is not None:
+                self._learning.keep_colours(request.model, done.colours)
             self._idle_work.note(attempt.job, done)
         if child.alive:
             self._announcer.set_state("idle")

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.files import replacing
 from workers.scalingcache.covariance import Covariance
 
 SCHEMA = 2
+Array = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class MeasuredCovariance:
     held_out: by number of runs, the mean expected squared error on the others of predicting with the covariance of so
         many, relative to that with the usual guess alone; empty for a single run.
     expected_snr: by sf, dB of the latents that `steps` steps are expected to keep.
+    colours: for previews, `[channels + 1, 3]`: from latents, and a one, to RGB from 0 to 1; None in older files.
     """
 
     kind: RunKind
@@ -52,6 +55,7 @@ class MeasuredCovariance:
     held_out: dict[int, float] = field(default_factory=dict)
     expected_snr: dict[int, float] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
+    colours: Array | None = None
 
     @property
     def steps(self) -> int:
@@ -77,6 +81,8 @@ class MeasuredCovariance:
             "expected_snr": self.expected_snr,
             "provenance": self.provenance,
         }
+        if self.colours is not None:
+            table["colours"] = np.round(self.colours, 5).tolist()
         lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in table.items()]
         rows = ",\n".join(f"  {json.dumps([round(v, 9) for v in row])}" for row in covariance.matrix.tolist())
         return "{\n" + ",\n".join([*lines, f'"matrix": [\n{rows}\n]']) + "\n}\n"
@@ -101,4 +107,8 @@ class MeasuredCovariance:
         held_out, expected = (
             {int(key): float(value) for key, value in table[name].items()} for name in ("held_out", "expected_snr")
         )
-        return cls(RunKind(**table["kind"]), covariance, held_out, expected, dict(table["provenance"]))
+        colours = np.array(table["colours"], dtype=np.float64) if "colours" in table else None
+        if colours is not None and (colours.ndim != 2 or colours.shape[1] != 3 or not np.isfinite(colours).all()):
+            raise ValueError("colours must be finite rows of 3, one for each latent channel and one more")
+        kind, said = RunKind(**table["kind"]), dict(table["provenance"])
+        return cls(kind, covariance, held_out, expected, said, colours)

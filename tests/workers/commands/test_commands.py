@@ -1,8 +1,10 @@
 """The commands as a person runs them, on the micro checkpoint, with the covariance method."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.catalogues import catalogue_text
@@ -91,6 +93,24 @@ def test_an_interrupted_calibration_goes_on_and_ends_the_same(catalogue: Path, p
     again, _ = calibrate(catalogue, prompts)
     assert {path: path.stat().st_mtime_ns for path in kept[1:]} == touched
     assert again.covariance.matrix == pytest.approx(first.covariance.matrix)
+    assert first.colours is not None and again.colours == pytest.approx(first.colours, abs=1e-4)
+
+
+def test_colours_are_added_to_a_file_without_them_and_nothing_else_of_it_changes(
+    catalogue: Path, prompts: Path
+) -> None:
+    measured, _ = calibrate(catalogue, prompts, "--limit", "1")
+    path = prompts.parent / "measured" / "micro-wan.json"
+    replace(measured, colours=None).save(path)
+    before = path.read_text()
+    added, output = calibrate(catalogue, prompts, "--limit", "1", "--steps", "3", "--colours-only")
+    assert f"wrote {path}" in output
+    assert added.colours is not None and added.colours.shape == (5, 3)
+    assert replace(added, colours=None).text() == before
+    replace(measured, colours=np.zeros((17, 3))).save(path)
+    models = Catalogue.read(catalogue)
+    with pytest.raises(CoefficientsMismatch, match=rf"{path} has colours of 16 latent channels, but micro-wan has 4"):
+        load_model(models.entry("micro-wan"), models.family("micro-wan"))
 
 
 def test_without_any_file_a_generation_is_accelerated_and_says_on_what(unmeasured: Path, tmp_path: Path) -> None:
@@ -107,6 +127,8 @@ def test_a_covariance_of_other_weights_is_refused_with_the_command_that_measures
     models = Catalogue.read(catalogue)
     with pytest.raises(CoefficientsMismatch, match=r"measured on weights ffff.*calibrate --model micro-wan"):
         load_model(models.entry("micro-wan"), models.family("micro-wan"))
+    with pytest.raises(CoefficientsMismatch, match=r"measured on weights ffff.*measure all of it again"):
+        calibrate(catalogue, prompts, "--limit", "1", "--colours-only")
 
 
 def test_measuring_for_the_other_method_never_replaces_what_the_model_is_served_with(

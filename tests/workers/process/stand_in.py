@@ -1,8 +1,8 @@
 """A worker whose model takes no time and does what the prompt says; run as `python -m tests.workers.process.stand_in`.
 
 Everything but the model is the real thing. Prompts: `steps <n> of <seconds>`, `speak of another job`, `show <what>`,
-`what was observed`, and those in `_MISBEHAVE`. A rerun takes its steps as the job does, or as many as the file `AGAIN`
-says.
+`colour <how>`, `what was observed`, and those in `_MISBEHAVE`. A rerun takes its steps as the job does, or as many as
+the file `AGAIN` says.
 """
 
 import os
@@ -88,7 +88,7 @@ class StandInRunner:
         return [PromptReader("text_encoder", words, 8)]
 
     def observe(self, observed: Observed) -> None:
-        self._observed += observed.texts
+        self._observed += [*observed.texts, *([observed.colours] if observed.colours else [])]
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:
         emit(StageStarted(run.key.job_id, "denoise"))
@@ -104,7 +104,9 @@ class StandInRunner:
         artifact = self._store.publish(run.key, "video.mp4", lambda path: _write(path, content), "video/mp4")
         account = Account(method="covariance", basis=Basis(kind="prior", runs=0))
         report = a_report().model_copy(update={"account": account})
-        return Done(run.key.job_id, report, artifact, None if shown is None else Learnt("promoted", shown))
+        learnt = None if shown is None else Learnt("promoted", shown)
+        colours = run.request.prompt.removeprefix("colour ") if run.request.prompt.startswith("colour ") else None
+        return Done(run.key.job_id, report, artifact, learnt, colours=colours)
 
     def run_again(self, again: Again, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> RanAgain | LeftOut:
         prompt = (self._folder / AGAIN).read_text() if (self._folder / AGAIN).exists() else again.request.prompt

@@ -37,6 +37,9 @@ def test_what_a_run_has_shown_is_told_to_later_runs_here_and_on_other_workers(
         assert finished.like(TENANT, request, announced().of(request)) is not None
         result("show two")
         wait_until(lambda: len(worker.logged("uncached run kept")) == 2)
+        for how in ("colour reddish", "colour bluish"):
+            result(how)
+        assert result("what was observed") == "one two", "it knows its own colours"
     with start():
-        assert result("what was observed") == "one two"
-        assert result("what was observed") == "one two", "each is told once"
+        assert result("what was observed") == "one two bluish"
+        assert result("what was observed") == "one two bluish", "each is told once"

@@ -1,17 +1,17 @@
 """One job in the process that holds the model: what it writes for each kind of media."""
 
 import io
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from diffusers import AutoencoderTiny
 from PIL import Image
 
 from tests.workers import micro_wan_variants as variants
 from tests.workers.micro_flux import micro_entry, save_micro_flux
-from workers.engine import latent_preview
+from workers.engine import latent_preview, preview_budget
 from workers.engine.generation import generate
 from workers.engine.loaded import load_model
 from workers.jobs.artifacts import ArtifactStore
@@ -117,21 +117,49 @@ def test_what_a_full_step_has_shown_is_told_with_it(catalogue: Catalogue, tmp_pa
     assert all(event.shown is None or event.shown.step == event.index for event in steps)
 
 
-@pytest.mark.parametrize("previews", [True, False])
-def test_a_running_job_is_shown_where_that_is_asked_for(
-    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, previews: bool
-) -> None:
+def shown(runner: Runner, catalogue: Catalogue) -> tuple[list[int], Done]:
+    """The steps of a job that were shown, and its end."""
+    request, events = catalogue.request("micro-flux", "red circle", seed=7, steps=5, sf=5), list[Event]()
+    run = Run(AttemptKey("acme", new_job_id("micro-flux", "image"), "a" * 32), request)
+    done = runner.run(run, events.append, lambda: False)
+    return [event.step for event in events if isinstance(event, PreviewMade)], done
+
+
+@pytest.fixture
+def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Previews may take any time."""
     monkeypatch.setattr(latent_preview, "LEAST_SECONDS", 0.0)
-    monkeypatch.setattr(latent_preview, "SHARE", math.inf)
-    runner = Runner(catalogue, ArtifactStore(tmp_path / "artifacts"), previews=previews)
-    runner.load(["micro-flux"])
-    request = catalogue.request("micro-flux", "red circle", seed=7, steps=5, sf=5)
-    seen = list[list[int]]()
-    for _ in range(2):
-        run, events = Run(AttemptKey("acme", new_job_id("micro-flux", "image"), "a" * 32), request), list[Event]()
-        runner.run(run, events.append, lambda: False)
-        seen.append([event.step for event in events if isinstance(event, PreviewMade)])
-    assert seen == ([[], [1, 2, 3, 4, 5]] if previews else [[], []]), "the first job teaches how"
+    monkeypatch.setattr(preview_budget, "SHARE", 1e9)
+
+
+@pytest.mark.usefixtures("unbounded")
+def test_a_job_teaches_how_the_next_is_shown_here_and_in_processes_to_come(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    first, later = (Runner(catalogue, ArtifactStore(tmp_path / "artifacts"), previews=True) for _ in range(2))
+    for runner in (first, later):
+        runner.load(["micro-flux"])
+    steps, done = shown(first, catalogue)
+    assert steps == [] and done.colours is not None
+    assert shown(first, catalogue)[0] == [2, 3, 4, 5], "the first step earns nothing yet"
+    later.observe(Observed("micro-flux", (), "{}"))
+    later.observe(Observed("micro-flux", (), done.colours))
+    assert shown(later, catalogue)[0] == [2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("unbounded")
+def test_a_tiny_decoder_shows_the_first_job_and_nothing_is_shown_where_that_is_off(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    AutoencoderTiny(latent_channels=4).save_pretrained(tmp_path / "tiny")
+    entry = catalogue.entry("micro-flux").model_copy(update={"preview_decoder": str(tmp_path / "tiny")})
+    tiny = Catalogue({entry.name: entry}, families())
+    for previews, expected in ((True, [2, 3, 4, 5]), (False, [])):
+        runner = Runner(tiny, ArtifactStore(tmp_path / "artifacts"), previews=previews)
+        runner.load(["micro-flux"])
+        for _ in range(2):
+            steps, done = shown(runner, tiny)
+            assert (steps, done.colours) == (expected, None)
 
 
 def test_a_job_finds_the_image_that_it_was_submitted_with(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
         ({"matrix": (-np.eye(6)).tolist()}, "no negative direction"),
         ({"energy": 0.0}, "energy 0.0 and power 0.7 must be > 0"),
         ({"runs": 0}, "runs 0 >= 1"),
+        ({"colours": [[0.1, 0.2]]}, "finite rows of 3"),
+        ({"colours": [[0.1, 0.2, float("inf")]]}, "finite rows of 3"),
     ],
 )
 def test_a_file_that_cannot_be_one_is_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -64,3 +66,10 @@ def test_not_a_number_in_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_kind_of_runs_is_shown_in_a_few_words() -> None:
     assert KIND.shown() == "size class 18, with guidance"
     assert replace(KIND, guidance=False, input_reference=True).shown() == "size class 18, from an image"
+
+
+def test_colours_of_previews_are_given_back_and_older_files_have_none(tmp_path: Path) -> None:
+    assert MeasuredCovariance.parsed(stored(tmp_path / "m.json")).colours is None
+    colours = np.linspace(-0.2, 0.9, 15).reshape(5, 3)
+    read = MeasuredCovariance.parsed(json.loads(replace(MEASURED, colours=colours).text())).colours
+    assert read == pytest.approx(colours, abs=1e-5)

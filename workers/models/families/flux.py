@@ -44,7 +44,7 @@ class Flux(Family):
         return dict(self.usual) if guided else {**self.usual, **few_steps}
 
     def unfit(self, checkpoint: "Checkpoint") -> str | None:
-        latent = checkpoint.setting("vae", "latent_channels", 4)
+        latent = self.latent_channels(checkpoint)
         channels = checkpoint.setting("transformer", "in_channels", 64)
         multiple = 2 ** len(checkpoint.setting("vae", "block_out_channels", [0] * 4))
         if channels != 4 * latent:
@@ -131,6 +131,9 @@ class Flux(Family):
     def latents(self, pipeline: "DiffusionPipeline", latents: "Tensor", request: GenerationRequest) -> "Tensor":
         unpacked: Tensor = pipeline._unpack_latents(latents, request.height, request.width, pipeline.vae_scale_factor)
         return unpacked[0].unsqueeze(1)
+
+    def latent_channels(self, checkpoint: "Checkpoint") -> int:
+        return int(checkpoint.setting("vae", "latent_channels", 4))
 
     def pictures(self, output: Any) -> "NDArray[np.float32]":
         images: NDArray[np.float32] = output.images

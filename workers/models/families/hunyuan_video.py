@@ -37,7 +37,7 @@ class HunyuanVideo(Family):
     }  # fmt: skip
 
     def unfit(self, checkpoint: "Checkpoint") -> str | None:
-        latent = checkpoint.setting("vae", "latent_channels", 16)
+        latent = self.latent_channels(checkpoint)
         channels = checkpoint.setting("transformer", "in_channels", 16)
         vae = checkpoint.setting("vae", "spatial_compression_ratio", 8)
         multiple = vae * checkpoint.setting("transformer", "patch_size", 2)

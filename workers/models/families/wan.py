@@ -56,7 +56,7 @@ class Wan(Family):
         expands = bool(checkpoint.config.get("expand_timesteps", False))
         boundary = checkpoint.config.get("boundary_ratio")
         channels = checkpoint.setting("transformer", "in_channels", 16)
-        needed = self.input_channels(checkpoint.setting("vae", "z_dim", 16))
+        needed = self.input_channels(self.latent_channels(checkpoint))
         multiple = _size_multiple(checkpoint)
         if expands != self.expand_timesteps:
             return f"it has expand_timesteps {expands}, family {self.name} needs {self.expand_timesteps}"
@@ -68,6 +68,9 @@ class Wan(Family):
         if self.size_multiple % multiple:  # The pipeline would round sizes without a word.
             return f"it makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
         return self.unfit_for_images(checkpoint)
+
+    def latent_channels(self, checkpoint: "Checkpoint") -> int:
+        return int(checkpoint.setting("vae", "z_dim", 16))
 
     def input_channels(self, latent: int) -> int:
         """How many channels a transformer is given, for so many of the VAE's."""
