@@ -39,6 +39,7 @@ from workers.jobs.errors import (
 from workers.jobs.job import GenerationRequest, JobKey, Misprediction, Stage, StepKind
 from workers.jobs.store import Store, StoreUnreachable
 from workers.measurement import fidelity
+from workers.media.animation import animation
 from workers.media.formats import FORMATS
 from workers.media.previews import previews_of
 from workers.media.provenance import Embedded, comment_of
@@ -243,6 +244,7 @@ def _learnt(
 
 def _previews(model: LoadedModel) -> Previews:
     """How its running jobs are shown. Raises `ModelLoadFailed`."""
+    animation(np.zeros((2, 8, 8, 3), np.uint8), 8, 8)  # The first one loads the codec, and would be some job's debt.
     if model.entry.preview_decoder is not None:
         return Previews(load_tiny_decoder(Path(model.entry.preview_decoder), model))
     return Previews(LatentColours(model.latent_channels, model.colours))
