@@ -90,8 +90,9 @@ bench-real: $(READY) ## As bench, of real weights beside the published figures. 
 bench-rivals: $(READY) ## All other cache methods beside ours on one model, hours; goes on after an interruption. MODEL=wan-tiny
 	$(BIN)/python -m bench.rivals --model $(MODEL)
 
-bench-load: $(READY) ## How the service takes load: latency of create, ten thousand submissions, a Redis that hangs, 500 event streams.
+bench-load: $(READY) ## How the service takes load: latency of create, ten thousand submissions, a Redis that hangs, 500 event streams; how near told times are.
 	$(BIN)/python -m bench.load
+	$(BIN)/python -m bench.eta
 	$(BIN)/python -m bench.event_streams
 
 calibrate: $(READY) ## Measure the covariance of a model again. MODEL=wan-tiny PROMPTS=... RUNS=8 OUTPUT=...

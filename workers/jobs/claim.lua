@@ -1,8 +1,13 @@
 -- Gives the next job to a worker. ARGV: token, worker, lease seconds, most running jobs of a tenant (0 = any number),
--- devices that compute it together.
--- Returns { record, {} }, or { {}, last id of each lane's stream }: whoever waits for an entry after those misses none.
-local token, worker, lease, most_running = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+--   devices that compute it together, retention seconds, whether the worker can say how long a job takes ('' = no), a job
+--   of which it says so, and how many seconds that takes at least ('' = not known).
+-- Returns { record, {}, {} }, or { {}, last id of each lane's stream, {} }: whoever waits for an entry after those misses
+-- none; or { {}, {}, { id, request } }: how long does it take? or { {}, {}, { id } }: it was next, and failed, as it
+-- could not end before its deadline.
+local token, worker, lease, most_running, retention, can_say, said_of, said =
+  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9])
 local AGE_SECONDS = 600
+local FASTEST = 0.8 -- of what such runs took so far: one that may just make it is tried
 
 redis.call('LLEN', key('claim')) -- a command that only workers may use: for anybody else nothing is written
 
@@ -85,6 +90,24 @@ local function next_queued(lane)
   end
 end
 
+-- Whether the next job is computed in vain: { id, request } where that is still to be asked, { id } where it is, and so
+-- has failed. Nothing says so before something was measured.
+local function in_vain(id)
+  local deadline, request = fields(id, 'deadline_at', 'request')
+  if not deadline or can_say == '' then
+    return nil
+  elseif said_of ~= id then
+    return { id, request or '' }
+  end
+  local left = (tonumber(deadline) or now) - now
+  if not said or said * FASTEST <= left then
+    return nil
+  end
+  local message = string.format('such a run takes about %.1f s, and %.1f s were left until its deadline', said, left)
+  finish(id, 'failed', retention, 'error', cjson.encode({ code = 'deadline_exceeded', message = message }))
+  return { id }
+end
+
 local function last_id(lane)
   local stream = key('stream', lane)
   local info = redis.call('EXISTS', stream) == 1 and redis.call('XINFO', 'STREAM', stream) or {}
@@ -101,7 +124,7 @@ local got = redis.call('GET', key('claim', token))
 if got then
   local state, owner, deleted = fields(got, 'state', 'token', 'deleted')
   if state == 'running' and owner == token and not deleted then
-    return { redis.call('HGETALL', key('job', got)), {} }
+    return { redis.call('HGETALL', key('job', got)), {}, {} }
   end
 end
 
@@ -109,7 +132,10 @@ age('normal', 'high')
 age('low', 'normal')
 for _, lane in ipairs(LANES) do
   local id = next_queued(lane)
-  if id then
+  local vain = id and in_vain(id)
+  if vain then
+    return { {}, {}, vain }
+  elseif id then
     local turn = redis.call('ZSCORE', key('queued', lane), id)
     stop_waiting(id, lane)
     local served = redis.call('HGET', key('turns', lane), '')
@@ -126,7 +152,7 @@ for _, lane in ipairs(LANES) do
       'attempts', (tonumber(fields(id, 'attempts')) or 0) + 1)
     redis.call('SETEX', key('claim', token), math.ceil(lease), id)
     publish_all(id, 'type', 'state', 'state', 'running')
-    return { redis.call('HGETALL', key('job', id)), {} }
+    return { redis.call('HGETALL', key('job', id)), {}, {} }
   end
 end
 
@@ -134,4 +160,4 @@ local ids = {}
 for i, lane in ipairs(LANES) do
   ids[i] = last_id(lane)
 end
-return { {}, ids }
+return { {}, ids, {} }

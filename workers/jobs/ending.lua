@@ -56,7 +56,8 @@ end
 -- Those that share its computation end as it does, unless that is about this job alone: then one of them takes it over.
 local function finish(id, state, retention, ...)
   redis.call('ZREM', key('leases'), id) -- see `common.lua` on maxmemory
-  if state == 'cancelled' or select(2, ...) == LATE then
+  local late = state == 'failed' and string.find(select(2, ...), '"deadline_exceeded"', 1, true)
+  if state == 'cancelled' or late then
     hand_over(id)
   end
   local others = sharers(id)

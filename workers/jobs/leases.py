@@ -14,13 +14,26 @@ from workers.jobs import keys, scripts
 from workers.jobs.artifact import Artifact
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection
 from workers.jobs.errors import LeaseLost, ModelNotServed, RequestRefused, WorkerCrashed
-from workers.jobs.job import AttemptKey, Job, JobError, JobKey, JobState, Misprediction, RunReport, Stage, model_of
+from workers.jobs.foresight import Foresight, least_seconds
+from workers.jobs.job import (
+    AttemptKey,
+    Job,
+    JobError,
+    JobKey,
+    JobState,
+    Misprediction,
+    RunReport,
+    Stage,
+    model_of,
+)
 from workers.jobs.pace import MeasuredRun
 from workers.jobs.records import fields_of, job_from
 from workers.jobs.removal import INPUT
 
 #: Of one that shows how a job forms.
 MOST_PICTURE_BYTES = 64 << 10
+#: Of jobs with a deadline, how many a claim may look at: the next one looks at more.
+MOST_ASKED = 100
 
 Ending = Literal["completed", "failed", "cancelled", "released"]
 
@@ -98,6 +111,7 @@ class Leases:
 
     lease_seconds: how long a silent worker keeps its job. retention_seconds: how long a job is kept once it ended.
     most_running_of_tenant: how many jobs of one tenant may run at a time of a model; 0 for any number.
+    foresight: says of jobs with a deadline how long they take; without it they are started before that, however late.
     """
 
     def __init__(
@@ -107,8 +121,9 @@ class Leases:
         lease_seconds: float = 60.0,
         retention_seconds: float = 86_400.0,
         most_running_of_tenant: int = 0,
+        foresight: Foresight | None = None,
     ) -> None:
-        self._connection = connection
+        self._connection, self._foresight = connection, foresight
         self._most_running = most_running_of_tenant
         self.lease_seconds = lease_seconds
         self.retention_seconds = retention_seconds
@@ -118,7 +133,8 @@ class Leases:
         self, models: Sequence[str], worker: str, devices: Mapping[str, int] = MappingProxyType({})
     ) -> Attempt | None:
         """The next job of the first of `models` that has one, or None. Requeued jobs come first, then by priority; in
-        each, tenants take turns, and what has waited for ten minutes moves up. None is started after its deadline.
+        each, tenants take turns, and what has waited for ten minutes moves up. None is started after its deadline, nor
+        where what was measured says that it cannot end before: then it fails.
 
         devices: how many compute a job of a model together, where that is not one; they are counted as used.
 
@@ -126,13 +142,28 @@ class Leases:
         """
         token = secrets.token_hex(16)
         for model in models:
-            root, together = keys.root(model), devices.get(model, 1)
-            claim = scripts.Claim(root, token, worker, self.lease_seconds, self._most_running, together)
-            record, last_ids = self._connection.run(claim)
+            record, last_ids = self._claim(model, token, worker, devices.get(model, 1))
             if record:
                 return self._attempt(record, token)
-            self._seen.update(zip((keys.stream(model, lane) for lane in keys.LANES), last_ids, strict=True))
+            if last_ids:
+                self._seen.update(zip((keys.stream(model, lane) for lane in keys.LANES), last_ids, strict=True))
         return None
+
+    def _claim(self, model: str, token: str, worker: str, devices: int) -> tuple[scripts.Record, list[str]]:
+        """What the script says to the worker; neither where it has not come to an end of asking."""
+        said: tuple[str, float | str] = ("", "")
+        how = worker, self.lease_seconds, self._most_running, devices, self.retention_seconds
+        foresees = "1" if self._foresight else ""
+        for _ in range(2 * MOST_ASKED):  # asked, and told what became of it
+            record, last_ids, asked = self._connection.run(
+                scripts.Claim(keys.root(model), token, *how, foresees, *said)
+            )
+            if not asked or self._foresight is None:
+                return record, last_ids
+            if len(asked) == 1:
+                self._foresight.failed(asked[0])
+            said = ("", "") if len(asked) == 1 else (asked[0], least_seconds(self._foresight, asked[1]))
+        return [], []
 
     def wait(self, models: Sequence[str], timeout_seconds: float) -> bool:
         """Block until a job was added since the last empty `claim` of these models, at most `timeout_seconds`.

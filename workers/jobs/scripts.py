@@ -87,14 +87,21 @@ class Get(ModelScript[Record]):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim(ModelScript[tuple[Record, list[str]]]):
-    """Answers with the job's record, or with an empty one and the last entry id of each lane's stream."""
+class Claim(ModelScript[tuple[Record, list[str], list[str]]]):
+    """foresees: whether the worker can say how long a job takes, empty where not. job_id, least_seconds: what it says
+    of a job, both empty before it was asked; seconds empty where it does not know. Answers with the job's record, or
+    with an empty one and the last entry id of each lane's stream; or with neither but id and request of a job that it
+    is asked of, or the id of one that could not end in time and has failed."""
 
     token: str
     worker: str
     lease_seconds: float
     most_running_of_tenant: int
     devices: int
+    retention_seconds: float
+    foresees: str
+    job_id: str
+    least_seconds: float | str
 
 
 @dataclass(frozen=True, slots=True)

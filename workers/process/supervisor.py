@@ -25,6 +25,7 @@ from workers.jobs.errors import (
 from workers.jobs.job import JobError
 from workers.jobs.leases import Attempt, Leases
 from workers.jobs.observations import Observations
+from workers.jobs.pace import MeasuredRuns
 from workers.jobs.presence import Presence
 from workers.jobs.reruns import Reruns
 from workers.jobs.s3_location import BRIEF
@@ -42,6 +43,7 @@ from workers.process.idle_work import IdleWork
 from workers.process.learning import Learning
 from workers.process.loading import IDLE_SECONDS, Loading
 from workers.process.metrics import Metrics
+from workers.process.punctuality import Punctuality
 from workers.process.runs_jobs import RunsJobs
 from workers.process.settings import Settings
 from workers.process.shutdown import Shutdown
@@ -65,14 +67,15 @@ class Supervisor:
         self._settings, self._catalogue, self._shutdown, self._make_runner = settings, catalogue, shutdown, make_runner
         models = tuple(catalogue.entries)
         self._connection = Connection(settings.redis_address)
+        self._metrics = Metrics(models)
         self._leases = Leases(
             self._connection,
             lease_seconds=settings.lease_seconds,
             retention_seconds=settings.retention_seconds,
             most_running_of_tenant=settings.max_running_per_tenant or 0,
+            foresight=Punctuality(MeasuredRuns(self._connection), catalogue, self._metrics),
         )
         self._store = open_store(settings.artifacts, settings.s3, BRIEF)
-        self._metrics = Metrics(models)
         self._devices = {name: entry.devices for name, entry in catalogue.entries.items()}
         self._metrics.groups(self._devices)
         self._serves = {name: entry.shown() for name, entry in catalogue.entries.items()}
