@@ -5,7 +5,8 @@
 Videos of several sizes, steps and sf are submitted one after the other, with up to 20 waiting, and listed twice a
 second as a client would. Each told time is compared with when the video was there. `steady` has one account and one
 priority, so that nothing overtakes; `mixed` has all priorities, where nobody can know what will come and start before
-what waits, so that only what is told after the last submission can be held against what became of it. Exits with 1 when less than 90 % of the steady ones were within 15 % of the time that was left.
+what waits, so that only what is told after the last submission can be held against what became of it. Exits with 1
+when less than 90 % of the steady ones were within 15 % of the time that was left.
 """
 
 import argparse
