@@ -18,7 +18,7 @@ class Foresight(Protocol):
 
 
 def least_seconds(foresight: Foresight, request: str) -> float | str:
-    """What is said of a request in its record; nothing of one that cannot be read, which whoever claims it finds out."""
+    """Of a request in its record; nothing where it cannot be read, which whoever claims it finds out."""
     try:
         seconds = foresight.least_seconds(GenerationRequest.model_validate_json(request))
     except ValidationError:
