@@ -6,6 +6,7 @@ from collections import defaultdict
 import structlog
 
 from service.errors import Overloaded, TooManyStreams
+from service.metrics import Metrics
 from service.telling import Telling
 from service.watch import Watch
 from workers.jobs.errors import QueueUnavailable, ScalingCacheError
@@ -23,9 +24,11 @@ POSITION_SECONDS = 2.0
 class Broadcast:
     """Listens while anybody watches, and holds nothing once nobody does. Belongs to one event loop."""
 
-    def __init__(self, live: LiveEvents, telling: Telling, *, most: int, most_of_account: int) -> None:
+    def __init__(
+        self, live: LiveEvents, telling: Telling, metrics: Metrics, *, most: int, most_of_account: int
+    ) -> None:
         """most, most_of_account: how many may watch at a time, of all and of one account."""
-        self._live, self._telling = live, telling
+        self._live, self._telling, self._metrics = live, telling, metrics
         self._most, self._most_of_account = most, most_of_account
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._listening: asyncio.Task[None] | None = None
@@ -47,8 +50,9 @@ class Broadcast:
             )
         if self._over or len(self) >= self._most:
             raise Overloaded("too many streams are open; try again")
-        watch = Watch(tenant, job_id, self._close)
+        watch = Watch(tenant, job_id, self._close, self._metrics.stream_behind)
         self._watches[tenant].add(watch)
+        self._metrics.streams_open(len(self))
         try:
             async with asyncio.timeout(LISTEN_SECONDS):
                 await asyncio.shield(self._begun())
@@ -76,6 +80,7 @@ class Broadcast:
         watches.discard(watch)
         if not watches:
             self._watches.pop(watch.tenant, None)
+        self._metrics.streams_open(len(self))
         if not self._watches and self._listening is not None:
             self._listening.cancel()
             self._listening = self._heard = None

@@ -132,6 +132,7 @@ class Resources:
         presence = Presence(connection)
         outlook = Outlook(connection, presence, catalogue)
         telling = Telling(jobs, catalogue, outlook)
+        metrics = Metrics(probe_connection, catalogue, artifacts)
         return cls(
             catalogue=catalogue,
             served_since=int(settings.catalogue.stat().st_mtime),
@@ -149,7 +150,7 @@ class Resources:
             artifacts=artifacts,
             link_seconds=settings.storage_link_seconds,
             binding=StoreBinding(artifacts, probe_connection),
-            metrics=Metrics(probe_connection, catalogue, artifacts),
+            metrics=metrics,
             authentication=Authentication(None if pepper is None else Accounts(connection, pepper)),
             accounts=None if pepper is None else Accounts(probe_connection, pepper),
             metrics_access=settings.metrics_access,
@@ -166,6 +167,7 @@ class Resources:
             broadcast=Broadcast(
                 LiveEvents(settings.redis_address),
                 telling,
+                metrics,
                 most=settings.max_streams,
                 most_of_account=settings.max_streams_per_account,
             ),

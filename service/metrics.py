@@ -1,6 +1,6 @@
 """Every metric of the service, in a registry of its own. Labels never carry ids, paths or prompts."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from service.account_metrics import AccountCollector
 from service.gauges import EvaluationCollector, QueueCollector, StorageCollector
@@ -58,6 +58,12 @@ class Metrics:
             registry=self.registry,
             buckets=(2, 4, 6, 8, 10, 12, 14, 20, 30, 50, 100),
         )
+        self._streams = Gauge("scalingcache_event_streams", "Event streams that are open.", registry=self.registry)
+        self._behind = Counter(
+            "scalingcache_event_streams_behind_total",
+            "Times that a client of an event stream was too slow: it was told how things stand, not all that happened.",
+            registry=self.registry,
+        )
         self._build = Info("scalingcache_build", "What is running.", registry=self.registry)
         self._build.info(build("service"))
         self._queue = QueueCollector(connection, models)
@@ -93,3 +99,11 @@ class Metrics:
     def queued_job_cancelled(self, model: str) -> None:
         """A job of the model was cancelled before any worker had it."""
         self._cancelled.labels(model).inc()
+
+    def streams_open(self, count: int) -> None:
+        """So many event streams are open now."""
+        self._streams.set(count)
+
+    def stream_behind(self) -> None:
+        """A client of a stream lost what had waited for it."""
+        self._behind.inc()

@@ -31,7 +31,9 @@ class Telling:
         key = JobKey(event.tenant, event.job_id)
         try:
             if event.type in ("state", "stage"):
-                return await run_in_threadpool(self.standing, key, event.id)
+                frame = await run_in_threadpool(self.standing, key, event.id)
+                # Read late, it has ended since: its end has an event of its own, behind the steps before it.
+                return None if frame.ends and not event.ends_job else frame
             if event.type == "step":
                 known = self._known.get(event.job_id)
                 return self.steps(known if known else await run_in_threadpool(self._read, key), event)

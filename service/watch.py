@@ -14,12 +14,14 @@ MOST_WAITING = 256
 class Watch:
     """Of one job, or of all of an account. A client that is too far behind loses what waits, and is told so."""
 
-    def __init__(self, tenant: str, job_id: str | None, close: Callable[["Watch"], None]) -> None:
-        """close: called once the client has left."""
+    def __init__(
+        self, tenant: str, job_id: str | None, close: Callable[["Watch"], None], behind: Callable[[], None]
+    ) -> None:
+        """close: called once the client has left. behind: called whenever it loses what waits."""
         self.tenant, self.job_id = tenant, job_id
         #: The job's place in the queue, as the client knows it; None where it does not wait, or there are many jobs.
         self.waits_at: int | None = None
-        self._close = close
+        self._close, self._lost = close, behind
         self._frames: deque[Frame] = deque()
         self._news = asyncio.Event()
         self._behind = False
@@ -39,6 +41,7 @@ class Watch:
         if len(self._frames) >= MOST_WAITING:
             self._frames.clear()
             self._behind = True
+            self._lost()
         if not self._behind:
             self._frames.append(frame)
         self.note([frame])

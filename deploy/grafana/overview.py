@@ -196,6 +196,14 @@ def _accounts() -> Panels:
             (f"sum(increase(scalingcache_prompts_reused_total{{{_M}}}{_R}))", "prompt reused"),
             (f"sum(increase(scalingcache_queued_jobs_expired_total{{{_M}}}{_R}))", "expired in the queue"),
         ),
+        curves(
+            "Event streams",
+            "Streams that are open, of all instances of the service, and how often in each interval a client was too "
+            "slow for its own.",
+            "none",
+            ("sum(scalingcache_event_streams)", "open"),
+            (f"sum(increase(scalingcache_event_streams_behind_total{_R}))", "too slow"),
+        ),
     ]
 
 

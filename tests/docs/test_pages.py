@@ -25,6 +25,7 @@ COUNTS = {
     "scalingcache_webhook_attempts_under_way",
     "scalingcache_sf_effective",
     "scalingcache_group_ranks",
+    "scalingcache_event_streams",
 }
 LABELS = {
     "model", "sf", "kind", "state", "stage", "outcome", "reason", "engaged", "decision", "priority",

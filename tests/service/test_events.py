@@ -1,5 +1,6 @@
 """Streams of what happens to jobs, from a service of its own."""
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,10 @@ import httpx
 import pytest
 
 from demo.embedded_redis import EmbeddedRedis
+from service.dependencies import Resources
+from service.frames import Frame
 from service.settings import Settings
+from service.watch import MOST_WAITING, Watch
 from tests.queues import Queue
 from tests.service.accounts import a_key, accounts_of, bearer, with_keys
 from tests.service.fake_worker import FakeWorker
@@ -17,9 +21,10 @@ from tests.service.serving import served
 from tests.service.settings import settings_in
 from tests.service.streams import Event, story, stream
 from tests.waiting import wait_until
-from tests.workers.factories import a_request
+from tests.workers.factories import a_report, a_request, an_artifact, submit
 from workers.jobs.job import JobKey, Misprediction, Priority, new_job_id
 from workers.jobs.leases import StepDetails
+from workers.jobs.live import LiveEvent
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,7 @@ def settings(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFacto
     folder: Path = tmp_path_factory.mktemp("service")
     settings = settings_in(folder, redis_server.url, *MODELS)
     few = {"max_streams": 4, "max_streams_per_account": 3, "heartbeat_seconds": 0.2}
-    return with_keys(settings, folder).model_copy(update=few)
+    return with_keys(settings, folder).model_copy(update=few | {"metrics_access": "open"})
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +78,9 @@ def test_a_video_is_told_of_from_how_it_stands_to_its_end(
         now = shown(address, key, video_id)
         assert now["decisions"] == "FPF" and now["eta_seconds"] is not None
         worker.queue.leases.beat(attempt, "decode", 4, StepDetails("FPFF", 0.5))
+        rest = told(events, 2)
         worker.complete(attempt)
-        rest = [event for event in events if event.name]
+        rest += [event for event in events if event.name]
     assert story([first, *running, *rest]) == [
         "video queued", "video running", "video running", "1 full", "2 predicted", "3 full", "4 full", "video running",
         "video completed",
@@ -91,6 +97,23 @@ def test_a_video_is_told_of_from_how_it_stands_to_its_end(
     assert rest[-1].data == shown(address, key, video_id), "as GET gives it"
     ids = [event.id for event in [*running, *rest] if event.id]
     assert len(set(ids)) == len(ids) == 6, "of steps that come together the last has one"
+
+
+def test_who_reads_late_tells_the_end_once_and_behind_the_steps_before_it(settings: Settings, queue: Queue) -> None:
+    job = submit(queue)
+    attempt = queue.leases.claim([job.request.model], "w")
+    assert attempt is not None
+    queue.leases.complete(attempt, an_artifact(), a_report())
+    telling = Resources.open(settings).telling
+
+    def told_of(**event: object) -> Frame | None:
+        happened = LiveEvent.model_validate({"id": "1-0", "job_id": job.id, "tenant": job.tenant, **event})
+        return asyncio.run(telling.of(happened))
+
+    assert told_of(type="state", state="running") is None
+    assert told_of(type="stage", stage="decode") is None
+    step, end = told_of(type="step", step=4), told_of(type="state", state="completed")
+    assert step is not None and not step.ends and end is not None and end.ends
 
 
 def test_a_video_that_has_ended_is_told_of_once(address: str, key: dict[str, str], worker: FakeWorker) -> None:
@@ -194,6 +217,15 @@ def test_a_deleted_video_ends_its_stream(address: str, key: dict[str, str], work
         assert [event.name for event in events if event.name] == ["deleted"]
 
 
+def test_a_client_that_takes_nothing_loses_what_waits_and_that_is_counted() -> None:
+    lost = list[None]()
+    watch = Watch("acme", None, lambda _watch: None, lambda: lost.append(None))
+    for number in range(2 * MOST_WAITING):
+        watch.put(Frame("video_x", f"1-{number}", b""))
+    assert len(lost) == 1
+    assert asyncio.run(watch.news(0)) is None, "it is to be told how things stand"
+
+
 def test_silence_is_filled_with_comments(address: str, key: dict[str, str]) -> None:
     with stream(address, "/v1/events", **key) as events:
         assert [next(events).name for _ in range(3)] == ["", "", ""]
@@ -241,6 +273,7 @@ def test_more_streams_than_an_account_may_have_or_all_together_are_refused_until
             assert refusal(key) == (429, "too_many_streams", "5")
             with stream(address, "/v1/events", **others[0]):
                 assert refusal(others[1]) == (503, "overloaded", "5")
+                assert "\nscalingcache_event_streams 4.0\n" in httpx.get(f"{address}/metrics").text
         wait_until(lambda: opens(address, key))
 
 
