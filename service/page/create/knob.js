@@ -74,7 +74,7 @@ function fidelity(found, uncached, estimate) {
 function waiting(estimate) {
   if (!estimate) return "being estimated";
   if (!estimate.live_workers) return "no worker serves it now";
-  if (estimate.queue_position) return `${plural(estimate.queue_position, "job")} before it`;
+  if (estimate.queue_position) return `${plural(estimate.queue_position, "job")} before it${estimate.queued_seconds ? `: ${duration(estimate.queued_seconds)}` : ""}`;
   return estimate.measured_jobs ? `as ${plural(estimate.measured_jobs, "job")} took` : "none was made yet";
 }
 

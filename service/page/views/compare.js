@@ -43,7 +43,7 @@ async function finished(api, signal) {
   const rows = found.map(({ prompt, model, seed, picture, results }) => {
     const chosen = results.slice(0, MOST);
     const link = h("a", { href: addressOf(chosen.map(({ id }) => id)) }, prompt);
-    const from = picture && h("span", { class: "hint" }, ` from the picture ${picture.slice(0, 8)}…`);
+    const from = picture && h("p", { class: "hint" }, `from the picture ${picture.slice(0, 8)}…`);
     return [[link, from], model, String(seed), chosen.map(({ setting }) => setting).join("; ")];
   });
   const columns = ["Prompt", "Model", { name: "Seed", number: true }, "Settings"];

@@ -92,7 +92,9 @@ export function badge(job) {
 function progressLine(job, done, eta) {
   if (job.state === "queued") {
     const { queue_position: ahead } = job;
-    return ahead ? `${plural(ahead, "job")} before it` : "Next to start";
+    const place = ahead ? `${plural(ahead, "job")} before it` : "Next to start";
+    if (job.eta_reason === "no_worker") return `${place}, once a worker takes jobs of its model`;
+    return job.eta_seconds === null ? place : `${place}; done in about ${duration(job.eta_seconds)}`;
   }
   if (job.state !== "running") return "";
   const left = eta === null || eta === undefined ? "" : `, about ${duration(eta)} left`;
