@@ -29,6 +29,7 @@ export async function mount(root, api, { query, signal }) {
   let estimating = new AbortController();
   let estimate = null;
   let attempt = null;
+  let isByEstimate = true; // what is told: an estimate that goes well takes nothing back that making it has told
 
   fields.element.append(frame.element);
   show(
@@ -74,6 +75,7 @@ export async function mount(root, api, { query, signal }) {
   function changed(event) {
     if (event?.target.name === "steps" && event.target.value) slider.fit(fields.model, { ...state(), sf: slider.sf });
     estimate = null;
+    if (!isByEstimate) tellProblem(null);
     if (!fields.counted) fields.tellLength(); // A count stays until there is another one.
     tell();
     estimating.abort();
@@ -93,15 +95,20 @@ export async function mount(root, api, { query, signal }) {
     const asked = { ...body(model, state()), prompt: state().prompt || "-" };
     try {
       estimate = await api.post(estimateOf(model), withFile(asked, frame.file), { signal: latest });
-      show(told);
+      if (isByEstimate) tellProblem(null);
       fields.tellLength(state().prompt ? estimate : null);
       if (isFirst && estimate.live_workers && estimate.prompt_tokens === null) setTimeout(ask, LATER, latest, false);
       tell();
     } catch (problem) {
       if (latest.aborted || signal.aborted) return;
       fields.tellLength();
-      show(told, problemBox(problem));
+      tellProblem(problem);
     }
+  }
+
+  function tellProblem(problem, byEstimate = true) {
+    isByEstimate = byEstimate;
+    show(told, problem && problemBox(problem));
   }
 
   async function generate(event) {
@@ -109,12 +116,12 @@ export async function mount(root, api, { query, signal }) {
     const { model } = fields;
     const chosen = body(model, state());
     submit.disabled = true;
-    show(told);
+    tellProblem(null);
     try {
       if (model.media === "image") await pictures(made, api, callOf(model), chosen, signal);
       else location.hash = `#watch/${(await create(chosen)).id}`;
     } catch (problem) {
-      if (!signal.aborted) show(told, problemBox(problem));
+      if (!signal.aborted) tellProblem(problem, false);
     } finally {
       submit.disabled = false;
     }
