@@ -21,6 +21,7 @@ from workers.engine.version import version_of
 from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
 from workers.jobs.group import Group
 from workers.jobs.job import GenerationRequest
+from workers.models import preview_decoder
 from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
 from workers.models.family import Family
@@ -147,6 +148,8 @@ def _loaded(entry: ModelEntry, family: Family, files: Files, share: Share | None
         checkpoint, contents = _checked(entry, family)
         stored = _fingerprint_of_files(entry, checkpoint, contents) if files else None
         channels = family.latent_channels(checkpoint)
+        if entry.preview_decoder and (unfit := preview_decoder.complaint(Path(entry.preview_decoder), channels)):
+            raise ValueError(unfit)
     if stored is not None:
         _check_weights(files, stored, entry.name)
     _check_colours(files, channels, entry.name)

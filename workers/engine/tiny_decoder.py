@@ -39,28 +39,19 @@ class TinyDecoder:
 
 
 def load_tiny_decoder(folder: Path, model: LoadedModel) -> TinyDecoder:
-    """For previews of a model. It is used once, so that the first preview takes no longer than others.
+    """For previews of a model, from a folder that `workers.models.preview_decoder` has nothing against.
 
-    Raises `ModelLoadFailed` for one that cannot be read, is of other latents, or has weights that are not finite.
+    It is used once, so that the first preview takes no longer than others.
+
+    Raises `ModelLoadFailed` for one that cannot be read, or has weights that are not finite.
     """
     try:
-        tiny = TinyDecoder(_read(folder, model))
+        dtype = getattr(torch, model.entry.dtype)
+        decoder = AutoencoderTiny.from_pretrained(folder, torch_dtype=dtype, use_safetensors=True)
+        if not all(bool(torch.isfinite(weight).all()) for weight in decoder.parameters()):
+            raise ValueError("its weights are not finite")
+        tiny = TinyDecoder(decoder.eval().to(model.pipeline._execution_device))
         tiny.pictures(torch.zeros(model.latent_channels, 1, 8, 8))
     except Exception as error:
         raise ModelLoadFailed(f"model {model.entry.name}: preview_decoder {folder}: {error}") from error
     return tiny
-
-
-def _read(folder: Path, model: LoadedModel) -> AutoencoderTiny:
-    if not folder.is_dir():
-        raise ValueError("there is no such folder")
-    config = AutoencoderTiny.load_config(folder)
-    if (kind := config.get("_class_name")) != "AutoencoderTiny":
-        raise ValueError(f"its class is {kind}, and must be AutoencoderTiny")
-    if (found := config.get("latent_channels", 4)) != model.latent_channels:
-        raise ValueError(f"it decodes {found} latent channels, and the model has {model.latent_channels}")
-    dtype = getattr(torch, model.entry.dtype)
-    decoder = AutoencoderTiny.from_pretrained(folder, torch_dtype=dtype, use_safetensors=True)
-    if not all(bool(torch.isfinite(weight).all()) for weight in decoder.parameters()):
-        raise ValueError("its weights are not finite")
-    return decoder.eval().to(model.pipeline._execution_device)

@@ -6,6 +6,7 @@ from typing import Any
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.frozen import Frozen
 from workers.jobs.job import GenerationRequest
+from workers.models import preview_decoder
 from workers.models.basis import Measured, read_measured
 from workers.models.catalogue import Catalogue, families
 from workers.models.entry import ModelEntry
@@ -97,6 +98,9 @@ def examine(catalogue: Catalogue, model: str, *, meta: bool) -> Examination:
     files = [_file(Path(path)) for path in entry.coefficients]
     problems = [each.problem for each in files if each.problem is not None and Path(each.file).exists()]
     problems += _split_problems(entry, family, checkpoint)
+    if entry.preview_decoder is not None:
+        unfit = preview_decoder.complaint(Path(entry.preview_decoder), family.latent_channels(checkpoint))
+        problems += [] if unfit is None else [unfit]
     request = None
     try:
         picture = ANY_PICTURE if family.input_reference == "required" else None

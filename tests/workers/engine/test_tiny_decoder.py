@@ -1,6 +1,7 @@
 """Previews by a tiny decoder, in the place of a linear map."""
 
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from diffusers import AutoencoderTiny
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tests.workers.micro_wan import micro_request
+from tests.workers.micro_wan import micro_entry, micro_request
 from workers.engine.generation import generate
 from workers.engine.latent_preview import Previews
-from workers.engine.loaded import LoadedModel
+from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.preview_budget import PreviewBudget
 from workers.engine.tiny_decoder import load_tiny_decoder
 from workers.jobs.errors import ModelLoadFailed
+from workers.measurement.examination import examine
+from workers.models.catalogue import Catalogue, families
+from workers.models.preview_decoder import WEIGHTS
 
 
 def saved(folder: Path, channels: int) -> Path:
@@ -56,13 +60,6 @@ def test_its_pictures_are_those_of_the_decoder_and_no_larger_than_a_preview(micr
     assert tiny.pictures(torch.full((micro.latent_channels, 1, 4, 4), torch.nan)).dtype == np.uint8
 
 
-def _with_a_nan(folder: Path) -> None:
-    path = folder / "diffusion_pytorch_model.safetensors"
-    weights = load_file(path)
-    next(iter(weights.values())).view(-1)[0] = torch.nan
-    save_file(weights, path)
-
-
 @pytest.mark.parametrize(
     ("channels", "damage", "words"),
     [
@@ -70,21 +67,30 @@ def _with_a_nan(folder: Path) -> None:
         (
             4,
             lambda folder: (folder / "config.json").write_text('{"_class_name": "AutoencoderKL"}'),
-            "its class is AutoencoderKL, and must be",
+            "is AutoencoderKL, and",
         ),
-        (4, lambda folder: (folder / "diffusion_pytorch_model.safetensors").unlink(), "no file named"),
-        (4, lambda folder: (folder / "config.json").unlink(), "config.json"),
-        (4, _with_a_nan, "its weights are not finite"),
+        (4, lambda folder: (folder / "config.json").write_text("[]"), "config.json cannot be read"),
+        (4, lambda folder: (folder / WEIGHTS).unlink(), f"{WEIGHTS} is missing"),
+        (4, lambda folder: (folder / "config.json").unlink(), "config.json cannot be read"),
+        (4, shutil.rmtree, "there is no such folder"),
     ],
 )
-def test_one_that_cannot_be_the_models_is_refused(
-    micro: LoadedModel, tmp_path: Path, channels: int, damage: Callable[[Path], object], words: str
+def test_one_that_cannot_be_the_models_is_refused_before_the_model_is_read(
+    micro_folder: Path, tmp_path: Path, channels: int, damage: Callable[[Path], object], words: str
 ) -> None:
-    damage(saved(tmp_path, channels))
-    with pytest.raises(ModelLoadFailed, match=f"model micro-wan: preview_decoder {tmp_path}: .*{words}"):
+    damage(folder := saved(tmp_path / "tiny", channels))
+    entry = micro_entry(micro_folder, preview_decoder=str(folder))
+    with pytest.raises(ModelLoadFailed, match=f"model micro-wan from .*: preview_decoder {folder}: .*{words}"):
+        load_model(entry, families()[entry.family])
+    found = examine(Catalogue({entry.name: entry}, families()), entry.name, meta=True)
+    assert [words in problem for problem in found.problems] == [True]
+
+
+def test_weights_that_are_not_finite_are_refused(micro: LoadedModel, tmp_path: Path) -> None:
+    weights = load_file(path := saved(tmp_path, micro.latent_channels) / WEIGHTS)
+    next(iter(weights.values())).view(-1)[0] = torch.nan
+    save_file(weights, path)
+    with pytest.raises(
+        ModelLoadFailed, match=f"model micro-wan: preview_decoder {tmp_path}: its weights are not finite"
+    ):
         load_tiny_decoder(tmp_path, micro)
-
-
-def test_a_folder_that_is_not_there_is_named(micro: LoadedModel, tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadFailed, match="nowhere: there is no such folder"):
-        load_tiny_decoder(tmp_path / "nowhere", micro)
