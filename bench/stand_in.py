@@ -19,7 +19,8 @@ ARTIFACT = Artifact(path="none/none/none/video.mp4", media_type="video/mp4", siz
 
 
 class StandIn(threading.Thread):
-    """One worker. ended: how its jobs did. finished_at: Unix seconds by job."""
+    """One worker. ended: how its jobs did. finished_at: Unix seconds by job. too_late: jobs that it did not start, as
+    they could not end in time."""
 
     def __init__(
         self,
@@ -34,11 +35,12 @@ class StandIn(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._connection, self._models, self._pace = Connection(url), tuple(models), pace
         self._noise, self._luck = noise, random.Random(seed)
-        self._leases, self._presence = Leases(self._connection), Presence(self._connection)
+        self._leases, self._presence = Leases(self._connection, foresight=self), Presence(self._connection)
         self._ends = threading.Event()
         self._announced_at = -ANNOUNCE_SECONDS
         self.ended: Counter[JobState] = Counter()
         self.finished_at: dict[str, float] = {}
+        self.too_late: list[str] = []
 
     def run(self) -> None:
         """Until it is to end."""
@@ -59,6 +61,15 @@ class StandIn(threading.Thread):
         """With the job that it has."""
         self._ends.set()
         self.join()
+
+    def least_seconds(self, request: GenerationRequest) -> float | None:
+        """Of a `workers.jobs.foresight.Foresight`."""
+        plan = plan_of(request, "covariance")
+        return None if plan is None else self._pace(request).seconds(plan)
+
+    def failed(self, job_id: str) -> None:
+        """Of the same."""
+        self.too_late.append(job_id)
 
     def _announce(self) -> None:
         if time.monotonic() - self._announced_at >= ANNOUNCE_SECONDS:
