@@ -121,6 +121,8 @@ class Resources:
         connection = Connection(settings.redis_address, command_seconds=CALL_SECONDS, retries=1, breaker=Breaker())
         probe_connection = Connection(settings.redis_address, command_seconds=PROBE_SECONDS, retries=1)
         artifacts = open_store(settings.artifacts, settings.s3, BRIEF)
+        presence = Presence(connection)
+        outlook = Outlook(connection, presence, catalogue)
         jobs = Jobs(
             connection,
             retention_seconds=settings.retention_seconds,
@@ -128,9 +130,8 @@ class Resources:
             limits=QueueLimits(
                 settings.max_queued, settings.max_queued_per_tenant, settings.max_queued_cost_per_tenant or 0
             ),
+            next_start=outlook.next_start,
         )
-        presence = Presence(connection)
-        outlook = Outlook(connection, presence, catalogue)
         telling = Telling(jobs, catalogue, outlook)
         metrics = Metrics(probe_connection, catalogue, artifacts)
         return cls(

@@ -1,5 +1,6 @@
 """When jobs will have their results: how things stand, read at most once a second for all who ask."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,13 +43,15 @@ NOT_MEASURED, NO_WORKER = Eta(reason="not_measured"), Eta(reason="no_worker")
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What is foretold of a model's jobs. read_at: by the clock here. now: by Redis's, in Unix seconds."""
+    """What is foretold of a model's jobs. read_at: by the clock here. now: by Redis's, in Unix seconds. first_starts:
+    when each tenant's next job starts, of those that have one among the first."""
 
     read_at: float
     now: float
     durations: Durations
     slots: Mapping[str, Slot]
     rate: Rate | None
+    first_starts: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,13 @@ class Outlook:
         if job_id not in board.slots and (place or 0) < LOOKED_AT:
             board = self._board(model, FRESH_SECONDS_OF_A_NEW_JOB)
         return _waiting(board, job.request, job_id, place or 0, self._now(board))
+
+    def next_start(self, model: str, tenant: str | None) -> float | None:
+        """Seconds until a job of the model starts, of the tenant where one is named; None where that is not known."""
+        board = self._board(model, FRESH_SECONDS)
+        starts = board.first_starts
+        at = min(starts.values(), default=None) if tenant is None else starts.get(tenant)
+        return None if at is None else max(0.0, at - self._now(board))
 
     def at_step(self, request: GenerationRequest, progress: Progress, now: float) -> float | None:
         """Seconds until the result of a job that ran at that time, where that is known. Asks nothing of Redis: by what
@@ -159,6 +169,7 @@ class Outlook:
             if not set(worker.models).isdisjoint(models)
         ]
         ids = {each: [*standing.requests] for each, standing in standings.items()}
+        tenants = {each: standing.line.tenants for each, standing in standings.items()}
         slots = foretell({each: standing.line for each, standing in standings.items()}, seconds, seats, running)
         return {
             each: Board(
@@ -167,6 +178,7 @@ class Outlook:
                 durations[each],
                 {job_id: slots[job_id] for job_id in (*ids[each], _NEW) if job_id in slots},
                 _rate([seat for seat in seats if each in seat.models], slots, seconds, ids[each], durations[each]),
+                _first_starts(slots, tenants[each]),
             )
             for each in models
         }
@@ -239,6 +251,15 @@ def _rate(
     enough = len(starts) >= ENOUGH_STARTS
     apart = (starts[-1] - starts[0]) / (len(starts) - 1) if enough else usual / len(seats)
     return Rate(tuple(starts), min(seat.free_at for seat in seats), apart)
+
+
+def _first_starts(slots: Mapping[str, Slot], tenants: Mapping[str, str]) -> dict[str, float]:
+    """By tenant. tenants: by job."""
+    first: dict[str, float] = {}
+    for job_id, tenant in tenants.items():
+        if job_id in slots:
+            first[tenant] = min(slots[job_id].starts_at, first.get(tenant, math.inf))
+    return first
 
 
 def _start(board: Board, job_id: str, place: int) -> float | None:

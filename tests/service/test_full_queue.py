@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service import outlook
 from service.app import create_app
 from service.dependencies import Resources
 from service.errors import response_of
@@ -50,6 +51,20 @@ def test_one_more_than_may_wait_is_refused_until_one_is_started(client: TestClie
     assert 1 <= int(response.headers["retry-after"]) <= 120
     worker.claim()
     create(client)
+
+
+def test_it_is_told_to_come_again_when_the_next_job_starts(
+    client: TestClient, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlook, "FRESH_SECONDS", 0.0)
+    create(client)
+    worker.run_one()  # which takes 4.61 s by its report
+    worker.announce()
+    create(client)
+    worker.claim()
+    for _ in range(3):
+        create(client)
+    assert 2 <= int(client.post("/v1/videos", json=BODY).headers["retry-after"]) <= 5
 
 
 def test_what_was_accepted_is_found_again_also_when_the_queue_is_full(client: TestClient) -> None:

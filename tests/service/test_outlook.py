@@ -186,6 +186,23 @@ def test_a_job_that_has_just_come_is_looked_for_but_not_at_each_call(
     assert len(asked) == 2
 
 
+def test_who_is_refused_comes_again_when_a_job_starts(stage: Stage) -> None:
+    assert stage.outlook.next_start(MODEL, None) is None
+    stage.measure()
+    for tenant in ("a", "a", "b"):
+        submit(stage.queue, tenant=tenant)
+    assert stage.outlook.next_start(MODEL, None) is None, "without a worker"
+    stage.queue.presence.announce("w", [MODEL], "busy")
+    stage.start()
+    stage.clock.now += 1.0
+    assert stage.outlook.next_start(MODEL, None) == soon(RUN)
+    assert sorted([stage.outlook.next_start(MODEL, "a"), stage.outlook.next_start(MODEL, "b")]) == [
+        soon(RUN),
+        soon(2 * RUN),
+    ]
+    assert stage.outlook.next_start(MODEL, "c") is None
+
+
 def test_a_job_of_a_model_that_is_not_served_here_has_an_outlook_too(stage: Stage) -> None:
     assert stage.outlook.of(submit(stage.queue, a_request(model="other"))) == NOT_MEASURED
 

@@ -63,6 +63,11 @@ class Line:
     def __len__(self) -> int:
         return sum(len(lane.jobs) for lane in self.lanes.values())
 
+    @property
+    def tenants(self) -> dict[str, str]:
+        """Whose each job is."""
+        return {job.job_id: job.tenant for lane in self.lanes.values() for job in lane.jobs}
+
     def add(self, job_id: str, tenant: str, cost: int, priority: Priority, now: float) -> None:
         """A job comes."""
         self.lanes[priority].enter(Waiting(0.0, job_id, tenant, cost, now), now)

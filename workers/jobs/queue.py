@@ -8,7 +8,7 @@ changes. The record of a job is a hash; streams only point to it. Each transitio
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
@@ -43,13 +43,17 @@ class QueueLimits:
     cost_of_tenant: int = 0
 
 
+#: Until a job of a model starts, of a tenant where one is named, so that there is room; None where that is not known.
+NextStart = Callable[[str, str | None], float | None]
+
+
 class Jobs:
     """The jobs of a Redis (6.2 or newer). Safe to share between threads.
 
     `retention_seconds` is how long a job is kept once it ended, and `retention_of` has that of single tenants, for what
-    they submit from now on. Every method raises `QueueUnavailable` when Redis
-    cannot be reached or refuses. A job whose record cannot be read is a failed one here, with the error
-    `records.UNREADABLE`.
+    they submit from now on. `next_start` tells a client that is refused when to come again. Every method raises
+    `QueueUnavailable` when Redis cannot be reached or refuses. A job whose record cannot be read is a failed one here,
+    with the error `records.UNREADABLE`.
     """
 
     def __init__(
@@ -59,8 +63,9 @@ class Jobs:
         retention_seconds: float = 86_400.0,
         retention_of: Mapping[str, float] = MappingProxyType({}),
         limits: QueueLimits | None = None,
+        next_start: NextStart = lambda model, tenant: None,
     ) -> None:
-        self._connection = connection
+        self._connection, self._next_start = connection, next_start
         self._limits = limits or QueueLimits()
         self._retention_seconds, self._retention_of = retention_seconds, retention_of
 
@@ -152,14 +157,15 @@ class Jobs:
         record, refusal = self._connection.run(submit)
         if not refusal:
             return _visible(record, job)
-        limit, seconds = refusal
+        limit, passed = refusal
         why = {
             "model": f"{limits.queued} jobs wait for {request.model}, which is the most that may",
             "tenant": f"{limits.queued_of_tenant} jobs of yours wait for {request.model}, which is the most that may",
             "cost": f"with this one, which costs {cost_of(request)}, your jobs that wait for {request.model} would "
             f"cost more than {limits.cost_of_tenant} together",
         }[limit]
-        raise QueueFull(f"{why}; try again later", float(seconds))
+        seconds = self._next_start(request.model, None if limit == "model" else job.tenant)
+        raise QueueFull(f"{why}; try again later", float(passed) if seconds is None else seconds)
 
     def end_overdue(self, model: str) -> list[str]:
         """End the queued jobs whose deadline is over, at most 100 a call, as `failed`; gives their ids."""
