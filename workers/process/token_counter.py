@@ -30,9 +30,9 @@ class TokenCounter:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, without waiting for a Redis that hangs."""
         self._end.set()
-        self._thread.join()
+        self._thread.join(2 * WAIT_SECONDS)
 
     def _run(self) -> None:
         while not self._end.is_set():
