@@ -16,7 +16,7 @@ from workers.models.entry import ModelEntry
 #: Of an entry, what no file follows from, or what is told by its content instead of its place.
 _ELSEWHERE = {
     "name", "source", "revision", "served", "device", "warmup_steps", "calibrate_when_idle", "shadow_share", "limits",
-    "coefficients", "evaluation",
+    "coefficients", "evaluation", "preview_decoder",
 }  # fmt: skip
 #: Whose releases differ in what they compute or write.
 _LIBRARIES = ("torch", "diffusers", "transformers", "av", "pillow")
