@@ -198,6 +198,12 @@ class TestWithFirstFrames:
         rows = page.get_by_role("region", name="Finished results").locator("tbody tr")
         expect(rows).to_have_count(4)
         expect(rows.filter(has_text="from the picture")).to_have_count(2)
+        page.get_by_label("Model").select_option("animator")
+        expect(page.get_by_text("The first frame is missing.")).to_be_visible()
+        make = page.get_by_role("button", name="Make and compare")
+        expect(make).to_be_disabled()
+        page.locator("input[type=file]").set_input_files({"name": "f.png", "mimeType": "image/png", "buffer": a_file()})
+        expect(make).to_be_enabled()
         page.goto(f"{address}/#compare/{jobs[0]['id']},{jobs[-1]['id']}")
         expect(page.get_by_text("These are not results of one request")).to_be_visible()
 

@@ -15,6 +15,7 @@ from tests.service import first_frames
 from tests.service.image_model import live_image_worker
 from tests.service.page.looks import is_wider_than_a_phone, violations
 from tests.service.settings import settings_in
+from workers.jobs.job import JobError
 
 PROMPT = 'a <b>red</b> ball\'s "way" & <img src=x onerror=alert(1)>'
 
@@ -143,8 +144,14 @@ class TestWithAFirstFrame:
         assert violations(page) == []
         page.get_by_role("button", name="Make the video").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("it rises")
+        attempt = queue.leases.claim(["animator"], "w")
+        assert attempt is not None and attempt.job.request.input_reference is not None
+        queue.leases.fail(attempt, JobError(code="generation_failed", message="it failed"), max_attempts=1)
+        page.get_by_role("button", name="Re-run").click()
+        expect(page.locator(".badge")).to_have_text("queued")
+        again, first = httpx.get(f"{address}/v1/videos").json()["data"]
+        assert again["input_reference"] == first["input_reference"] == attempt.job.request.input_reference
+        assert page.url.endswith(f"#watch/{again['id']}") and again["scene"] == first["scene"]
         page.get_by_role("link", name="Use settings").click()
         expect(page.get_by_text("which has to be given here once more")).to_be_visible()
         expect(page.get_by_alt_text("First frame: frame.png")).to_have_count(0)
-        attempt = queue.leases.claim(["animator"], "w")
-        assert attempt is not None and attempt.job.request.input_reference is not None
