@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 import redis
 
-from service.outlook import NO_WORKER, NOT_MEASURED, Eta, Outlook
+from service.outlook import NO_WORKER, NOT_MEASURED, Eta, Newcomer, Outlook
 from tests.catalogues import a_model
 from tests.queues import Queue
 from tests.workers.factories import MODEL, TENANT, a_report, a_request, an_artifact, submit
@@ -160,6 +160,22 @@ def test_jobs_far_behind_are_told_by_the_rate_and_the_queue_is_asked_once_for_al
     etas = [stage.outlook.of(job, places[job.id]) for job in jobs]
     assert [eta and eta.seconds for eta in etas] == [soon((place + 1) * RUN) for place in range(len(jobs))]
     assert asked == []
+
+
+def test_a_job_that_would_come_behind_those_looked_at_starts_where_it_then_stands(stage: Stage) -> None:
+    stage.measure()
+    stage.queue.presence.announce("w", [MODEL], "idle")
+    for _ in range(LOOKED_AT + 50):
+        submit(stage.queue)
+
+    def start(tenant: str, priority: Priority) -> float | None:
+        place = stage.queue.inspection.waiting(MODEL, priority, tenant)
+        live = stage.queue.presence.workers()
+        return stage.outlook.expect(Newcomer(a_request(), priority, tenant), place, live).queued_seconds
+
+    assert start(TENANT, Priority.NORMAL) == start("other", Priority.LOW) == soon((LOOKED_AT + 50) * RUN)
+    assert start("other", Priority.NORMAL) == soon(RUN), "accounts take turns"
+    assert start(TENANT, Priority.HIGH) == soon(0.0)
 
 
 def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[object]:

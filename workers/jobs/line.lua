@@ -1,7 +1,7 @@
 -- The first jobs that wait, in the order of service, and those that run. ARGV: how many at most; a tenant whose turns
 --   are wanted too ('' = none).
--- Returns JSON: { now, running = ids, lanes = { { jobs = { { id, turn, since, tenant, deadline } }, served, count,
---   turns = { tenant, turn, tenant, turn, ... } } } }; numbers as text, '' where there is none.
+-- Returns JSON: { now, running = ids, lanes = { { jobs = { { id, turn, since, tenant, deadline } }, behind, served,
+--   count, turns = { tenant, turn, tenant, turn, ... } } } }; behind is a number, others are text, '' where there is none.
 local left, lanes, tenants = tonumber(ARGV[1]), {}, {}
 
 local function job_of(id, lane, turn)
@@ -17,7 +17,7 @@ for i, lane in ipairs(LANES) do
     jobs[#jobs + 1] = job_of(places[place], lane, places[place + 1])
   end
   left = left - #jobs
-  lanes[i] = { jobs = jobs }
+  lanes[i] = { jobs = jobs, behind = redis.call('ZCARD', key('queued', lane)) - #jobs }
 end
 
 tenants[ARGV[2]] = true

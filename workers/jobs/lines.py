@@ -90,4 +90,5 @@ def _lane(said: dict[str, Any], requests: Mapping[str, GenerationRequest]) -> La
     ]
     turns = list(said["turns"])
     owed = {tenant: float(turn) for tenant, turn in zip(turns[::2], turns[1::2], strict=True)}
-    return Lane(jobs, float(said["served"]) if said["served"] else None, owed, int(said["count"]))
+    served = float(said["served"]) if said["served"] else None
+    return Lane(jobs, served, owed, int(said["count"]), int(said["behind"]))

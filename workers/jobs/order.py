@@ -28,12 +28,14 @@ class Waiting:
 @dataclass(slots=True)
 class Lane:
     """Jobs by their turn. served: the turn that was served last, None in a lane that was empty. turns: that of each
-    tenant's next job. count: of the jobs that came since it was empty."""
+    tenant's next job. count: of the jobs that came since it was empty. behind: how many stand behind those that
+    are in `jobs`."""
 
     jobs: list[Waiting] = field(default_factory=list)
     served: float | None = None
     turns: dict[str, float] = field(default_factory=dict)
     count: int = 0
+    behind: int = 0
 
     def enter(self, job: Waiting, now: float) -> Waiting:
         """The job has its turn after what its tenant has there, but never before the turn that the lane has come to."""
@@ -69,8 +71,15 @@ class Line:
         return {job.job_id: job.tenant for lane in self.lanes.values() for job in lane.jobs}
 
     def add(self, job_id: str, tenant: str, cost: int, priority: Priority, now: float) -> None:
-        """A job comes."""
-        self.lanes[priority].enter(Waiting(0.0, job_id, tenant, cost, now), now)
+        """A job comes; one that stands behind jobs that are not here is not here either."""
+        above = [self.lanes[name] for name in LANES[: LANES.index(priority)]]
+        if any(lane.behind for lane in above):
+            return
+        lane = self.lanes[priority]
+        job = lane.enter(Waiting(0.0, job_id, tenant, cost, now), now)
+        if lane.behind and job == lane.jobs[-1]:
+            lane.leave(job)
+            lane.behind += 1
 
     def take(self, now: float, may_start: Callable[[Waiting], bool]) -> Waiting | None:
         """The job that a worker gets now, which then is gone from here; None where none may start."""
