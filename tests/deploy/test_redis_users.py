@@ -24,6 +24,7 @@ from workers.jobs.colours import Colours
 from workers.jobs.deliveries import Deliveries, Outbox
 from workers.jobs.errors import QueueUnavailable
 from workers.jobs.events import START, Events, JobEvent
+from workers.jobs.finished import FinishedJobs
 from workers.jobs.job import JobError, JobKey, JobState, Priority, new_job_id
 from workers.jobs.leases import Leases
 from workers.jobs.live import LiveEvent, LiveEvents
@@ -183,8 +184,12 @@ def test_they_can_do_their_work(
     ran_again = submit(service)
     attempt = worker.leases.claim([MODEL], "w")
     assert attempt is not None and attempt.job.id == ran_again.id
-    worker.leases.complete(attempt, an_artifact(), a_report())
+    Leases(worker.connection, retention_seconds=60).complete(attempt, an_artifact(), a_report(), "torch-1")
     assert reruns.offer("shadow", "weights", ran_again)
+    finished = FinishedJobs(service.connection).like(TENANT, ran_again.request, "torch-1")
+    assert finished is not None and finished.id == ran_again.id
+    reused = submit(service, shares=True, result_of=finished.id)
+    assert (reused.state, reused.result_of) == (JobState.COMPLETED, ran_again.id)
     rerun, _ = reruns.take("shadow", MODEL, "weights")
     assert rerun is not None and reruns.go_on(rerun) and reruns.give_back(rerun)
     overdue = submit(service, deadline_seconds=60)

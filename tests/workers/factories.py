@@ -32,11 +32,18 @@ def submit(
     priority: Priority = Priority.NORMAL,
     deadline_seconds: float | None = None,
     shares: bool = False,
+    result_of: str | None = None,
 ) -> Job:
     request = request or a_request()
     key = JobKey(tenant, new_job_id(request.model))
     return queue.jobs.submit(
-        key, priority=priority, request=request, metadata={}, deadline_seconds=deadline_seconds, shares=shares
+        key,
+        priority=priority,
+        request=request,
+        metadata={},
+        deadline_seconds=deadline_seconds,
+        shares=shares,
+        result_of=result_of,
     )
 
 

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection
 from workers.jobs.cost import cost_of
-from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull
+from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull, QueueUnavailable
 from workers.jobs.job import GenerationRequest, Job, JobKey, JobState, Media, Priority, model_of
 from workers.jobs.messages import new_message_id
 from workers.jobs.pictures import picture_of
@@ -164,8 +164,15 @@ class Jobs:
             "cost": f"with this one, which costs {cost_of(request)}, your jobs that wait for {request.model} would "
             f"cost more than {limits.cost_of_tenant} together",
         }[limit]
-        seconds = self._next_start(request.model, None if limit == "model" else job.tenant)
+        seconds = self._until_next_start(request.model, None if limit == "model" else job.tenant)
         raise QueueFull(f"{why}; try again later", float(passed) if seconds is None else seconds)
+
+    def _until_next_start(self, model: str, tenant: str | None) -> float | None:
+        """None also where Redis does not say it any more: that the job is refused is known."""
+        try:
+            return self._next_start(model, tenant)
+        except QueueUnavailable:
+            return None
 
     def end_overdue(self, model: str) -> list[str]:
         """End the queued jobs whose deadline is over, at most 100 a call, as `failed`; gives their ids."""

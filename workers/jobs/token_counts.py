@@ -1,9 +1,11 @@
 """How many tokens a prompt has: asked by the service, answered by any worker that has the model.
 
-An answer takes milliseconds, or there is none. Nothing is kept of a question that nobody answers.
+An answer takes milliseconds, or there is none. Redis' memory keeps nothing of a question that nobody answers; its
+append-only file has the prompts until it is rewritten.
 """
 
 import secrets
+import threading
 from collections.abc import Sequence
 from typing import cast
 
@@ -16,6 +18,8 @@ from workers.jobs.keys import Key
 
 #: How long an answer is waited for.
 ANSWER_SECONDS = 0.5
+#: How many of a process ask at a time: each holds a thread, which other calls need.
+MOST_ASKERS = 4
 #: How long questions and answers are kept that nobody takes, since who asked or was asked has ended meanwhile.
 _KEPT_SECONDS = 10
 
@@ -51,9 +55,18 @@ class TokenCounts:
     def __init__(self, connection: Connection, answer_seconds: float = ANSWER_SECONDS) -> None:
         """answer_seconds: how long `ask` waits, less than the connection does for an answer of Redis."""
         self._connection, self._answer_seconds = connection, answer_seconds
+        self._askers = threading.Semaphore(MOST_ASKERS)
 
     def ask(self, model: str, prompt: str) -> list[EncoderTokens]:
-        """By text encoder; empty where no worker said it in time."""
+        """By text encoder; empty where no worker said it in time, and where as many ask as may."""
+        if not self._askers.acquire(blocking=False):
+            return []
+        try:
+            return self._ask(model, prompt)
+        finally:
+            self._askers.release()
+
+    def _ask(self, model: str, prompt: str) -> list[EncoderTokens]:
         question = Question(id=secrets.token_hex(8), model=model, prompt=prompt)
         asked, text = keys.token_questions(model), question.model_dump_json()
         self._push(asked, text)

@@ -10,7 +10,7 @@ from tests.redis_servers import every_redis
 from tests.workers.factories import MODEL, TENANT, a_report, a_request, an_artifact, submit
 from tests.workers.jobs.leases import claim, stream_lengths
 from workers.jobs import keys
-from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull
+from workers.jobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull, QueueUnavailable
 from workers.jobs.job import Job, JobKey, JobState, Priority, new_job_id
 from workers.jobs.leases import BeatReply
 from workers.jobs.queue import PAGE_CHARACTERS, Jobs, QueueLimits
@@ -296,4 +296,13 @@ def test_there_is_room_by_when_the_queue_has_moved_on_one_place(queue: Queue, ra
     with pytest.raises(QueueFull) as refused:
         submit_one = JobKey(TENANT, new_job_id(MODEL))
         jobs.submit(submit_one, priority=Priority.LOW, request=a_request(), metadata={})
+    assert refused.value.seconds == pytest.approx(30, abs=1)
+
+    def lost(model: str, tenant: str | None) -> float | None:
+        raise QueueUnavailable("Redis: timed out")
+
+    with pytest.raises(QueueFull) as refused:
+        Jobs(queue.connection, limits=QueueLimits(queued=10), next_start=lost).submit(
+            submit_one, priority=Priority.LOW, request=a_request(), metadata={}
+        )
     assert refused.value.seconds == pytest.approx(30, abs=1)

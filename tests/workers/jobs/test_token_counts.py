@@ -7,7 +7,7 @@ import redis
 from tests.queues import Queue
 from tests.workers.factories import MODEL
 from workers.jobs import keys
-from workers.jobs.token_counts import EncoderTokens, TokenCounts
+from workers.jobs.token_counts import MOST_ASKERS, EncoderTokens, TokenCounts
 
 SECONDS = 4.0
 COUNTS = [EncoderTokens(encoder="text_encoder", tokens=7, limit=64)]
@@ -29,6 +29,18 @@ def test_each_question_gets_its_own_answer_from_whoever_has_the_model(queue: Que
 def test_a_question_that_nobody_answers_leaves_nothing(queue: Queue, raw: "redis.Redis") -> None:
     assert TokenCounts(queue.connection, 0.01).ask(MODEL, "a red ball") == []
     assert raw.keys() == []
+
+
+def test_no_more_ask_at_a_time_than_threads_can_be_spared(queue: Queue) -> None:
+    counts = TokenCounts(queue.connection, SECONDS)
+    with ThreadPoolExecutor(MOST_ASKERS) as pool:
+        asking = [pool.submit(counts.ask, MODEL, "a red ball") for _ in range(MOST_ASKERS)]
+        questions = [counts.next([MODEL], SECONDS) for _ in asking]
+        assert counts.ask(MODEL, "one more") == [] and counts.next([MODEL], 0.01) is None
+        for question in questions:
+            assert question is not None
+            counts.answer(question, COUNTS)
+        assert [answer.result() for answer in asking] == [COUNTS] * MOST_ASKERS
 
 
 def test_an_answer_that_comes_too_late_goes_by_itself(queue: Queue, raw: "redis.Redis") -> None:
