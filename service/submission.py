@@ -73,23 +73,26 @@ class Arrival:
         return self.idempotency_key is not None or self.retry is not None
 
 
-async def submit(
-    resources: Resources, arrival: Arrival, body: CreateVideo, receive: Callable[[], Awaitable[Message]]
+async def submit_from_image(
+    resources: Resources,
+    arrival: Arrival,
+    body: CreateVideo,
+    reference: Upload | PictureURL,
+    receive: Callable[[], Awaitable[Message]],
 ) -> Job:
-    """The job of this request, new or the one that an earlier arrival made.
+    """The job of a request that brings an image, new or the one that an earlier arrival made.
 
     receive: the request's, whose body has been read. Raises `InvalidRequest`, `IdempotencyConflict`, `StorageFull`,
     `StorageFailed`, `QueueFull`, `ModelUnavailable`, `QueueUnavailable`, `Overloaded`, and `ClientDisconnect` once the
     client has left while its image is downloaded or decoded.
     """
     request = await run_in_threadpool(resolve_video, body, resources.catalogue)
-    image, reference = None, body.input_reference
     if isinstance(reference, PictureURL):
         resources.pictures.check(reference)
         if earlier := await run_in_threadpool(_made_before, resources, arrival):
             return earlier
         request, image = await unless_client_leaves(receive, _downloaded(resources, reference, request))
-    elif reference is not None:
+    else:
         image = await unless_client_leaves(receive, _decoded(resources, reference, request))
     return await run_in_threadpool(submit_request, resources, arrival, request, image)
 

@@ -4,18 +4,16 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from service.anonymous import anonymous_response
 from service.ballots import Choice, Place, Side, new_ballot, open_positions, place_at, places
-from service.bodies import read_fields
+from service.bodies import read_body
 from service.body_docs import body_docs
 from service.content import open_artifact
 from service.dependencies import Resources, ResourcesDep
 from service.errors import ArtifactGone
 from service.permissions import Guest, GuestDep
-from service.schemas import parse
 from service.study_schemas import CastVote
 from workers.jobs.errors import JobNotFinished, JobNotFound, StorageUnavailable
 from workers.jobs.job import Job, JobKey
@@ -48,8 +46,8 @@ class BallotPair(BaseModel):
 
 
 async def _vote_body(request: Request) -> CastVote:
-    async with read_fields(request) as fields:
-        return await run_in_threadpool(parse, CastVote, fields)
+    async with read_body(request, CastVote) as body:
+        return body
 
 
 @router.post("/v1/ballots")

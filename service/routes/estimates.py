@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 import structlog
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
 from service import estimation
-from service.bodies import read_fields
+from service.bodies import read_body
 from service.body_docs import body_docs
 from service.dependencies import Resources, ResourcesDep
 from service.outlook import Newcomer, Unknown
@@ -17,7 +16,7 @@ from service.prompt_length import prompt_tokens
 from service.reference import PictureURL
 from service.resolution import resolve_images, resolve_video
 from service.routes.models import Expected
-from service.schemas import CreateImage, CreateVideo, parse
+from service.schemas import CreateImage, CreateVideo
 from service.served import check_loadable
 from workers.jobs.inspection import Inspection
 from workers.jobs.job import GenerationRequest, Priority
@@ -96,13 +95,13 @@ class ImageEstimate(Estimate):
 
 
 async def _video(request: Request) -> CreateVideo:
-    async with read_fields(request) as fields:
-        return await run_in_threadpool(parse, CreateVideo, fields)
+    async with read_body(request, CreateVideo) as body:
+        return body
 
 
 async def _image(request: Request) -> CreateImage:
-    async with read_fields(request) as fields:
-        return await run_in_threadpool(parse, CreateImage, fields)
+    async with read_body(request, CreateImage) as body:
+        return body
 
 
 @router.post("/v1/videos:estimate", openapi_extra=body_docs(CreateVideo), tags=["videos"])

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from service.bodies import read_fields
+from service.bodies import read_body
 from service.body_docs import body_docs
 from service.content import artifact_response, open_artifact
 from service.content_docs import file_answers
@@ -18,7 +18,7 @@ from service.image import ImageDeleted, ImageJob, ImageList, Images, image_of, i
 from service.image_jobs import finished_images
 from service.listing import PageQuery, listed
 from service.permissions import Maker, Reader
-from service.schemas import CreateImage, parse
+from service.schemas import CreateImage
 from service.videos import find, show_image, show_images
 from workers.jobs.job import Job
 
@@ -26,8 +26,8 @@ router = APIRouter(tags=["images"])
 
 
 async def _body(request: Request) -> CreateImage:
-    async with read_fields(request) as fields:
-        return await run_in_threadpool(parse, CreateImage, fields)
+    async with read_body(request, CreateImage) as body:
+        return body
 
 
 @router.post("/v1/images/generations", openapi_extra=body_docs(CreateImage))

@@ -6,17 +6,15 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
 from service.anonymous import MEDIA_TYPES
-from service.bodies import read_fields
+from service.bodies import read_body
 from service.body_docs import body_docs
 from service.dependencies import Resources, ResourcesDep
 from service.pairing import paired
 from service.permissions import Maker, Reader
 from service.preference import Comparison, compare
 from service.refusals import shorten
-from service.schemas import parse
 from service.studies import Invitation, Study
 from service.study_schemas import CreateStudy, Invite
 from workers.jobs.errors import InvalidRequest, JobNotFound
@@ -88,13 +86,13 @@ class StudyResults(BaseModel):
 
 
 async def _study_body(request: Request) -> CreateStudy:
-    async with read_fields(request) as fields:
-        return await run_in_threadpool(parse, CreateStudy, fields)
+    async with read_body(request, CreateStudy) as body:
+        return body
 
 
 async def _invite_body(request: Request) -> Invite:
-    async with read_fields(request) as fields:
-        return await run_in_threadpool(parse, Invite, fields)
+    async with read_body(request, Invite) as body:
+        return body
 
 
 @router.post("/v1/studies", openapi_extra=body_docs(CreateStudy, form=False))

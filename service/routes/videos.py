@@ -7,21 +7,22 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from service.bodies import read_fields
+from service.bodies import read_body
 from service.body_docs import body_docs
 from service.cancel_schema import CancelVideos
 from service.cancellation import cancel_videos
 from service.content import artifact_response
 from service.content_docs import file_answers
 from service.deletion import delete_job
-from service.dependencies import ResourcesDep
+from service.dependencies import Resources, ResourcesDep
 from service.errors import NotSupported
 from service.listing import PageQuery, known_of, listed
 from service.permissions import Maker, Reader
 from service.remix import Remix
-from service.schemas import CreateVideo, RemixVideo, parse
+from service.resolution import resolve_video
+from service.schemas import CreateVideo, RemixVideo
 from service.selection import models_named
-from service.submission import Arrival, cancel_job, submit, submit_request
+from service.submission import Arrival, cancel_job, submit_from_image, submit_request
 from service.video import Video, VideoDeleted, VideoList, VideosCancelled, poll_after_ms
 from service.videos import find, show, show_all
 from service.waiting import MOST_WAIT_SECONDS, once_ended
@@ -30,18 +31,18 @@ router = APIRouter(tags=["videos"])
 
 
 async def _create_body(request: Request) -> AsyncIterator[CreateVideo]:
-    async with read_fields(request) as fields:
-        yield await run_in_threadpool(parse, CreateVideo, fields)
+    async with read_body(request, CreateVideo) as body:
+        yield body
 
 
 async def _remix_body(request: Request) -> RemixVideo:
-    async with read_fields(request) as fields:
-        return await run_in_threadpool(parse, RemixVideo, fields)
+    async with read_body(request, RemixVideo) as body:
+        return body
 
 
 async def _cancel_body(request: Request) -> CancelVideos:
-    async with read_fields(request) as fields:
-        return await run_in_threadpool(parse, CancelVideos, fields)
+    async with read_body(request, CancelVideos) as body:
+        return body
 
 
 def _is_retry(count: str | None) -> bool | None:
@@ -60,12 +61,20 @@ async def create(
     x_stainless_retry_count: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Video:
     """Queue a video. Repeating the same body with the same `Idempotency-Key` within a day returns the same video."""
-    await run_in_threadpool(resources.admission.admit, request, tenant)
     arrival = Arrival(tenant, body, idempotency_key, _is_retry(x_stainless_retry_count))
-    job = await submit(resources, arrival, body, request.receive)
-    video = await run_in_threadpool(show, resources, job)
+    if body.input_reference is None:  # A thread is worth its while once, for all that asks Redis.
+        video = await run_in_threadpool(_create_at_once, request, resources, arrival, body)
+    else:
+        await run_in_threadpool(resources.admission.admit, request, tenant)
+        job = await submit_from_image(resources, arrival, body, body.input_reference, request.receive)
+        video = await run_in_threadpool(show, resources, job)
     response.headers["openai-poll-after-ms"] = str(poll_after_ms(video))
     return video
+
+
+def _create_at_once(request: Request, resources: Resources, arrival: Arrival, body: CreateVideo) -> Video:
+    resources.admission.admit(request, arrival.tenant)
+    return show(resources, submit_request(resources, arrival, resolve_video(body, resources.catalogue), None))
 
 
 @router.get("/v1/videos")
