@@ -144,7 +144,8 @@ for _, lane in ipairs(LANES) do
     end
     redis.call('SADD', key('running', fields(id, 'tenant')), id)
     redis.call('ZADD', key('leases'), stamp(now + lease), id)
-    redis.call('HSET', key('job', id), 'token', token, 'devices', ARGV[5])
+    redis.call('HSET', key('job', id), 'token', token)
+    redis.call('HSET', key('devices'), id, ARGV[5] .. ' ' .. worker)
     for _, other in ipairs(sharers(id)) do
       follow(other)
     end

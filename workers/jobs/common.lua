@@ -31,6 +31,8 @@
 --   <root>:events:<id>      stream  what happened to a job since it was started, for live watchers
 --   <root>:steps:<id>       hash    of a running job: a letter for each step, and how long a full one takes; no fields of
 --                                   the record, where a service of another version would refuse what it does not know
+--   <root>:devices          hash    "<number> <worker>" of running jobs that several devices compute; no field of the
+--                                   record either, and an attempt of another version leaves it as it was
 --   <root>:preview:<id>     string  of a job that is run: after how many steps, and a picture in base64, also for those
 --                                   that share its computation
 --   <root>:claim:<token>    string  the job that a claim got
@@ -173,11 +175,17 @@ local function stop_waiting(id, lane)
   stop_counting(id, cost_of(fields(id, 'request')))
 end
 
+-- How many devices have computed the job together, which are then counted.
+local function release_devices(id)
+  local devices, worker = string.match(redis.call('HGET', key('devices'), id) or '', '^(%d+) (.*)$')
+  redis.call('HDEL', key('devices'), id)
+  return worker == fields(id, 'worker') and tonumber(devices) or 1
+end
+
 -- The job leaves lane, stream and lease. First step of every end of an attempt.
 local function leave(id)
   redis.call('ZREM', key('leases'), id)
-  local lane, entry, tenant, state, started, devices =
-    fields(id, 'lane', 'entry', 'tenant', 'state', 'started_at', 'devices')
+  local lane, entry, tenant, state, started = fields(id, 'lane', 'entry', 'tenant', 'state', 'started_at')
   redis.call('SREM', key('running', tenant or ''), id)
   redis.call('SREM', key('following', tenant or ''), id)
   if redis.call('SREM', key('sharing'), id) == 1 then
@@ -185,7 +193,7 @@ local function leave(id)
     stop_counting(id, 0)
   elseif state == 'running' then -- whatever the attempt came to
     local seconds = math.max(0, now - (tonumber(started) or now))
-    use(tenant, 'device_seconds', stamp(seconds * (tonumber(devices) or 1)))
+    use(tenant, 'device_seconds', stamp(seconds * release_devices(id)))
   end
   if lane and entry then
     stop_waiting(id, lane)

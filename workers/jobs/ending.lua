@@ -43,6 +43,7 @@ local function forget(id, tenant)
   if state ~= 'queued' and state ~= 'running' then -- a deleted id may have been submitted anew
     unshare(id)
     redis.call('DEL', key('job', id), key('events', id))
+    redis.call('HDEL', key('devices'), id) -- an attempt that another version ended has left it
     unlist(id, tenant)
   end
 end

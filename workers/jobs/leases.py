@@ -203,7 +203,9 @@ class Leases:
         steps = report.steps, report.full_steps, report.cached_steps
         run = MeasuredRun.of(attempt.job.request, report)
         measured = (run.kind, run.model_dump_json()) if run else ("", "")
-        details = (artifact.model_dump_json(), report.model_dump_json(), *steps, *measured, version)
+        # Of a report what says nothing is left out: a service of another version may not know what it is about.
+        kept = report.model_dump_json(exclude_defaults=True)
+        details = (artifact.model_dump_json(), kept, *steps, *measured, version)
         return self._settle(attempt.key, "completed", *details)
 
     def fail(self, attempt: Attempt, error: JobError, max_attempts: int) -> Settled:

@@ -10,7 +10,7 @@ from workers.jobs.job import GenerationRequest, Job, JobError, JobState, Priorit
 
 _JSON = ("request", "metadata", "error", "artifact", "report")
 #: Kept in the hash for the scripts; no part of a job.
-_INTERNAL = ("token", "lane", "entry", "deleted", "retention", "devices")
+_INTERNAL = ("token", "lane", "entry", "deleted", "retention")
 
 UNREADABLE: Final = JobError(
     code="record_unreadable",

@@ -26,6 +26,18 @@ BROKEN: dict[str, tuple[str, bytes]] = {
     "an endless number": ("step", b"9" * 5000),
 }
 
+#: What readers of the last version knew: fields of a record, and of the report in it.
+KNOWN = {
+    "id", "tenant", "priority", "request", "metadata", "state", "created_at", "deadline_at", "started_at",
+    "completed_at", "expires_at", "attempts", "worker", "stage", "step", "cancel_requested", "error", "artifact",
+    "report", "webhook_id", "webhook_url", "remixed_from", "result_of", "token", "lane", "entry", "deleted",
+    "retention",
+}  # fmt: skip
+KNOWN_IN_REPORT = {
+    "steps", "full_steps", "cached_steps", "decisions", "engaged", "reason", "speedup_measured", "speedup_estimated",
+    "full_step_seconds", "predicted_step_seconds", "cache_bytes", "timings", "account", "no_effect", "prompt_tokens",
+}  # fmt: skip
+
 
 @pytest.fixture
 def completed(queue: Queue) -> Job:
@@ -51,6 +63,23 @@ def test_a_record_that_cannot_be_read_is_a_failed_job_among_the_others(
     assert [each.id for each in queue.inspection.last_failures(MODEL, 5)] == [completed.id]
     queue.jobs.delete(completed.key)
     assert queue.jobs.list(TENANT, [MODEL], after=None, limit=10, ascending=True)[0] == [other]
+
+
+def test_a_record_has_no_field_that_other_versions_may_not_know(queue: Queue) -> None:
+    """Services and workers are upgraded one after the other, and refuse a record with a field that they do not know: a
+    job of it is shown as failed, and a worker that gets it fails it. What a script has to remember beside the record
+    has a key of its own; a field that is new here needs a line of the changelog about which of them comes first."""
+    submit(queue)
+    attempt = queue.leases.claim([MODEL], "w", {MODEL: 4})
+    assert attempt is not None
+    queue.leases.beat(attempt, "denoise", 1)
+    records = [queue.connection.commands.hgetall(keys.job(attempt.job.id))]
+    queue.leases.release(attempt)
+    records.append(queue.connection.commands.hgetall(keys.job(attempt.job.id)))
+    queue.leases.complete(claim(queue), an_artifact(), a_report())
+    records.append(queue.connection.commands.hgetall(keys.job(attempt.job.id)))
+    assert {name for record in records for name in record} <= KNOWN
+    assert set(json.loads(records[-1]["report"])) <= KNOWN_IN_REPORT
 
 
 def test_a_running_job_that_cannot_be_read_leaves_the_others_to_be_seen(queue: Queue) -> None:

@@ -87,6 +87,16 @@ def test_devices_that_compute_a_job_together_are_used_all(queue: Queue, raw: "re
     attempt = a_running_job(queue, raw)
     complete(queue, raw, attempt)
     assert used(queue).device_seconds == pytest.approx(5 * SECONDS, abs=25), "the next worker has one"
+    assert not raw.exists(f"{keys.root(MODEL)}:devices")
+
+
+def test_devices_of_an_attempt_that_another_version_ended_are_not_those_of_the_next_one(
+    queue: Queue, raw: "redis.Redis"
+) -> None:
+    attempt = a_running_job(queue, raw)
+    raw.hset(f"{keys.root(MODEL)}:devices", attempt.job.id, "4 another worker")
+    complete(queue, raw, attempt)
+    assert used(queue).device_seconds == pytest.approx(SECONDS, abs=5)
 
 
 def test_an_end_that_is_told_again_after_a_lost_reply_counts_once(queue: Queue, raw: "redis.Redis") -> None:
