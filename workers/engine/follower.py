@@ -1,4 +1,7 @@
-"""The other ranks of a group, each a process of its own: they do what rank 0 tells them, until it ends."""
+"""The other ranks of a group, each a process of its own: they do what rank 0 tells them, until it ends.
+
+What runs a model is imported with the first of them: before, a group meets, which takes no more than torch.
+"""
 
 import argparse
 import base64
@@ -9,28 +12,23 @@ import signal
 import threading
 import time
 from datetime import timedelta
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import structlog
 import torch
-from PIL import Image
 
 from workers import logs
 from workers.configuration import LogFormat
-from workers.engine.acceleration import made_of
-from workers.engine.generation import run_pipeline
 from workers.engine.leader import DEVICE, STORE_SECONDS
-from workers.engine.loaded import LoadedModel, load_share
-from workers.engine.plan import plan_run
-from workers.engine.share import RunEnded, share_of
-from workers.jobs.job import GenerationRequest
-from workers.models.catalogue import families
 from workers.models.entry import ModelEntry
 from workers.parallel.loss import Loss
 from workers.parallel.progress import Progress
 from workers.parallel.pulse import Pulse
 from workers.parallel.seat import START_SECONDS, Seat, torchrun_seat
 from workers.parallel.world import World
+
+if TYPE_CHECKING:
+    from workers.engine.loaded import LoadedModel
 
 log = structlog.get_logger()
 
@@ -75,6 +73,11 @@ class Follower:
         return bytes(self._store.get(key))
 
     def _load(self, number: int, command: dict[str, Any]) -> None:
+        from workers.engine.loaded import load_share
+        from workers.engine.share import share_of
+        from workers.models.catalogue import families
+
+        logs.quiet_libraries()
         entry = ModelEntry.model_validate(command["entry"])
         share = share_of(self._world, entry)
         try:
@@ -87,6 +90,8 @@ class Follower:
 
     def _run(self, number: int, command: dict[str, Any]) -> None:
         """The run of rank 0. One that fails here alone ends the process, and so the group."""
+        from workers.engine.share import RunEnded
+
         try:
             self._generate(command)
         except RunEnded:
@@ -101,6 +106,13 @@ class Follower:
                 time.sleep(POLL_SECONDS)
 
     def _generate(self, command: dict[str, Any]) -> None:
+        from PIL import Image
+
+        from workers.engine.acceleration import made_of
+        from workers.engine.generation import run_pipeline
+        from workers.engine.plan import plan_run
+        from workers.jobs.job import GenerationRequest
+
         request = GenerationRequest.model_validate(command["request"])
         model = self._models[request.model]
         plan = plan_run(model, request)
@@ -143,7 +155,6 @@ def _follow(seat: Seat, leader_pid: int | None, log_format: LogFormat) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # Sent to all of a group; rank 0 decides, and its end ends this.
     logs.configure(log_format)
-    logs.quiet_libraries()
     Follower(seat.joined(), leader_pid).follow()
 
 

@@ -74,8 +74,10 @@ class Pulse(threading.Thread):
         self._over.set()
 
     def met(self) -> None:
-        """The group has started: this rank is to be heard of as often as it says."""
+        """The group has started: this rank is to be heard of as often as it says, and the others are to be heard of."""
         self._patient -= 1
+        for rank in self._watched:
+            self._heard.setdefault(rank, _Heard(b"", time.monotonic(), LOADING_SECONDS, (-1, 0), 0))
 
     @contextmanager
     def patient(self) -> Iterator[None]:

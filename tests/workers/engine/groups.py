@@ -20,7 +20,7 @@ from workers.scalingcache.measured import MeasuredCovariance
 
 @dataclass
 class Group:
-    """A group whose rank 0 is this process. It starts with the first model that needs it."""
+    """A group whose rank 0 is this process. It starts with the first model that needs it, and again after its end."""
 
     folder: Path
     leader: Leader | None = None
@@ -40,6 +40,11 @@ class Group:
             self.leader = Leader.start(entry)
         return load_model(entry, families()[entry.family], leader=self.leader)
 
+    def end(self) -> None:
+        if self.leader is not None:
+            self.leader.end()
+        self.leader = None
+
     def alone(self, variant: str, **changes: Any) -> LoadedModel:
         """The same checkpoint in this process."""
         entry = self.entry(variant).model_copy(update=changes)
@@ -52,8 +57,7 @@ def group(folder: Path) -> Iterator[Group]:
     try:
         yield started
     finally:
-        if started.leader is not None:
-            started.leader.end()
+        started.end()
 
 
 def request_of(variant: str, model: LoadedModel, **changes: Any) -> GenerationRequest:

@@ -1,9 +1,11 @@
 """A rank whose `_native_flash` attention, of which ring attention can be built, runs on a CPU.
 
-`python -m tests.workers.engine.ring_follower` is a follower with it.
+`python -m tests.workers.engine.ring_follower` is a follower with it. In a run of `HANGS` steps the third rank lives,
+beats, and does not come to the end of a stage; a group of such ranks is as impatient as `SECONDS` says.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -12,6 +14,12 @@ import torch
 from torch import Tensor
 
 from workers.engine import follower
+from workers.engine.follower import Follower
+from workers.parallel import pulse
+from workers.parallel.world import World
+
+HANGS = 5
+SECONDS = 3.0
 
 
 @contextmanager
@@ -30,6 +38,23 @@ def _forward(_ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor 
     return (output, lse.transpose(1, 2)) if return_lse else output
 
 
+class _Hanging(Follower):
+    def _generate(self, command: dict[str, Any]) -> None:
+        if self._seat.rank == 2 and command["request"]["steps"] == HANGS:
+            with patch.object(World, "agree", _never):
+                super()._generate(command)
+        super()._generate(command)
+
+
+def _never(_world: World, _go: bool, _state: Sequence[int]) -> bool:
+    threading.Event().wait()
+    return False
+
+
 if __name__ == "__main__":
-    with flash_attention_on_a_cpu():
+    with (
+        flash_attention_on_a_cpu(),
+        patch.object(follower, "Follower", _Hanging),
+        patch.object(pulse, "SILENT_SECONDS", SECONDS),
+    ):
         follower.main()

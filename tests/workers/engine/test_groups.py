@@ -9,8 +9,9 @@ import torch
 
 from tests.workers.engine.groups import Group, group, request_of, run
 from workers.engine import paper_acceleration
+from workers.engine.covariance_session import CovarianceSession
 from workers.engine.generation import ProgressCallbacks
-from workers.jobs.errors import JobCancelled, ModelLoadFailed
+from workers.jobs.errors import GroupFailed, JobCancelled, ModelLoadFailed
 from workers.scalingcache.paper.controller import IntervalSettings
 
 pytestmark = [
@@ -135,3 +136,14 @@ def test_models_that_cannot_be_split_so_are_refused_with_the_reason(two: Group) 
     with pytest.raises(ModelLoadFailed, match=r"needs 4 processes, and the group of this worker has 2"):
         two.load("wan t2v", {"ulysses": 4})
     assert run("wan t2v", two.load("wan t2v", {"ulysses": 2}), sf=4)[1].report.engaged
+
+
+def test_ranks_that_would_decide_otherwise_are_found_out(two: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = CovarianceSession.recipe.fget
+    assert recipe is not None
+    model = two.load("wan t2v", {"ulysses": 2})
+    monkeypatch.setattr(CovarianceSession, "recipe", property(lambda self: {**recipe(self), "full_steps": 4}))
+    assert run("wan t2v", model, sf=12)[1].report.full_steps == 12
+    with pytest.raises(GroupFailed, match=r"rank 1 is at \[\d+, 1, [01]\], rank 0 at"):
+        run("wan t2v", model, sf=4)
+    two.end()

@@ -36,6 +36,15 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pulse, "queue.Queue[L
         yield pulses[0], lost
 
 
+def test_a_rank_that_was_never_heard_of_is_lost(two: tuple[Pulse, "queue.Queue[Lost]"]) -> None:
+    first, _ = two
+    lost = queue.Queue[Lost]()
+    alone = Pulse(first._store, 2, [3], Progress(), lambda *what: lost.put(what), lambda: None)
+    alone.start()
+    alone.met()
+    assert lost.get(timeout=60) == (Loss.SILENT, "rank 3 has not been heard of for 2 seconds")
+
+
 def test_a_rank_that_falls_silent_is_lost(two: tuple[Pulse, "queue.Queue[Lost]"]) -> None:
     first, lost = two
     with first.patient():  # Begins when it has beaten.
