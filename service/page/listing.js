@@ -4,7 +4,7 @@ export const MEDIA = ["video", "image"];
 
 /**
  * media: which of them. query: what the API lists them by. limit: how many a call brings.
- * `next(count)` gives the jobs that follow, fewer at the end; `over` is whether there are no more.
+ * `next(count)` gives the jobs that follow as they stand now, fewer at the end; `over` is whether there are no more.
  */
 export function listing(api, { media = MEDIA, query = {}, limit, signal }) {
   const lists = media.map((each) => ({ path: `v1/${each}s`, jobs: [], after: undefined, isWhole: false }));
@@ -13,7 +13,18 @@ export function listing(api, { media = MEDIA, query = {}, limit, signal }) {
   async function refill(list) {
     if (list.jobs.length || list.isWhole) return;
     const page = await api.get(list.path, { signal, query: { ...query, limit, after: list.after } });
-    Object.assign(list, { jobs: page.data, after: page.last_id, isWhole: !page.has_more });
+    Object.assign(list, { jobs: page.data, isWhole: !page.has_more });
+  }
+
+  function take(list) {
+    const job = list.jobs.shift();
+    list.after = job.id;
+    return job;
+  }
+
+  /** What was read and not given is read again when it is asked for: by then it may have gone on, or be gone. */
+  function forget(list) {
+    if (list.jobs.length) Object.assign(list, { jobs: [], isWhole: false });
   }
 
   async function next(count) {
@@ -21,8 +32,9 @@ export function listing(api, { media = MEDIA, query = {}, limit, signal }) {
     while (found.length < count && !isOver()) {
       await Promise.all(lists.map(refill));
       const [newest] = lists.filter(({ jobs }) => jobs.length).sort((one, other) => other.jobs[0].created_at - one.jobs[0].created_at);
-      if (newest) found.push(newest.jobs.shift());
+      if (newest) found.push(take(newest));
     }
+    lists.forEach(forget);
     return found;
   }
 

@@ -59,3 +59,12 @@ def page(chromium: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert [each for each in errors if "Failed to load resource" not in each] == []
+
+
+@pytest.fixture
+def modules(page: Page, address: str) -> str:
+    """Where the page's modules are."""
+    page.goto(address)
+    start = page.locator("script[type=module]").get_attribute("src")
+    assert start is not None
+    return f"{address}/{start.removesuffix('main.js')}"

@@ -109,10 +109,8 @@ def test_an_image_is_made_and_shown_where_it_was_asked_for(page: Page, address: 
 LENGTH = "async ({module, asked}) => (await import(module)).promptLength(...asked)"
 
 
-def test_the_length_of_a_prompt_is_the_encoders_count_where_it_is_known(page: Page, address: str) -> None:
-    page.goto(f"{address}/#create")
-    start = page.locator("script[type=module]").get_attribute("src") or ""
-    module = f"{address}/{start.removesuffix('main.js')}create/prompt_length.js"
+def test_the_length_of_a_prompt_is_the_encoders_count_where_it_is_known(page: Page, modules: str) -> None:
+    module = f"{modules}create/prompt_length.js"
 
     def said(prompt: str, tokens: int | None, limit: int | None) -> str:
         estimate = {"prompt_tokens": tokens, "prompt_token_limit": limit}

@@ -13,6 +13,20 @@ from workers.jobs import keys
 from workers.jobs.artifacts import ArtifactStore
 
 PAGE = 24
+LISTED_IN_TWO_CALLS = """async ({module, before, after, count}) => {
+  const {listing} = await import(module);
+  let jobs = before;
+  const get = async (path, {query: {limit, after}}) => {
+    const all = jobs.filter(({id}) => id.startsWith(path.slice(3, -1)));
+    const data = all.filter(({id}) => !after || id < after).slice(0, limit);
+    return {data, has_more: Boolean(data.length) && data.at(-1) !== all.at(-1)};
+  };
+  const pages = listing({get}, {limit: count});
+  const first = await pages.next(count);
+  jobs = after;
+  const second = await pages.next(count);
+  return [first, second].map((found) => found.map(({id, status}) => `${id} ${status}`)).concat(pages.over);
+}"""
 
 
 @pytest.fixture
@@ -122,3 +136,20 @@ def test_more_are_shown_page_by_page(page: Page, address: str) -> None:
     expect(cards).to_have_count(PAGE + 1)
     expect(cards.last).to_contain_text("ball 0")
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+
+
+def test_what_follows_is_listed_as_it_stands_when_it_is_asked_for(page: Page, modules: str) -> None:
+    def job(media: str, at: int, status: str) -> dict[str, object]:
+        return {"id": f"{media}_{at}", "created_at": at, "status": status}
+
+    before = [
+        job("image", 5, "queued"),
+        job("video", 4, "queued"),
+        job("video", 3, "queued"),
+        job("image", 2, "queued"),
+    ]
+    after = [*before[:2], job("video", 3, "completed"), job("image", 1, "completed")]
+    asked = {"module": f"{modules}listing.js", "before": before, "after": after, "count": 2}
+    first, second, is_over = page.evaluate(LISTED_IN_TWO_CALLS, asked)
+    assert first == ["image_5 queued", "video_4 queued"]
+    assert second == ["video_3 completed", "image_1 completed"] and is_over

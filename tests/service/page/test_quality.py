@@ -18,15 +18,6 @@ MEASURE = """async ({module, one, other, width, height}) => {
 }"""
 
 
-@pytest.fixture
-def modules(page: Page, address: str) -> str:
-    """Where the page's modules are."""
-    page.goto(address)
-    start = page.locator("script[type=module]").get_attribute("src")
-    assert start is not None
-    return f"{address}/{start.removesuffix('main.js')}"
-
-
 def by_the_page(page: Page, modules: str, one: Picture, other: Picture) -> Any:
     height, width = one.shape[:2]
     opaque = [np.dstack([each, np.full((height, width), 255, np.uint8)]).ravel().tolist() for each in (one, other)]
