@@ -35,6 +35,7 @@ export async function mount(root, api, { query, signal }) {
     foot,
   );
   const shown = new Map();
+  const reading = new Set();
   const chosen = { status: status.value, model: model.value };
   const media = models.filter((each) => each.id === chosen.model).map((each) => each.media);
   const pages = listing(api, { query: chosen, limit: PAGE, signal, ...(media.length && { media }) });
@@ -48,7 +49,7 @@ export async function mount(root, api, { query, signal }) {
 
   async function more() {
     show(foot);
-    for (const job of await pages.next(PAGE)) if (!shown.has(job.id)) cards.append(card(job));
+    for (const job of await read(pages, PAGE)) if (isWanted(job) && !shown.has(job.id)) cards.append(card(job));
     tellEnd();
   }
 
@@ -66,7 +67,7 @@ export async function mount(root, api, { query, signal }) {
     const screen = h("a", { class: "screen", href: `#watch/${job.id}`, "aria-label": `Watch: ${job.prompt}` });
     const element = h("article", { class: "card", "data-at": job.created_at }, screen, about(job), told);
     const onProblem = (problem) => show(told, problemBox(problem));
-    const onChange = (changed) => (changed ? take(changed) : remove(job.id));
+    const onChange = (changed) => hear(job.id, changed);
     shown.set(job.id, { element, job });
     element.append(h("details", {}, h("summary", {}, "Settings and actions"), summary(job), actions(api, job, { signal, onChange, onProblem })));
     if (job.status === "completed") seen(screen, () => fill(screen, job).catch(onProblem));
@@ -102,21 +103,43 @@ export async function mount(root, api, { query, signal }) {
   async function goOn() {
     const onLine = (problem) => (problem ? show(line, problemBox(problem)) : catchUp().catch(failed));
     for await (const { event, data } of events(api, "v1/events", { signal, onLine })) {
-      if (event === "deleted") remove(data.id);
+      if (event === "deleted") hear(data.id, null);
       else if (event === "step") tellStep(data);
-      else if (event === "video" || event === "image") take(data);
+      else if (event === "video" || event === "image") hear(data.id, data);
     }
   }
 
   /** What happened before the line was there. */
   async function catchUp() {
     show(line);
-    (await listing(api, { limit: MOST, signal }).next(MOST)).reverse().forEach(take);
+    (await read(listing(api, { limit: MOST, signal }), MOST)).reverse().forEach(take);
+  }
+
+  /** News of a job, or that it is gone: null. */
+  function hear(id, job) {
+    for (const heard of reading) heard.set(id, job);
+    if (job) take(job);
+    else remove(id);
+  }
+
+  /** The jobs that follow in a list. Of those that are heard of meanwhile, what is heard: that is newer. */
+  async function read(list, count) {
+    const heard = new Map();
+    reading.add(heard);
+    try {
+      const jobs = await list.next(count);
+      return jobs.map((job) => (heard.has(job.id) ? heard.get(job.id) : job)).filter(Boolean);
+    } finally {
+      reading.delete(heard);
+    }
+  }
+
+  function isWanted(job) {
+    return (!chosen.status || chosen.status === job.status) && (!chosen.model || chosen.model === job.model);
   }
 
   function take(job) {
-    const wanted = (!chosen.status || chosen.status === job.status) && (!chosen.model || chosen.model === job.model);
-    if (!wanted) return remove(job.id);
+    if (!isWanted(job)) return remove(job.id);
     if (shown.has(job.id)) return redraw(job);
     put(job);
   }

@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from service.settings import Settings
 from tests.queues import Queue
@@ -89,6 +89,28 @@ def test_what_comes_to_match_a_filter_takes_its_place_by_time(page: Page, addres
     worker.run_one()
     expect(screens).to_have_count(2)
     assert [screen.get_attribute("href") for screen in screens.all()] == [f"#watch/{newer}", f"#watch/{older}"]
+
+
+def test_what_was_read_before_takes_nothing_back_that_was_heard_since(
+    page: Page, address: str, worker: FilmWorker
+) -> None:
+    make(address, "a red ball")
+    deleted = make(address, "a blue ball")
+    listed = httpx.get(f"{address}/v1/videos").json()
+    catching_up, held = "**/v1/videos?*limit=100*", list[Route]()
+    page.route(catching_up, lambda route: held.append(route))
+    badges = page.locator(".badge")
+    with page.expect_request(catching_up):
+        page.goto(f"{address}/#gallery")
+    expect(badges).to_have_text(["queued", "queued"])
+    worker.run_one()
+    httpx.delete(f"{address}/v1/videos/{deleted}")
+    expect(badges).to_have_text(["completed"])
+    [route] = held
+    blue, red = listed["data"]
+    last = blue | {"id": f"{deleted[:-32]}{'0' * 32}", "created_at": blue["created_at"] + 1}
+    route.fulfill(json=listed | {"data": [last, blue, red]})
+    expect(badges).to_have_text(["queued", "completed"])
 
 
 def test_images_stand_among_the_videos_and_are_made_again(page: Page, address: str, settings: Settings) -> None:
