@@ -9,6 +9,9 @@ import { duration, plural } from "../format.js";
 import { fileUrl, player } from "../player.js";
 import { legend, strip } from "../strip.js";
 
+/** What is known of an attempt's steps before it tells of any. */
+const nothing = () => ({ kinds: [], done: 0, eta: null });
+
 export function mount(root, api, { argument: id, signal }) {
   const steps = strip();
   const kind = isImage(id) ? "image" : "video";
@@ -16,11 +19,12 @@ export function mount(root, api, { argument: id, signal }) {
   const parts = Object.fromEntries(
     ["status", "line", "screen", "told", "buttons", "outcome", "settings"].map((name) => [name, h("div", { class: name })]),
   );
-  const seen = { kinds: [], done: 0, eta: null, job: null };
+  const seen = { ...nothing(), job: null };
 
   async function onJob(job) {
     const before = seen.job;
     seen.job = job;
+    if (before && (job.state === "queued" || job.attempts !== before.attempts)) beginAnew();
     seen.kinds = [...(job.decisions ?? seen.kinds)];
     if (job.prompt) title.textContent = job.prompt;
     show(parts.status, badge(job));
@@ -30,6 +34,12 @@ export function mount(root, api, { argument: id, signal }) {
     if (before?.status !== job.status) show(parts.buttons, actions(api, job, { signal, onChange, onProblem }));
     drawSteps();
     if (job.status === "completed" && before?.status !== "completed") await play(job);
+  }
+
+  /** What an earlier attempt has told is not of this one. */
+  function beginAnew() {
+    Object.assign(seen, nothing());
+    show(parts.screen);
   }
 
   function lay(job) {

@@ -75,6 +75,19 @@ def test_why_a_video_failed_is_told_as_the_api_says_it(page: Page, address: str,
     assert violations(page) == []
 
 
+def test_an_attempt_shows_nothing_of_the_one_before_it(page: Page, address: str, worker: FilmWorker) -> None:
+    made = make(address)
+    page.goto(f"{address}/#watch/{made}")
+    attempt = worker.claim()
+    worker.queue.leases.beat(attempt, "denoise", 20)
+    expect(page.get_by_text("Step 20 of 50")).to_be_visible()
+    worker.fail(attempt, "generation_failed", "the model refused", max_attempts=2)
+    expect(page.locator(".badge")).to_have_text("queued")
+    worker.queue.leases.beat(worker.claim(), "denoise", 5)
+    expect(page.get_by_text("Step 5 of 50")).to_be_visible()
+    expect(page.locator(".cells i.ahead")).to_have_count(45)
+
+
 def test_a_completed_video_is_remixed(page: Page, address: str, worker: FilmWorker) -> None:
     made = make(address, seed=7)
     worker.run_one()
