@@ -91,7 +91,8 @@ export async function mount(root, api, { query, signal }) {
   /** What the service says of it, where it can be asked: not without a first frame that must be. */
   async function ask(latest, isFirst = true) {
     const { model } = fields;
-    if (latest.aborted || signal.aborted || (frame.required && !frame.file)) return;
+    if (latest.aborted || signal.aborted) return;
+    if (frame.required && !frame.file) return fields.tellLength();
     const asked = { ...body(model, state()), prompt: state().prompt || "-" };
     try {
       estimate = await api.post(estimateOf(model), withFile(asked, frame.file), { signal: latest });
