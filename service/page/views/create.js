@@ -29,7 +29,7 @@ export async function mount(root, api, { query, signal }) {
   let estimating = new AbortController();
   let estimate = null;
   let attempt = null;
-  let isByEstimate = true; // what is told: an estimate that goes well takes nothing back that making it has told
+  let isByEstimate = true; // what is told: no estimate takes back what making it has told
 
   fields.element.append(frame.element);
   show(
@@ -103,7 +103,7 @@ export async function mount(root, api, { query, signal }) {
     } catch (problem) {
       if (latest.aborted || signal.aborted) return;
       fields.tellLength();
-      tellProblem(problem);
+      if (isByEstimate) tellProblem(problem);
     }
   }
 
