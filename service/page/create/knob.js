@@ -75,7 +75,8 @@ function waiting(estimate) {
   if (!estimate) return "being estimated";
   if (!estimate.live_workers) return "no worker serves it now";
   if (estimate.queue_position) return `${plural(estimate.queue_position, "job")} before it${estimate.queued_seconds ? `: ${duration(estimate.queued_seconds)}` : ""}`;
-  return estimate.measured_jobs ? `as ${plural(estimate.measured_jobs, "job")} took` : "none was made yet";
+  if (!estimate.measured_jobs) return "none was made yet";
+  return `as ${plural(estimate.measured_jobs, "job")}${estimate.measured_at_this_size ? "" : " of another size"} took`;
 }
 
 function tile(name, value, below) {
