@@ -4,7 +4,7 @@ import { jobPath, Problem } from "./api.js";
 
 const LEAST_PAUSE = 500;
 const MOST_PAUSE = 8000;
-const ASK_SECONDS = 1;
+const ASK_PAUSE = 1000;
 
 /**
  * Follow a video or an image to its end.
@@ -94,19 +94,21 @@ function whileShown(signal) {
 }
 
 async function ask(api, path, { signal, onLine, onJob, isOver }) {
-  let pause = 0;
-  while (!isOver() && !signal.aborted) {
+  let pause = ASK_PAUSE;
+  while (!signal.aborted) {
     try {
-      onJob(await api.get(path, { signal, query: pause ? { wait: ASK_SECONDS } : {} }));
+      const job = await api.get(path, { signal });
       onLine(null);
-      pause = LEAST_PAUSE;
+      onJob(job);
+      if (isOver()) return;
+      pause = ASK_PAUSE;
     } catch (problem) {
       if (signal.aborted) return;
       if (!problem.passes) throw problem;
       onLine(problem);
-      pause = Math.min(2 * (pause || LEAST_PAUSE), MOST_PAUSE);
-      await sleep(pause, signal);
+      pause = Math.min(2 * pause, MOST_PAUSE);
     }
+    await sleep(pause, signal);
   }
 }
 
