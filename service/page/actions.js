@@ -1,6 +1,6 @@
 /** What can be done with a video or an image, in the gallery and where it is watched. */
 
-import { isImage, jobPath } from "./api.js";
+import { isImage, jobPath, Problem } from "./api.js";
 import { askText, confirm } from "./confirm.js";
 import { h, say } from "./dom.js";
 import { download, fileUrl } from "./player.js";
@@ -26,6 +26,7 @@ export function actions(api, job, { signal, onChange, onProblem }) {
       await act();
     } catch (problem) {
       if (!signal.aborted) onProblem(problem);
+      else if (problem instanceof Problem) say(problem.message); // Of what outlives the view: the rest was given up with it.
     } finally {
       pressed.disabled = false;
     }
