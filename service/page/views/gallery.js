@@ -159,7 +159,11 @@ export async function mount(root, api, { query, signal }) {
     const open = before.element.querySelector("details").open;
     const after = card(job);
     after.querySelector("details").open = open;
+    const focused = before.element.contains(document.activeElement) && nameOf(document.activeElement);
     before.element.replaceWith(after);
+    if (!focused) return;
+    const same = [...after.querySelectorAll("a, button")].find((each) => nameOf(each) === focused);
+    (same ?? after.querySelector("summary")).focus({ preventScroll: true });
   }
 
   function remove(id) {
@@ -171,6 +175,11 @@ export async function mount(root, api, { query, signal }) {
     const found = shown.get(id);
     if (found?.job.state === "running") show(found.element.querySelector(".screen"), h("span", { class: "hint" }, `${progress} %`));
   }
+}
+
+/** What a link or a button is called. */
+function nameOf(element) {
+  return element.ariaLabel ?? element.textContent;
 }
 
 function about(job) {
