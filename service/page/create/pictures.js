@@ -9,9 +9,10 @@ import { legend, strip } from "../strip.js";
 /** Ask for images and show them in an element. Raises Problem; leaving the view cancels what is not made yet. */
 export async function pictures(element, api, path, body, signal) {
   const began = Date.now();
-  const line = h("p", { class: "line", role: "status" }, "Being made; who leaves this view cancels it");
-  const clock = setInterval(() => show(line, `Being made for ${duration((Date.now() - began) / 1000)}; who leaves this view cancels it`), 1000);
-  show(element, h("div", { class: "card" }, line));
+  const line = h("span", { role: "status" }, "Being made; who leaves this view cancels it");
+  const time = h("span"); // outside of what is spoken when it changes
+  const clock = setInterval(() => show(time, ` (${duration((Date.now() - began) / 1000)})`), 1000);
+  show(element, h("div", { class: "card" }, h("p", { class: "line" }, line, time)));
   try {
     const answer = await api.post(path, { ...body, response_format: "b64_json" }, { signal });
     show(element, answer.data.map((image) => card(image, answer)));
