@@ -29,6 +29,7 @@ from workers.jobs.job import (
 from workers.jobs.pace import MeasuredRun
 from workers.jobs.records import fields_of, job_from
 from workers.jobs.removal import INPUT
+from workers.jobs.versions import software_of
 
 #: Of one that shows how a job forms.
 MOST_PICTURE_BYTES = 64 << 10
@@ -201,7 +202,7 @@ class Leases:
         """Make the artifact the job's result. version: what it was computed with, `Version.of` the request; without,
         nobody else can have it. Raises `LeaseLost`; a retry after a lost reply answers as the first."""
         steps = report.steps, report.full_steps, report.cached_steps
-        run = MeasuredRun.of(attempt.job.request, report)
+        run = MeasuredRun.of(attempt.job.request, report, software_of(version, attempt.job.request))
         measured = (run.kind, run.model_dump_json()) if run else ("", "")
         # Of a report what says nothing is left out: a service of another version may not know what it is about.
         kept = report.model_dump_json(exclude_defaults=True)

@@ -16,7 +16,7 @@ class MeasuredRun(Frozen):
 
     guided, true_guided: whether each step ran the transformer again, for either kind of guidance. asked_full_steps: as
     the request had them. full_steps, cached_steps: as there were in the end. encode_seconds: of the prompt. seconds: of
-    the whole, from start to end.
+    the whole, from start to end. software: what it was computed with, as in `Version`; empty where that is not known.
     """
 
     width: int = Field(gt=0)
@@ -33,9 +33,10 @@ class MeasuredRun(Frozen):
     predicted_step_seconds: float | None
     encode_seconds: float
     seconds: float
+    software: str = ""
 
     @classmethod
-    def of(cls, request: GenerationRequest, report: RunReport) -> Self | None:
+    def of(cls, request: GenerationRequest, report: RunReport, software: str = "") -> Self | None:
         """None where a step has taken no time, as none does."""
         if not report.full_step_seconds > 0:
             return None
@@ -54,6 +55,7 @@ class MeasuredRun(Frozen):
             predicted_step_seconds=report.predicted_step_seconds,
             encode_seconds=report.timings.get("encode_prompt", 0.0),
             seconds=sum(report.timings.values()),
+            software=software,
         )
 
     @property

@@ -16,3 +16,8 @@ class Version:
     def of(self, request: GenerationRequest) -> str:
         """What the result of this request follows from: nothing is predicted where all steps are computed."""
         return f"{self.software}-{self.learnt}" if request.wants_acceleration else self.software
+
+
+def software_of(version: str, request: GenerationRequest) -> str:
+    """The software in what `Version.of` says of the request."""
+    return version.rpartition("-")[0] if request.wants_acceleration else version

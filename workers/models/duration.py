@@ -1,7 +1,8 @@
 """How long a run would take, by runs that were measured. Nothing here asks Redis, or loads what runs a model."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -9,6 +10,9 @@ from workers.jobs.job import GenerationRequest
 from workers.jobs.pace import MeasuredRun
 from workers.models.entry import Method
 from workers.scalingcache.budget import full_steps, worthwhile
+
+#: So many runs tell how long one takes at least: the first may have compiled, or waited for its weights.
+ENOUGH_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,9 @@ def expected_plan(request: GenerationRequest, method: Method, runs: Sequence[Mea
     return Plan(full, request.steps - full)
 
 
-def pace_of(request: GenerationRequest, runs: Sequence[MeasuredRun]) -> Pace | None:
+def pace_of(
+    request: GenerationRequest, runs: Sequence[MeasuredRun], typical: Callable[[Iterable[float]], float] = median
+) -> Pace | None:
     """By runs that ran the transformer as often a step: those of the request's size, or without any those of the size
     that is nearest in pixels x frames. What belongs to steps and frames is scaled by that; the prompt's encoding is
     not. None without such a run."""
@@ -72,10 +78,10 @@ def pace_of(request: GenerationRequest, runs: Sequence[MeasuredRun]) -> Pace | N
     by = 1.0 if alike else math.prod(_size(request)) / chosen[0].volume
     predicted = [run.predicted_step_seconds for run in chosen if run.predicted_step_seconds]
     return Pace(
-        full=by * median(run.full_step_seconds for run in chosen),
-        predicted=by * median(predicted) if predicted else 0.0,
-        before=median(run.encode_seconds for run in chosen),
-        after=by * median(_rest(run) for run in chosen),
+        full=by * typical(run.full_step_seconds for run in chosen),
+        predicted=by * typical(predicted) if predicted else 0.0,
+        before=typical(run.encode_seconds for run in chosen),
+        after=by * typical(_rest(run) for run in chosen),
         runs=len(chosen),
         same_size=bool(alike),
     )
@@ -108,10 +114,14 @@ class Durations:
 
 
 def least_seconds(request: GenerationRequest, method: Method, runs: Sequence[MeasuredRun]) -> float | None:
-    """What a run takes at least: by runs of its size, or of the largest smaller one, as larger ones take longer still.
-    None where nothing of the kind was measured, and where the method decides as it goes."""
-    volume = math.prod(_size(request))
-    pace, plan = pace_of(request, [run for run in runs if run.volume <= volume]), plan_of(request, method)
+    """What a run takes at least: by the fastest of its size, or of the largest smaller one, as larger ones take longer
+    still. None where too few of the kind were measured, and where the method decides as it goes.
+
+    runs: with what this one would be computed with; others tell nothing of it.
+    """
+    volume, counts = math.prod(_size(request)), Counter(run.kind for run in runs)
+    known = [run for run in runs if run.volume <= volume and counts[run.kind] >= ENOUGH_RUNS]
+    pace, plan = pace_of(request, known, min), plan_of(request, method)
     return None if pace is None or plan is None else pace.seconds(plan)
 
 

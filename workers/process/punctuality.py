@@ -1,5 +1,7 @@
 """Jobs that cannot end before their deadline, by what was measured, are not computed in vain."""
 
+from collections.abc import Callable, Mapping
+
 import structlog
 
 from workers.jobs.errors import DeadlineExceeded
@@ -13,15 +15,22 @@ log = structlog.get_logger()
 
 
 class Punctuality:
-    """A `workers.jobs.foresight.Foresight`."""
+    """A `workers.jobs.foresight.Foresight`. Of runs it counts those alone that were computed with what this worker
+    computes with: another device, or group, may take many times as long, and what is refused measures nothing."""
 
-    def __init__(self, runs: MeasuredRuns, catalogue: Catalogue, metrics: Metrics) -> None:
-        self._runs, self._catalogue, self._metrics = runs, catalogue, metrics
+    def __init__(
+        self, runs: MeasuredRuns, catalogue: Catalogue, metrics: Metrics, software: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """software: as in `Version`, of the models that are loaded."""
+        self._runs, self._catalogue, self._metrics, self._software = runs, catalogue, metrics, software
 
     def least_seconds(self, request: GenerationRequest) -> float | None:
-        """What a run takes at least; None where nothing of the kind was measured. Raises `QueueUnavailable`."""
-        entry = self._catalogue.entries.get(request.model)
-        return None if entry is None else least_seconds(request, entry.method, self._runs.of(request.model))
+        """What a run takes at least; None where too few of the kind were measured. Raises `QueueUnavailable`."""
+        entry, software = self._catalogue.entries.get(request.model), self._software().get(request.model)
+        if entry is None or not software:
+            return None
+        own = [run for run in self._runs.of(request.model) if run.software == software]
+        return least_seconds(request, entry.method, own)
 
     def failed(self, job_id: str) -> None:
         """Count and log a job that was not started, since it could not end in time."""

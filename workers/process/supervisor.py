@@ -73,7 +73,9 @@ class Supervisor:
             lease_seconds=settings.lease_seconds,
             retention_seconds=settings.retention_seconds,
             most_running_of_tenant=settings.max_running_per_tenant or 0,
-            foresight=Punctuality(MeasuredRuns(self._connection), catalogue, self._metrics),
+            foresight=Punctuality(
+                MeasuredRuns(self._connection), catalogue, self._metrics, lambda: self._loading.versions
+            ),
         )
         self._store = open_store(settings.artifacts, settings.s3, BRIEF)
         self._devices = {name: entry.devices for name, entry in catalogue.entries.items()}

@@ -98,9 +98,13 @@ def test_durations_say_what_they_do_not_know() -> None:
     assert Durations("covariance", []).usual_seconds is None
 
 
-def test_a_run_takes_at_least_what_smaller_ones_take() -> None:
-    smaller, larger = a_run(), a_run(of(width=960), full=2.0)
+def test_a_run_takes_at_least_what_the_fastest_smaller_one_took() -> None:
+    smaller = [a_run(full=9.0), a_run(full=0.3), a_run()]
+    larger = [a_run(of(width=960), full=2.0)] * 3
+    few = [a_run(of(width=240), full=9.0)] * 2
     seconds = 18 * 0.2 + 32 * 0.004 + 0.5
-    assert least_seconds(of(width=480), "covariance", [smaller, larger]) == pytest.approx(5 * seconds + 0.1)
-    assert least_seconds(of(), "covariance", [larger]) is None
-    assert least_seconds(of(), "paper", [smaller]) is None
+    runs = [*smaller, *few, *larger]
+    assert least_seconds(of(width=480), "covariance", runs) == pytest.approx(5 * seconds + 0.1)
+    assert least_seconds(of(width=240), "covariance", few) is None, "the first may have compiled"
+    assert least_seconds(of(), "covariance", larger) is None
+    assert least_seconds(of(), "paper", smaller) is None
