@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from workers.configuration import LogFormat
-from workers.logs import renderer
+from workers.logs import format_in_force, renderer
 
 #: FLUX's own pipeline with a prompt longer than its tokenizer takes: in a script, then as in a worker's process.
 TOO_LONG = """
@@ -44,3 +45,13 @@ def test_no_value_reaches_a_terminal_as_a_command_or_fills_the_log(log_format: L
     line = str(renderer(log_format)(None, "", event))
     assert line.isprintable() and len(line) < 1500
     assert "\\x1b[2J" in (json.loads(line)["path"] if log_format == "json" else line)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_process_can_tell_those_that_it_starts_in_which_format_it_logs(log_format: LogFormat) -> None:
+    before = structlog.get_config()
+    try:
+        structlog.configure(processors=[renderer(log_format)])
+        assert format_in_force() == log_format
+    finally:
+        structlog.configure(**before)
