@@ -32,8 +32,8 @@ class Run(BaseModel):
     """Null, but for `scene`, `decisions`, the timings and `no_effect`, until the job is completed."""
 
     scene: str = Field(
-        description="Equal for results that differ in nothing but `sf`, `target_speedup` and `steps`: those that a "
-        "study sets beside each other."
+        description="Equal for results that differ in nothing but `steps`, `sf`, `target_speedup`, `basis_runs` and "
+        "`allow_uncalibrated`: those that a study sets beside each other."
     )
     setting: str | None = Field(
         description="How it was computed, whatever was asked for, as studies name it: `sf 10, 50 steps`."
