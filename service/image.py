@@ -73,6 +73,7 @@ class ImageJob(Run):
     state: JobState
     priority: Priority
     metadata: dict[str, str]
+    webhook_url: str | None
     negative_prompt: str
     truncate_prompt: bool
     steps: int
@@ -81,6 +82,7 @@ class ImageJob(Run):
     true_cfg_scale: float
     flow_shift: float | None
     seed: int
+    deadline_at: int | None
     result_of: str | None
     queue_position: int | None
     eta_seconds: float | None

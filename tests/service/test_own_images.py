@@ -77,7 +77,8 @@ def test_a_filter_that_is_none_is_refused_by_name(
 
 def test_an_image_is_looked_at_while_it_is_made_and_afterwards(client: TestClient, worker: FakeWorker) -> None:
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(client.post, "/v1/images/generations", json={"prompt": "a ball", "seed": 5, "sf": 12})
+        body = {"prompt": "a ball", "seed": 5, "sf": 12, "deadline_seconds": 600}
+        answer = pool.submit(client.post, "/v1/images/generations", json=body)
         attempt = wait_until(lambda: worker.queue.leases.claim([IMAGE_MODEL], worker.name))
         worker.queue.leases.beat(attempt, "denoise", 25)
         path = f"/v1/images/{attempt.job.id}"
@@ -85,6 +86,7 @@ def test_an_image_is_looked_at_while_it_is_made_and_afterwards(client: TestClien
         worker.complete(attempt)
         [made] = answer.result(timeout=30).json()["data"]
     assert (running["status"], running["progress"], running["setting"]) == ("in_progress", 50, None)
+    assert running["deadline_at"] - running["created_at"] in (600, 601) and running["webhook_url"] is None
     shown = client.get(path).json()
     assert (shown["id"], shown["status"], shown["seed"], shown["sf"]) == (made["id"], "completed", 5, 12)
     assert shown["setting"] == made["setting"] == "sf 12, 50 steps"
