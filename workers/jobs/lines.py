@@ -53,8 +53,9 @@ class Lines:
                 for job_id in new:
                     pipeline.hget(keys.job(job_id), "request")
                 known = known | dict(_readable(zip(new, pipeline.execute(), strict=True)))
-        self._requests[model] = {job_id: known[job_id] for job_id in ids if job_id in known}
-        return self._requests[model]
+        found = {job_id: known[job_id] for job_id in ids if job_id in known}
+        self._requests[model] = found
+        return found
 
     def _running(self, ids: Iterable[str]) -> list[Job]:
         ids = [job_id for job_id in ids if model_of(job_id)]
