@@ -8,7 +8,7 @@ from workers.jobs.errors import DeadlineExceeded
 from workers.jobs.job import GenerationRequest, model_of
 from workers.jobs.pace import MeasuredRuns
 from workers.models.catalogue import Catalogue
-from workers.models.duration import least_seconds
+from workers.models.duration import Durations
 from workers.process.metrics import Metrics
 
 log = structlog.get_logger()
@@ -29,8 +29,7 @@ class Punctuality:
         entry, software = self._catalogue.entries.get(request.model), self._software().get(request.model)
         if entry is None or not software:
             return None
-        own = [run for run in self._runs.of(request.model) if run.software == software]
-        return least_seconds(request, entry.method, own)
+        return Durations(entry.method, self._runs.of(request.model)).least_seconds(request, software)
 
     def failed(self, job_id: str) -> None:
         """Count and log a job that was not started, since it could not end in time."""

@@ -1,11 +1,14 @@
 """How long a run would take, by runs whose times are known."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.workers.factories import a_request
 from workers.jobs.job import GenerationRequest
 from workers.jobs.pace import MeasuredRun
-from workers.models.duration import Durations, Pace, Plan, expected_plan, least_seconds, pace_of, plan_of
+from workers.models.duration import Durations, Pace, Plan, plan_of
+from workers.models.entry import Method
 
 
 def of(**changes: object) -> GenerationRequest:
@@ -31,7 +34,20 @@ def a_run(request: GenerationRequest | None = None, full: float = 0.2, full_step
         predicted_step_seconds=predicted if cached else None,
         encode_seconds=0.1,
         seconds=0.6 + full_steps * full + cached * predicted,
+        software="this one",
     )
+
+
+def pace_of(request: GenerationRequest, runs: Sequence[MeasuredRun]) -> Pace | None:
+    return Durations("covariance", runs).of(request)[1]
+
+
+def expected_plan(request: GenerationRequest, method: Method, runs: Sequence[MeasuredRun]) -> Plan | None:
+    return Durations(method, runs).of(request)[0]
+
+
+def least_seconds(request: GenerationRequest, method: Method, runs: Sequence[MeasuredRun]) -> float | None:
+    return Durations(method, runs).least_seconds(request, "this one")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +105,9 @@ def test_an_uncached_run_knows_no_time_of_a_predicted_step() -> None:
     assert pace is not None and pace.predicted == 0.0
     pace = pace_of(of(), [a_run(full_steps=50), a_run()])
     assert pace is not None and pace.predicted == 0.004
+    pace = pace_of(of(), [a_run(full_steps=50), a_run(of(width=192))])
+    assert pace is not None and pace.predicted == pytest.approx(0.002), "half of what twice the pixels take"
+    assert (pace.runs, pace.same_size, pace.full) == (1, True, 0.2)
 
 
 def test_durations_say_what_they_do_not_know() -> None:
