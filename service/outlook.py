@@ -10,6 +10,7 @@ from typing import Literal
 
 from service.estimation import Progress, seconds_left
 from service.forecast import Rate, Runs, Seat, Slot, foretell
+from service.seats import seats_of
 from workers.jobs.connection import Connection
 from workers.jobs.cost import cost_of
 from workers.jobs.job import GenerationRequest, Job, JobState, Priority, model_of
@@ -163,11 +164,8 @@ class Outlook:
             standings[model].line.add(_NEW, newcomer.tenant, cost, newcomer.priority, now)
             seconds |= {} if took is None else {_NEW: took}
         ends, running = _running(standings, durations, now)
-        seats = [
-            Seat(max(now, ends.get(worker.name, now)), worker.models, worker.most_running_of_tenant)
-            for worker in workers
-            if not set(worker.models).isdisjoint(models)
-        ]
+        together = [worker for worker in workers if not set(worker.models).isdisjoint(models)]
+        seats = seats_of(together, standings, durations, ends, now)
         ids = {each: [*standing.requests] for each, standing in standings.items()}
         tenants = {each: standing.line.tenants for each, standing in standings.items()}
         slots = foretell({each: standing.line for each, standing in standings.items()}, seconds, seats, running)

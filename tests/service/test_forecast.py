@@ -1,10 +1,13 @@
 """When jobs start and end, by lines and workers that are known."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from service.forecast import Rate, Runs, Seat, Slot, foretell
 from workers.jobs.job import Priority
-from workers.jobs.order import Line
+from workers.jobs.order import Line, Waiting
 
 NOW = 1000.0
 
@@ -53,11 +56,52 @@ def test_a_tenant_that_never_gets_free_is_not_waited_for() -> None:
     assert foretell({"m": a_line("a1")}, {}, [Seat(NOW, ("m",), 1)], []) == {}
 
 
-def test_jobs_that_would_be_late_take_no_workers_time() -> None:
-    line = a_line("a1", "a2")
-    late = line.lanes["normal"].jobs[0]
-    line.lanes["normal"].jobs[0] = type(late)(late.turn, "a1", "a", 1, NOW, deadline_at=NOW + 9)
+def with_deadline(line: Line, seconds: float) -> Line:
+    """Of the first job."""
+    jobs = line.lanes["normal"].jobs
+    jobs[0] = replace(jobs[0], deadline_at=NOW + seconds)
+    return line
+
+
+@pytest.mark.parametrize("least", [10.0, 9.0])
+def test_jobs_that_a_worker_would_not_start_take_none_of_its_time(least: float) -> None:
+    line = with_deadline(a_line("a1", "a2"), seconds=7)
+    assert starts(foretell({"m": line}, TEN, [Seat(NOW, ("m",), 0, {"a1": least})], [])) == {"a2": 0}
+    line = with_deadline(a_line("a1", "a2"), seconds=0)
     assert starts(foretell({"m": line}, TEN, [Seat(NOW, ("m",))], [])) == {"a2": 0}
+
+
+@pytest.mark.parametrize("least", [{"a1": 10.0}, {}])
+def test_jobs_that_a_worker_tries_take_its_time_until_their_deadline(least: dict[str, float]) -> None:
+    line = with_deadline(a_line("a1", "a2"), seconds=8)
+    assert starts(foretell({"m": line}, TEN, [Seat(NOW, ("m",), 0, least)], [])) == {"a1": 0, "a2": 8}
+
+
+def test_a_job_is_failed_by_the_first_worker_that_says_it_is_in_vain() -> None:
+    slow, fast = Seat(NOW, ("m",), 0, {"a1": 99.0}), Seat(NOW + 1, ("m",), 0, {"a1": 2.0})
+    assert starts(foretell({"m": with_deadline(a_line("a1", "a2"), seconds=8)}, TEN, [slow, fast], [])) == {"a2": 0}
+    busy = replace(slow, free_at=NOW + 2)
+    slots = foretell({"m": with_deadline(a_line("a1", "a2"), seconds=8)}, TEN, [busy, fast], [])
+    assert starts(slots) == {"a1": 1, "a2": 2}
+
+
+class CountedLine(Line):
+    looks = 0
+
+    def take(self, now: float, may_start: Callable[[Waiting], bool]) -> Waiting | None:
+        self.looks += 1
+        return super().take(now, may_start)
+
+
+@pytest.mark.parametrize(("most", "deadline", "started"), [(1, 9e9, 30), (0, 0, 0)])
+def test_many_workers_that_find_nothing_do_not_look_again_each(most: int, deadline: float, started: int) -> None:
+    line = CountedLine(a_line(*(f"a{number}" for number in range(30))).lanes)
+    jobs = line.lanes["normal"].jobs
+    jobs[:] = [replace(job, deadline_at=NOW + deadline) for job in jobs]
+    running = [Runs(NOW + number, "m", "b") for number in range(100)]
+    slots = foretell({"m": line}, {job.job_id: 10.0 for job in jobs}, [Seat(NOW, ("m",), most)] * 300, running)
+    assert [slot.starts_at for slot in slots.values()] == [NOW + 10 * number for number in range(started)]
+    assert line.looks <= 60
 
 
 def test_low_jobs_move_up_when_they_have_waited_for_long() -> None:

@@ -1,13 +1,13 @@
 -- Gives the next job to a worker. ARGV: token, worker, lease seconds, most running jobs of a tenant (0 = any number),
 --   devices that compute it together, retention seconds, whether the worker can say how long a job takes ('' = no), a job
---   of which it says so, and how many seconds that takes at least ('' = not known).
+--   of which it says so, how many seconds that takes at least ('' = not known), and by how much it is tried with less.
 -- Returns { record, {}, {} }, or { {}, last id of each lane's stream, {} }: whoever waits for an entry after those misses
 -- none; or { {}, {}, { id, request } }: how long does it take? or { {}, {}, { id } }: it was next, and failed, as it
 -- could not end before its deadline.
-local token, worker, lease, most_running, retention, can_say, said_of, said =
-  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9])
+local token, worker, lease, most_running, retention, can_say, said_of, said, fastest =
+  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9]),
+  tonumber(ARGV[10])
 local AGE_SECONDS = 600
-local FASTEST = 0.8 -- of what such runs took so far: one that may just make it is tried
 
 redis.call('LLEN', key('claim')) -- a command that only workers may use: for anybody else nothing is written
 
@@ -100,7 +100,7 @@ local function in_vain(id)
     return { id, request or '' }
   end
   local left = (tonumber(deadline) or now) - now
-  if not said or said * FASTEST <= left then
+  if not said or said * fastest <= left then
     return nil
   end
   local message = string.format('such a run takes about %.1f s, and %.1f s were left until its deadline', said, left)

@@ -6,6 +6,15 @@ from pydantic import ValidationError
 
 from workers.jobs.job import GenerationRequest
 
+#: Of what such runs took at least: one that may just make it is tried.
+FASTEST = 0.8
+
+
+def may_end(least_seconds: float | None, seconds_left: float) -> bool:
+    """Whether a run is tried that has so long until its deadline; `claim.lua` decides the same. least_seconds: as of a
+    `Foresight`."""
+    return least_seconds is None or least_seconds * FASTEST <= seconds_left
+
 
 class Foresight(Protocol):
     """Knows how long jobs take, by what was measured."""

@@ -14,7 +14,7 @@ from workers.jobs import keys, scripts
 from workers.jobs.artifact import Artifact
 from workers.jobs.connection import MAX_BLOCK_SECONDS, Connection
 from workers.jobs.errors import LeaseLost, ModelNotServed, RequestRefused, WorkerCrashed
-from workers.jobs.foresight import Foresight, least_seconds
+from workers.jobs.foresight import FASTEST, Foresight, least_seconds
 from workers.jobs.job import (
     AttemptKey,
     Job,
@@ -157,7 +157,7 @@ class Leases:
         foresees = "1" if self._foresight else ""
         for _ in range(2 * MOST_ASKED):  # asked, and told what became of it
             record, last_ids, asked = self._connection.run(
-                scripts.Claim(keys.root(model), token, *how, foresees, *said)
+                scripts.Claim(keys.root(model), token, *how, foresees, *said, FASTEST)
             )
             if not asked or self._foresight is None:
                 return record, last_ids

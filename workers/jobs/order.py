@@ -70,6 +70,11 @@ class Line:
         """Whose each job is."""
         return {job.job_id: job.tenant for lane in self.lanes.values() for job in lane.jobs}
 
+    @property
+    def with_deadline(self) -> list[str]:
+        """Jobs that have one."""
+        return [job.job_id for lane in self.lanes.values() for job in lane.jobs if job.deadline_at is not None]
+
     def add(self, job_id: str, tenant: str, cost: int, priority: Priority, now: float) -> None:
         """A job comes; one that stands behind jobs that are not here is not here either."""
         above = [self.lanes[name] for name in LANES[: LANES.index(priority)]]

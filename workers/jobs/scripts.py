@@ -89,9 +89,9 @@ class Get(ModelScript[Record]):
 @dataclass(frozen=True, slots=True)
 class Claim(ModelScript[tuple[Record, list[str], list[str]]]):
     """foresees: whether the worker can say how long a job takes, empty where not. job_id, least_seconds: what it says
-    of a job, both empty before it was asked; seconds empty where it does not know. Answers with the job's record, or
-    with an empty one and the last entry id of each lane's stream; or with neither but id and request of a job that it
-    is asked of, or the id of one that could not end in time and has failed."""
+    of a job, both empty before it was asked; seconds empty where it does not know. fastest: of these it is tried in.
+    Answers with the job's record, or with an empty one and the last entry id of each lane's stream; or with neither but
+    id and request of a job that it is asked of, or the id of one that could not end in time and has failed."""
 
     token: str
     worker: str
@@ -102,6 +102,7 @@ class Claim(ModelScript[tuple[Record, list[str], list[str]]]):
     foresees: str
     job_id: str
     least_seconds: float | str
+    fastest: float
 
 
 @dataclass(frozen=True, slots=True)
