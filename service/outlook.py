@@ -44,10 +44,12 @@ NOT_MEASURED, NO_WORKER = Eta(reason="not_measured"), Eta(reason="no_worker")
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What is foretold of a model's jobs. read_at: by the clock here. now: by Redis's, in Unix seconds. first_starts:
-    when each tenant's next job starts, of those that have one among the first."""
+    """What is foretold of a model's jobs. read_at: when the queue was read, by the clock here. known_at: when this was
+    foretold. now: the first by Redis's clock, in Unix seconds. first_starts: when each tenant's next job starts, of
+    those that have one among the first."""
 
     read_at: float
+    known_at: float
     now: float
     durations: Durations
     slots: Mapping[str, Slot]
@@ -92,6 +94,7 @@ class Outlook:
         self._presence, self._catalogue, self._clock = presence, catalogue, clock
         self._lines, self._runs = Lines(connection), MeasuredRuns(connection)
         self._boards: dict[str, Board] = {}
+        self._measured: dict[str, tuple[float, Durations]] = {}
         self._reading = Lock()
 
     def of(self, job: Job, place: int | None = None) -> Eta | None:
@@ -104,7 +107,7 @@ class Outlook:
             left = _left(board.durations, job.request, Progress.of(job), self._now(board))
             return NOT_MEASURED if left is None else Eta(left)
         board, job_id = self._board(model, FRESH_SECONDS), job.result_of or job.id
-        if job_id not in board.slots and (place or 0) < LOOKED_AT:
+        if job_id not in board.slots and (place or 0) < LOOKED_AT and job.created_at > board.now:
             board = self._board(model, FRESH_SECONDS_OF_A_NEW_JOB)
         return _waiting(board, job.request, job_id, place or 0, self._now(board))
 
@@ -135,14 +138,15 @@ class Outlook:
         return board.now + self._clock() - board.read_at
 
     def _board(self, model: str, fresh_seconds: float) -> Board:
-        """Who comes while another reads takes what there is."""
-        board = self._boards.get(model)
-        age = self._clock() - board.read_at if board else OLD_SECONDS
-        if board is not None and age < fresh_seconds:
+        """Who comes while another reads takes what there is, or waits for that read where this is too old: the longer
+        one takes, the less it helps that all read at once."""
+        board = self._known(model, fresh_seconds)
+        if board is not None:
             return board
-        alone = self._reading.acquire(blocking=False)
+        alone = self._reading.acquire(timeout=0.0 if self._known(model, OLD_SECONDS) else OLD_SECONDS)
         try:
-            if board is not None and age < OLD_SECONDS and not alone:
+            board = self._known(model, fresh_seconds if alone else math.inf)
+            if board is not None:
                 return board
             boards = self._read(model, self._presence.workers())
             self._boards |= boards
@@ -151,12 +155,24 @@ class Outlook:
             if alone:
                 self._reading.release()
 
+    def _known(self, model: str, old_seconds: float) -> Board | None:
+        board = self._boards.get(model)
+        return board if board is not None and self._clock() - board.known_at < old_seconds else None
+
+    def _durations(self, model: str) -> Durations:
+        """From the last second; where nothing was measured by then, which is soon read, from now."""
+        known = self._measured.get(model)
+        if known is None or not known[1].runs or self._clock() - known[0] >= FRESH_SECONDS:
+            durations = Durations(self._method(model), self._runs.of(model))
+            self._measured[model] = known = self._clock(), durations
+        return known[1]
+
     def _read(self, model: str, live: Sequence[WorkerInfo], newcomer: Newcomer | None = None) -> dict[str, Board]:
         """Of the model, and of those that have workers with it."""
         workers = [worker for worker in live if worker.state in TAKES_JOBS and worker.models]
         models, read_at = _together(model, workers), self._clock()
         standings = {each: self._lines.of(each, newcomer.tenant if newcomer else "") for each in models}
-        durations = {each: Durations(self._method(each), self._runs.of(each)) for each in models}
+        durations = {each: self._durations(each) for each in models}
         now = standings[model].now
         seconds = _run_seconds(standings, durations)
         if newcomer is not None:
@@ -172,6 +188,7 @@ class Outlook:
         return {
             each: Board(
                 read_at,
+                self._clock(),
                 now,
                 durations[each],
                 {job_id: slots[job_id] for job_id in (*ids[each], _NEW) if job_id in slots},

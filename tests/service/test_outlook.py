@@ -14,7 +14,8 @@ from workers.jobs import keys
 from workers.jobs.connection import Connection
 from workers.jobs.job import GenerationRequest, Job, Priority
 from workers.jobs.leases import Attempt
-from workers.jobs.lines import LOOKED_AT
+from workers.jobs.lines import LOOKED_AT, Lines, Standing
+from workers.jobs.pace import MeasuredRuns
 from workers.models.catalogue import Catalogue, families
 
 #: As long as a run of `a_request` takes that reports `a_report`.
@@ -200,6 +201,36 @@ def test_a_job_that_has_just_come_is_looked_for_but_not_at_each_call(
     assert len(asked) == 2, "the queue and its workers"
     stage.outlook.of(second, 1)
     assert len(asked) == 2
+
+
+def test_jobs_that_nothing_is_foretold_of_are_not_looked_for_at_each_call(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.measure()
+    jobs = [submit(stage.queue) for _ in range(3)]
+    read = Lines.of
+
+    def slowly(self: Lines, model: str, tenant: str = "") -> Standing:
+        stage.clock.now += 20.0
+        return read(self, model, tenant)
+
+    monkeypatch.setattr(Lines, "of", slowly)
+    began = stage.clock.now
+    for place, job in enumerate(jobs):
+        assert stage.outlook.of(job, place) == NO_WORKER
+        stage.clock.now += 0.2
+    assert stage.clock.now == pytest.approx(began + 20.6), "one slow read for all"
+
+
+def test_estimates_take_what_was_measured_from_the_last_second(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.measure()
+    asked, read = list[str](), MeasuredRuns.of
+    monkeypatch.setattr(MeasuredRuns, "of", lambda self, model: asked.append(model) or read(self, model))
+    for passed in (0.0, 0.9, 0.2):
+        stage.clock.now += passed
+        expected = stage.outlook.expect(Newcomer(a_request(), Priority.NORMAL, TENANT), 0, [])
+        assert expected.run_seconds == soon(RUN)
+    assert asked == [MODEL] * 2
 
 
 def test_who_is_refused_comes_again_when_a_job_starts(stage: Stage) -> None:

@@ -1,6 +1,5 @@
 """How long runs took: the last ones of each kind, kept longer than their jobs are, and without what was asked for."""
 
-from functools import lru_cache
 from typing import Any, Self
 
 from pydantic import Field
@@ -70,10 +69,12 @@ class MeasuredRun(Frozen):
 
 
 class MeasuredRuns:
-    """Reads only. `Leases.complete` writes them."""
+    """Reads only. `Leases.complete` writes them. What a model's runs were is parsed once. Safe to share between
+    threads."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._known: dict[str, dict[str, MeasuredRun | None]] = {}
 
     def of(self, model: str) -> list[MeasuredRun]:
         """A model's, of each kind the newest first. Those that another version wrote are left out. Raises
@@ -83,11 +84,13 @@ class MeasuredRuns:
             with self._connection.commands.pipeline(transaction=False) as pipeline:
                 for kind in kinds:
                     pipeline.zrange(keys.pace_of(model, kind), 0, -1, desc=True)
-                runs = [_read(text) for texts in pipeline.execute() for text in texts]
-        return [run for run in runs if run is not None]
+                texts: list[str] = [text for kept in pipeline.execute() for text in kept]
+        before = self._known.get(model, {})
+        known = {text: before[text] if text in before else _read(text) for text in texts}
+        self._known[model] = known
+        return [run for text in texts if (run := known[text]) is not None]
 
 
-@lru_cache(maxsize=4096)
 def _read(text: str) -> MeasuredRun | None:
     held, _, what = text.partition(" ")
     try:
