@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workers.engine import paper_acceleration
+from workers.engine import observation, paper_acceleration
 from workers.engine.covariance_session import CovarianceSession
 from workers.engine.knowledge import known_covariance
 from workers.engine.loaded import LoadedModel
+from workers.engine.observation import Observation
 from workers.engine.paper_session import PaperSession
 from workers.engine.plan import RunPlan
 from workers.engine.session import Session
@@ -52,8 +53,10 @@ def accelerate(model: LoadedModel, plan: RunPlan, observed: Sequence[MeasuredCov
     return Acceleration(session, None)
 
 
-def made_of(model: LoadedModel, plan: RunPlan, recipe: Mapping[str, Any]) -> Session:
-    """The session of a rank that follows, as rank 0 has told it."""
+def made_of(model: LoadedModel, plan: RunPlan, recipe: Mapping[str, Any]) -> Session | Observation:
+    """What a rank that follows has on its pipeline, as rank 0 has told it."""
+    if recipe["method"] == observation.METHOD:
+        return Observation(plan)
     if recipe["method"] == "paper":
         return PaperSession.made_of(plan, recipe, model.shard(plan.request))
     return CovarianceSession.made_of(plan, recipe)

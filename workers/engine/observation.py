@@ -13,6 +13,8 @@ from workers.scalingcache.covariance import of_run
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.products import Products
 
+METHOD = "observation"
+
 
 class Observation:
     """On the pipeline of one run, in the place of a session."""
@@ -30,9 +32,9 @@ class Observation:
         return True
 
     @property
-    def recipe(self) -> None:
-        """One process that looks is enough, and it changes nothing."""
-        return None
+    def recipe(self) -> dict[str, Any]:
+        """It changes nothing, but an output that is not finite has to end the run on all ranks at once."""
+        return {"method": METHOD}
 
     def attached(
         self, family: Family, transformers: Sequence[nn.Module], scheduler: Any
@@ -43,6 +45,10 @@ class Observation:
     def end_step(self) -> None:
         """Every step is a full one."""
         self.decisions += "F"
+
+    def close(self) -> None:
+        """Drop all tensors."""
+        self._products.clear()
 
     def shown(self) -> MeasuredCovariance | None:
         """What the finished run has shown of its model; None where all that came out is zero, which says nothing."""

@@ -1,17 +1,20 @@
 """Two processes that compute a model together: as one process would, with the same decisions on both."""
 
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.workers.engine.groups import Group, group, request_of, run
 from workers.engine import paper_acceleration
 from workers.engine.covariance_session import CovarianceSession
 from workers.engine.generation import ProgressCallbacks
-from workers.jobs.errors import GroupFailed, JobCancelled, ModelLoadFailed
+from workers.jobs.errors import GroupFailed, JobCancelled, ModelLoadFailed, NotFinite
 from workers.scalingcache.paper.controller import IntervalSettings
 
 pytestmark = [
@@ -127,6 +130,20 @@ def test_an_error_that_all_ranks_meet_leaves_the_group_in_service(two: Group) ->
     with pytest.raises(Exception, match="divi"):  # diffusers' own
         run("wan t2v", model, sf=4, width=48, height=48, frames=1)  # 9 tokens
     assert run("wan t2v", model, sf=4)[1].report.engaged
+
+
+def test_outputs_that_are_not_finite_end_a_run_and_leave_the_group_in_service(two: Group, tmp_path: Path) -> None:
+    usual, checkpoint = two.load("wan t2v", {"ulysses": 2}), tmp_path / "overflowing"
+    shutil.copytree(usual.entry.source, checkpoint)
+    [weights] = checkpoint.glob("transformer/*.safetensors")
+    tensors = load_file(weights)
+    tensors["proj_out.weight"].fill_(3e38)
+    save_file(tensors, weights, {"format": "pt"})
+    model = two.load("wan t2v", {"ulysses": 2}, source=str(checkpoint), name=checkpoint.name)
+    for sf in (12, 4):
+        with pytest.raises(NotFinite, match="output at step 0 is not finite"):
+            run("wan t2v", model, sf=sf)
+    assert run("wan t2v", usual, sf=4)[1].report.engaged
 
 
 def test_models_that_cannot_be_split_so_are_refused_with_the_reason(two: Group) -> None:
