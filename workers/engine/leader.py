@@ -128,7 +128,8 @@ class Leader:
         if all(answer is not None and answer.get("error") == type(error).__name__ for answer in answers):
             self._store.set(f"settled/{number}", "")
             return
-        raise GroupFailed(f"rank 0 ended with {type(error).__name__}, and others of the group did not") from error
+        message = f"rank 0 ended with {type(error).__name__}, and others of the group did not"
+        raise GroupFailed(message, parted=True) from error
 
     def end(self) -> None:
         """End the others, and leave. Safe to call more than once."""

@@ -195,11 +195,18 @@ class DeviceError(AttemptFailed):
 
 
 class GroupFailed(AttemptFailed):
-    """The processes that compute a job together are not at the same place any more."""
+    """The processes that compute a job together are not at the same place any more.
+
+    parted: whether that was found though all of them are there; else one did not come.
+    """
 
     code = "group_failed"
     max_attempts = 3
     poisons_process = True
+
+    def __init__(self, message: str, *, parted: bool = False) -> None:
+        super().__init__(message)
+        self.parted = parted
 
 
 class StepTimeout(AttemptFailed):

@@ -10,6 +10,7 @@ class Loss(IntEnum):
     SILENT = 82
     HELD_UP = 83
     STORE = 84
+    PARTED = 85
 
     @property
     def shown(self) -> str:
@@ -19,6 +20,7 @@ class Loss(IntEnum):
             Loss.SILENT: "one was not heard of any more",
             Loss.HELD_UP: "one did not go on",
             Loss.STORE: "the first was not reached any more",
+            Loss.PARTED: "one was not where the others were",
         }[self]
 
     @property
@@ -27,11 +29,13 @@ class Loss(IntEnum):
         return self.name.lower()
 
 
-#: Causes of which no exit code tells: rank 0 was killed, and ranks that were not at the same place.
-KILLED, PARTED = "killed", "parted"
-CAUSES = (*(loss.cause for loss in Loss), KILLED, PARTED)
+#: The cause of which no exit code tells: rank 0 was killed.
+KILLED = "killed"
+CAUSES = (*(loss.cause for loss in Loss), KILLED)
 
 
-def cause_of(exit_code: int | None) -> str:
-    """Why a group has ended whose rank 0 ended with this code."""
-    return Loss(exit_code).cause if exit_code in list(Loss) else KILLED
+def cause_of(exit_code: int | None) -> str | None:
+    """Why a group has ended whose rank 0 ended with this code; None where that was no failure of a group."""
+    if exit_code in list(Loss):
+        return Loss(exit_code).cause
+    return KILLED if exit_code is not None and exit_code < 0 else None

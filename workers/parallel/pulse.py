@@ -79,6 +79,10 @@ class Pulse(threading.Thread):
         for rank in self._watched:
             self._heard.setdefault(rank, _Heard(b"", time.monotonic(), LOADING_SECONDS, (-1, 0), 0))
 
+    def find(self) -> None:
+        """A collective has failed: wait until the pulse has looked why. Where it finds a loss, that says more."""
+        self._over.wait(3 * BEAT_SECONDS)
+
     @contextmanager
     def patient(self) -> Iterator[None]:
         """Inside, the others wait long for this rank to beat, and to go on. Begins when they have been told."""

@@ -59,7 +59,8 @@ class World:
         self.waited_seconds += time.perf_counter() - began
         for rank, other in enumerate(everyone):
             if not torch.equal(other[1:], everyone[0][1:]):
-                raise GroupFailed(f"rank {rank} is at {other[1:].tolist()}, rank 0 at {everyone[0][1:].tolist()}")
+                places = f"rank {rank} is at {other[1:].tolist()}, rank 0 at {everyone[0][1:].tolist()}"
+                raise GroupFailed(places, parted=True)
         return bool(everyone[0][0])
 
     def gathered(self, mine: Tensor) -> list[Tensor]:
@@ -68,6 +69,8 @@ class World:
         try:
             dist.all_gather(everyone, mine, group=self._control)
         except RuntimeError as error:
+            if self._pulse is not None:
+                self._pulse.find()
             raise GroupFailed("a rank of the group did not come to the end of a step") from error
         return everyone
 

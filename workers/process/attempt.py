@@ -198,8 +198,6 @@ class AttemptWatch:
                 self._end_stopped()
             case Failed(_, code, message, max_attempts, poisons_process):
                 error = JobError(code=code, message=message)
-                if code == GroupFailed.code:
-                    self._metrics.parted()
                 if poisons_process:
                     self._child.kill()
                 self._settle(lambda: self._leases.fail(self._attempt, error, max_attempts), code)

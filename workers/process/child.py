@@ -19,6 +19,7 @@ from workers.configuration import LogFormat
 from workers.jobs.errors import (
     AttemptFailed,
     GenerationFailed,
+    GroupFailed,
     InvalidRequest,
     JobCancelled,
     ModelLoadFailed,
@@ -30,6 +31,7 @@ from workers.jobs.s3_location import PATIENT, S3Location
 from workers.jobs.storage import open_store
 from workers.media.provenance import Embedded
 from workers.models.catalogue import Catalogue
+from workers.parallel.loss import Loss
 from workers.process.events import (
     Again,
     Command,
@@ -260,6 +262,9 @@ def _attempt(
         return jobs.run(command, emit, lambda: stopped(id))
     except JobCancelled:
         return Stopped(id)
+    except GroupFailed as error:
+        log.error("the group failed", job=command.key.job_id, cause=str(error))
+        os._exit(Loss.PARTED if error.parted else Loss.ENDED)  # As where the pulse finds it: one place counts them.
     except Exception as error:
         failure, what = _failure(error), "rerun failed" if isinstance(command, Again) else "job failed"
         log.error(what, job=command.key.job_id, code=failure.code, frames=logs.frames_of(error))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from workers.jobs.job import RunReport
-from workers.parallel.loss import CAUSES, PARTED, cause_of
+from workers.parallel.loss import CAUSES, cause_of
 from workers.process import buckets
 from workers.process.instruments import Instruments
 
@@ -41,12 +41,8 @@ class GroupMetrics(Instruments):
 
     def process_ended(self, exit_code: int | None) -> None:
         """The process with the models ended with this code, and its group with it; None where it was ended."""
-        if self._grouped and exit_code:
-            self._failures.labels(cause_of(exit_code)).inc()
-
-    def parted(self) -> None:
-        """The processes of a group were not at the same place."""
-        self._failures.labels(PARTED).inc()
+        if self._grouped and (cause := cause_of(exit_code)) is not None:
+            self._failures.labels(cause).inc()
 
     def _waited(self, model: str, report: RunReport) -> None:
         if report.parallel is not None:

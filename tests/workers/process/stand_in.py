@@ -17,6 +17,7 @@ from tests.workers.factories import a_report
 from workers import logs
 from workers.jobs.errors import (
     DeviceError,
+    GroupFailed,
     InvalidRequest,
     JobCancelled,
     ModelLoadFailed,
@@ -63,6 +64,8 @@ _MISBEHAVE: dict[str, Callable[[], object]] = {
     "run out of memory": lambda: _raise(OutOfMemory("no memory")),
     "break the device": lambda: _raise(DeviceError("broken")),
     "fill the disk": lambda: _raise(StorageFull("full")),
+    "part": lambda: _raise(GroupFailed("rank 1 is elsewhere", parted=True)),
+    "lose a rank": lambda: _raise(GroupFailed("rank 1 did not come")),
     "refuse": lambda: _raise(InvalidRequest("prompt", "not this one")),
     "raise": lambda: _raise(RuntimeError("a secret")),
 }

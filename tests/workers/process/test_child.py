@@ -10,6 +10,7 @@ from tests.workers.factories import MODEL, TENANT, a_request
 from tests.workers.process.stand_in import BROKEN, make
 from workers.jobs.job import AttemptKey, JobError, new_job_id
 from workers.models.catalogue import Catalogue
+from workers.parallel.loss import Loss
 from workers.process.child import Child, ChildDied, ChildSettings
 from workers.process.events import (
     Done,
@@ -91,6 +92,15 @@ def test_its_death_is_told_after_all_it_sent(child: Child) -> None:
     with pytest.raises(ChildDied, match="exit code -6"):
         next_event(child)
     assert not child.alive
+
+
+@pytest.mark.parametrize(("prompt", "loss"), [("part", Loss.PARTED), ("lose a rank", Loss.ENDED)])
+def test_a_group_that_fails_ends_it_with_what_was_lost(child: Child, prompt: str, loss: Loss) -> None:
+    child.send(a_run(prompt))
+    with pytest.raises(ChildDied):
+        last_event(child)
+    child.close()
+    assert child.exit_code == loss
 
 
 def test_a_closed_pipe_ends_it_in_mid_job(child: Child) -> None:

@@ -57,9 +57,8 @@ def test_groups_that_were_lost_are_counted_by_cause_and_single_processes_are_not
     assert failures(metrics) == {}
     metrics.groups({MODEL: 2})
     assert failures(metrics) == dict.fromkeys(("ended", "silent", "held_up", "store", "killed", "parted"), 0)
-    for code in (Loss.HELD_UP, Loss.ENDED, Loss.ENDED, -9, 0, None):
+    for code in (Loss.HELD_UP, Loss.ENDED, Loss.ENDED, Loss.PARTED, -9, 0, 1, None):
         metrics.process_ended(code)
-    metrics.parted()
     assert failures(metrics) == {"ended": 2, "silent": 0, "held_up": 1, "store": 0, "killed": 1, "parted": 1}
 
 
