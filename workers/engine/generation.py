@@ -164,7 +164,8 @@ def _run(
             kind = "full" if attachment.decisions[index] == "F" else "predicted"
         seconds = clock.lap()
         if previewer is not None:
-            previewer.stepped(index, kind)
+            with model.aside():
+                previewer.stepped(index, kind)
             seconds += clock.lap()
         clock.steps[kind].append(seconds)
         callbacks.step(index, kind, seconds)

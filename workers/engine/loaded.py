@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,6 +74,10 @@ class LoadedModel:
     def shard(self, request: GenerationRequest) -> Shard:
         """This process's part of the tokens and streams of a run."""
         return WHOLE if self.share is None else self.share.shard(self.family.guided(request))
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Inside, this process does what others of its group do not, and they wait for as long as it takes."""
+        return nullcontext() if self.share is None else self.share.world.progress.aside()
 
     @property
     def waited_seconds(self) -> float:
