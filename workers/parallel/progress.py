@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +63,11 @@ class Progress:
     def signs(self) -> int:
         """Grows while the rank works although its place stays. For one thread to read."""
         self._signs += self._aside > 0
-        while self._events and self._events[0].query():  # type: ignore[no-untyped-call]
-            self._events.popleft()
-            self._signs += 1
+        # After a fault of its GPU whoever computes gets the error too; whoever watches has to go on.
+        with suppress(RuntimeError):
+            while self._events and self._events[0].query():  # type: ignore[no-untyped-call]
+                self._events.popleft()
+                self._signs += 1
         return self._signs
 
 

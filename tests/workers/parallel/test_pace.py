@@ -1,6 +1,7 @@
 """Who is held up, by where the ranks were seen: each is measured by the others, and by no clock of its own."""
 
 import pytest
+import torch
 
 from workers.parallel.loss import CAUSES, Loss, cause_of
 from workers.parallel.pace import Pace
@@ -88,6 +89,21 @@ def test_what_one_rank_does_alone_is_no_delay() -> None:
     assert progress.place == (3, 1) and progress.signs == progress.signs
     progress.begin(4)
     assert progress.place == (4, 0)
+
+
+def test_a_gpu_that_has_failed_leaves_those_who_watch_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def record(self) -> None: ...
+
+        def query(self) -> bool:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "Event", Broken)
+    progress = Progress(torch.device("cuda", 0))
+    progress.layer()
+    before = progress.signs
+    with progress.aside():
+        assert progress.signs == before + 1
 
 
 def test_an_exit_code_says_what_ended_a_group() -> None:
