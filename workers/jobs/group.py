@@ -6,7 +6,8 @@ from workers.jobs.frozen import Frozen
 class Group(Frozen):
     """The processes that computed a job together, each with a GPU of its own: how many in all, and what they shared.
 
-    `wait_seconds` is how long the first of them waited for the others at the ends of stages and steps.
+    `wait_seconds` is how long the first of them waited for the others at the ends of stages and steps, and where
+    a method adds up what they saw.
     """
 
     ranks: int

@@ -30,7 +30,7 @@ class World:
         """
         self.rank, self.ranks, self.device, self._pulse = seat.rank, seat.ranks, device, pulse
         self.progress = Progress(device) if pulse is None else pulse.progress
-        #: How long this rank has waited for others in `agree` so far.
+        #: How long this rank has waited for others in `gathered` so far, and so in `agree`.
         self.waited_seconds = 0.0
         if device.type == "cuda":
             torch.cuda.set_device(device)
@@ -54,9 +54,7 @@ class World:
         Raises `GroupFailed`, on every rank, where it is not, and where a rank does not come.
         """
         mine = torch.tensor([int(go), *state], dtype=torch.int64)
-        began = time.perf_counter()
         everyone = self.gathered(mine)
-        self.waited_seconds += time.perf_counter() - began
         for rank, other in enumerate(everyone):
             if not torch.equal(other[1:], everyone[0][1:]):
                 places = f"rank {rank} is at {other[1:].tolist()}, rank 0 at {everyone[0][1:].tolist()}"
@@ -65,13 +63,14 @@ class World:
 
     def gathered(self, mine: Tensor) -> list[Tensor]:
         """What each rank has in the place of a small tensor on the CPU. Raises `GroupFailed` if one does not come."""
-        everyone = [torch.empty_like(mine) for _ in range(self.ranks)]
+        everyone, began = [torch.empty_like(mine) for _ in range(self.ranks)], time.perf_counter()
         try:
             dist.all_gather(everyone, mine, group=self._control)
         except RuntimeError as error:
             if self._pulse is not None:
                 self._pulse.find()
             raise GroupFailed("a rank of the group did not come to the end of a step") from error
+        self.waited_seconds += time.perf_counter() - began
         return everyone
 
     def patient(self) -> AbstractContextManager[None]:

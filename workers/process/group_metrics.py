@@ -25,7 +25,7 @@ class GroupMetrics(Instruments):
         )
         self._waits = self._histogram(
             "scalingcache_group_wait_seconds",
-            "Of completed jobs, how long a step the first process waited for the others at its end, on average.",
+            "How long the first process waited for the others in a completed job, in all its stages, by its steps.",
             buckets.STEP,
             "model",
         )
