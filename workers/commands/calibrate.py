@@ -98,6 +98,8 @@ def _saved_calibration(measured: "MeasuredCovariance", destination: Path) -> lis
     from workers.measurement.figures import save_covariance_figures
 
     measured.save(destination)
+    if measured.colours is None:
+        console.print("without colours of previews, which no run has shown; the log says why", soft_wrap=True)
     for table in tables.of_covariance(measured):
         console.print(table)
     return save_covariance_figures(measured, destination.with_suffix(""))

@@ -10,7 +10,7 @@ from workers.engine.latent_colours import ColourFit, LatentColours
 from workers.engine.latent_preview import Previews
 from workers.engine.loaded import LoadedModel, read_coefficients
 from workers.engine.plan import RunPlan
-from workers.jobs.errors import CoefficientsMismatch
+from workers.jobs.errors import CoefficientsMismatch, GenerationFailed
 from workers.measurement.prompts import Prompt
 from workers.measurement.uncached_runs import UncachedRuns, show_all
 from workers.models.catalogue import Catalogue
@@ -22,7 +22,8 @@ def with_colours(
 ) -> MeasuredCovariance:
     """The file with colours by what the runs decode. progress, and what it raises: as for `show_all`.
 
-    Raises `CoefficientsMismatch` where the file is no covariance, or was measured on other weights.
+    Raises `CoefficientsMismatch` where the file is no covariance, or was measured on other weights,
+    and `GenerationFailed` where no run shows any.
     """
     measured = read_coefficients(path)
     if not isinstance(measured, MeasuredCovariance):
@@ -39,7 +40,9 @@ def with_colours(
         return generated(model, prompt, plan, step_done)[1]
 
     _, fits = show_all(catalogue, runs, show, progress)
-    return replace(measured, colours=weights_of(fits))
+    if (colours := weights_of(fits)) is None:
+        raise GenerationFailed("no run has shown how latents are coloured; the log says why")
+    return replace(measured, colours=colours)
 
 
 def generated(

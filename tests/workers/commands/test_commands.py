@@ -10,8 +10,9 @@ import pytest
 from tests.catalogues import catalogue_text
 from tests.workers.commands.command_line import run
 from tests.workers.micro_wan import micro_entry
+from workers.engine.latent_colours import LatentColours
 from workers.engine.loaded import load_model, read_coefficients
-from workers.jobs.errors import CoefficientsMismatch
+from workers.jobs.errors import CoefficientsMismatch, GenerationFailed
 from workers.media.mp4 import read_mp4
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation
@@ -97,12 +98,17 @@ def test_an_interrupted_calibration_goes_on_and_ends_the_same(catalogue: Path, p
 
 
 def test_colours_are_added_to_a_file_without_them_and_nothing_else_of_it_changes(
-    catalogue: Path, prompts: Path
+    catalogue: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured, _ = calibrate(catalogue, prompts, "--limit", "1")
-    path = prompts.parent / "measured" / "micro-wan.json"
-    replace(measured, colours=None).save(path)
-    before = path.read_text()
+    with monkeypatch.context() as broken:
+        broken.setattr(LatentColours, "learn", None)
+        measured, output = calibrate(catalogue, prompts, "--limit", "1")
+        assert measured.colours is None and "without colours of previews" in output
+        path = prompts.parent / "measured" / "micro-wan.json"
+        before = path.read_text()
+        with pytest.raises(GenerationFailed, match="no run has shown how latents are coloured"):
+            calibrate(catalogue, prompts, "--limit", "1", "--steps", "3", "--colours-only")
+        assert path.read_text() == before
     added, output = calibrate(catalogue, prompts, "--limit", "1", "--steps", "3", "--colours-only")
     assert f"wrote {path}" in output
     assert added.colours is not None and added.colours.shape == (5, 3)
