@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import structlog
 
@@ -35,9 +36,13 @@ class TokenCounter:
         self._thread.join(2 * WAIT_SECONDS)
 
     def _run(self) -> None:
+        ready: Mapping[str, Sequence[PromptReader]] | None = None
         while not self._end.is_set():
             readers = self._readers()
             try:
+                if readers is not ready:
+                    ready = readers
+                    _prepare(readers)
                 if readers:
                     self._answer_next(readers)
                     continue
@@ -50,6 +55,12 @@ class TokenCounter:
     def _answer_next(self, readers: Mapping[str, Sequence[PromptReader]]) -> None:
         if question := self._counts.next(tuple(readers), WAIT_SECONDS):
             self._counts.answer(question, [_counted(each, question.prompt) for each in readers[question.model]])
+
+
+def _prepare(readers: Mapping[str, Sequence[PromptReader]]) -> None:
+    """The first count imports what it needs, which takes longer than a service waits for an answer."""
+    for reader in chain.from_iterable(readers.values()):
+        reader.read_and_total("a")
 
 
 def _counted(reader: PromptReader, prompt: str) -> EncoderTokens:

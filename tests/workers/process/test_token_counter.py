@@ -13,7 +13,12 @@ from workers.process.token_counter import TokenCounter
 TEMPLATE_TOKENS = 2
 
 
+#: What was counted, in order.
+read: list[str] = []
+
+
 def upright(prompt: str) -> str:
+    read.append(prompt)
     if prompt == "bad":
         raise ValueError("a prompt that cannot be read")
     return f"in short: {prompt}".replace(":", "")
@@ -26,6 +31,7 @@ def queue(redis_url: str) -> Iterator[Queue]:
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     words.enable_truncation(3)  # as a pipeline leaves its own
     words.enable_padding(length=20)
+    read.clear()
     readers = {"one": [PromptReader("text_encoder", words, 8, upright, TEMPLATE_TOKENS)], "unreadable": []}
     counter = TokenCounter(TokenCounts(queue.connection), lambda: readers)
     counter.start()
@@ -40,3 +46,4 @@ def test_it_counts_all_of_a_prompt_besides_the_template_and_one_that_fails_ends_
     expected = [EncoderTokens(encoder="text_encoder", tokens=7, limit=8 - TEMPLATE_TOKENS)]
     assert counts.ask("one", "a red ball on a blue table") == expected
     assert counts.ask("unreadable", "a red ball") == [], "answered at once"
+    assert read == ["a", "bad", "a red ball on a blue table"], "all that a count needs is there before it is asked for"
