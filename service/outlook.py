@@ -173,7 +173,7 @@ class Outlook:
         models, read_at = _together(model, workers), self._clock()
         standings = {each: self._lines.of(each, newcomer.tenant if newcomer else "") for each in models}
         durations = {each: self._durations(each) for each in models}
-        now = standings[model].now
+        now = min(standing.now for standing in standings.values())  # as the first was read, and so at `read_at`
         seconds = _run_seconds(standings, durations)
         if newcomer is not None:
             cost, took = cost_of(newcomer.request), _seconds_of(newcomer.request, durations[model])
