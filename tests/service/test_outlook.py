@@ -16,7 +16,9 @@ from workers.jobs.job import GenerationRequest, Job, Priority
 from workers.jobs.leases import Attempt
 from workers.jobs.lines import LOOKED_AT, Lines, Standing
 from workers.jobs.pace import MeasuredRuns
+from workers.jobs.versions import Version
 from workers.models.catalogue import Catalogue, families
+from workers.models.duration import ENOUGH_RUNS
 
 #: As long as a run of `a_request` takes that reports `a_report`.
 RUN = 4.3
@@ -201,6 +203,19 @@ def test_a_job_that_has_just_come_is_looked_for_but_not_at_each_call(
     assert len(asked) == 2, "the queue and its workers"
     stage.outlook.of(second, 1)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize(("software", "waits"), [("this gpu", 0.0), ("another gpu", 2.0)])
+def test_a_job_is_not_waited_for_where_the_worker_will_fail_it_at_its_claim(
+    stage: Stage, software: str, waits: float
+) -> None:
+    version = Version("this gpu", "")
+    for _ in range(ENOUGH_RUNS):
+        job = submit(stage.queue)
+        stage.queue.leases.complete(stage.start(), an_artifact(), a_report(), version.of(job.request))
+    stage.queue.presence.announce("w", [MODEL], "idle", versions={MODEL: Version(software, "")})
+    submit(stage.queue, deadline_seconds=2.0)
+    assert stage.eta(submit(stage.queue)) == soon(waits + RUN)
 
 
 def test_jobs_that_nothing_is_foretold_of_are_not_looked_for_at_each_call(
