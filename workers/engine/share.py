@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from PIL.Image import Image
@@ -36,13 +36,15 @@ class RunEnded(Exception):
 class Share:
     """mesh: the ranks by what they share of this model. leader: the group, on rank 0; None on the others.
 
-    compiled: whether a run's first step may compile the model, which takes one rank longer than another.
+    compiled: whether a run may compile the model, which takes one rank longer than another. known: for which runs that
+        is done.
     """
 
     world: World
     mesh: DeviceMesh
     leader: Leader | None
     compiled: bool = False
+    known: set[tuple[int | bool, ...]] = field(default_factory=set)
 
     def split(self, family: Family, transformers: Sequence[nn.Module]) -> None:
         """Have the transformers compute this rank's tokens. Raises `ValueError` where they cannot be split so."""
@@ -85,6 +87,12 @@ class Share:
 
         return Shard(self.world.rank % count, count, together)
 
+    def _compiling(self, request: GenerationRequest) -> AbstractContextManager[None]:
+        """Inside, the others wait long for this rank, where a run may compile: of two transformers the second in its
+        middle."""
+        waits = self.compiled and _shape(request) not in self.known
+        return self.world.patient() if waits else nullcontext()
+
     @contextmanager
     def together(
         self, request: GenerationRequest, attachment: Attachment | None, image: Image | None, callbacks: Callbacks
@@ -123,17 +131,15 @@ class Share:
             agreed(lambda: callbacks[0](name), _STAGES.index(name), 0, 0)
             if name == "decode":
                 over = True
+                self.known.add(_shape(request))
                 if leader is None:
                     raise RunEnded
 
         def step(index: int, kind: StepKind, seconds: float) -> None:
             following = attachment is None or attachment.full
             agreed(lambda: callbacks[1](index, kind, seconds), index, kind == "full", following)
-            first.close()
 
-        with ExitStack() as first:
-            if self.compiled:
-                first.enter_context(self.world.patient())
+        with self._compiling(request):
             try:
                 yield stage, step
             except BaseException as error:
@@ -162,6 +168,11 @@ def share_of(world: World, entry: ModelEntry, leader: Leader | None = None) -> S
     assert entry.parallel is not None
     mesh = world.mesh(entry.parallel.cfg, entry.parallel.ring, entry.parallel.ulysses)
     return Share(world, mesh, leader, entry.compile)
+
+
+def _shape(request: GenerationRequest) -> tuple[int | bool, ...]:
+    """What runs have in common that call the same transformers with the same shapes."""
+    return request.width, request.height, request.frames, request.steps, request.sf, request.guidance > 1
 
 
 def _told(request: GenerationRequest, attachment: Shareable | None, image: Image | None) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +17,7 @@ from workers.engine import paper_acceleration
 from workers.engine.covariance_session import CovarianceSession
 from workers.engine.generation import ProgressCallbacks
 from workers.jobs.errors import GroupFailed, JobCancelled, ModelLoadFailed, NotFinite
+from workers.parallel.world import World
 from workers.scalingcache.paper.controller import IntervalSettings
 
 pytestmark = [
@@ -153,6 +156,26 @@ def test_models_that_cannot_be_split_so_are_refused_with_the_reason(two: Group) 
     with pytest.raises(ModelLoadFailed, match=r"needs 4 processes, and the group of this worker has 2"):
         two.load("wan t2v", {"ulysses": 4})
     assert run("wan t2v", two.load("wan t2v", {"ulysses": 2}), sf=4)[1].report.engaged
+
+
+def test_where_a_run_may_compile_the_others_wait_long_until_its_end_and_no_longer_in_the_next_one(
+    two: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[str | int]()
+
+    @contextmanager
+    def patient(_world: World) -> Iterator[None]:
+        told.append("patient")
+        yield
+        told.append("over")
+
+    model = two.load("wan t2v", {"ulysses": 2})
+    assert model.share is not None
+    compiled = replace(model, share=replace(model.share, compiled=True, known=set()))
+    monkeypatch.setattr(World, "patient", patient)
+    for steps in (2, 2, 3):
+        run("wan t2v", compiled, ProgressCallbacks(step=lambda index, *_: told.append(index)), steps=steps, sf=steps)
+    assert told == ["patient", 0, 1, "over", 0, 1, "patient", 0, 1, 2, "over"]
 
 
 def test_ranks_that_would_decide_otherwise_are_found_out(two: Group, monkeypatch: pytest.MonkeyPatch) -> None:
