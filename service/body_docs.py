@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from service.cancel_schema import CancelVideos
 from service.field_docs import schema_of
-from service.schemas import CreateImage, CreateVideo, RemixVideo
+from service.schemas import CreateImage, CreateVideo, RemixImage, RemixVideo
 from service.study_schemas import CastVote, CreateStudy, Invite
 
 _PROMPT = "a red circle moving to the right on a black background"
@@ -18,6 +18,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, dict[str, Any]]] = {
         "usual": {**_VIDEO, "size": "96x96", "seconds": "2", "metadata": {"team": "ads"}},
     },
     RemixVideo: {"another prompt": {"prompt": "a blue circle moving to the right on a black background"}},
+    RemixImage: {"another prompt": {"prompt": "a yellow triangle on a white background"}},
     CancelVideos: {"by what they are like": {"status": "queued", "metadata": {"team": "ads"}}, "all": {"all": True}},
     CreateImage: {"usual": {"model": "flux-tiny", "prompt": "a blue triangle on a white background", "n": 1}},
     CreateStudy: {

@@ -11,7 +11,7 @@ from starlette.types import Message
 from service.client import unless_client_leaves
 from service.dependencies import Resources
 from service.errors import JobFailed, JobRefused, JobTooLate, Overloaded, WaitedTooLong
-from service.resolution import resolve_images
+from service.remix import Remix
 from service.reuse import kept_result
 from service.schemas import CreateImage
 from service.served import check_loadable
@@ -29,9 +29,13 @@ _FAILURES: dict[str, type[JobFailed]] = {InvalidRequest.code: JobRefused, Deadli
 
 
 async def finished_images(
-    resources: Resources, tenant: str, body: CreateImage, receive: Callable[[], Awaitable[Message]]
+    resources: Resources,
+    tenant: str,
+    body: CreateImage | Remix,
+    requests: list[GenerationRequest],
+    receive: Callable[[], Awaitable[Message]],
 ) -> list[Job]:
-    """The completed jobs of a request, in the order of their seeds.
+    """The completed jobs of a call, in the order of their requests, which are alike but for their seeds.
 
     receive: the request's, whose body has been read: it tells when the client leaves. Then, or when one job ends
     without a result, or it takes longer than `image_seconds`, the others are cancelled. Raises `InvalidRequest`,
@@ -43,15 +47,18 @@ async def finished_images(
     except anyio.WouldBlock:
         raise Overloaded("too many calls wait for their images; try again") from None
     try:
-        return await _made(resources, tenant, body, receive)
+        return await _made(resources, tenant, body, requests, receive)
     finally:
         resources.image_calls.release()
 
 
 async def _made(
-    resources: Resources, tenant: str, body: CreateImage, receive: Callable[[], Awaitable[Message]]
+    resources: Resources,
+    tenant: str,
+    body: CreateImage | Remix,
+    requests: list[GenerationRequest],
+    receive: Callable[[], Awaitable[Message]],
 ) -> list[Job]:
-    requests = await run_in_threadpool(resolve_images, body, resources.catalogue)
     resources.admission.check_cost(requests[0])  # They are alike but for their seeds.
     keys = [JobKey(tenant, new_job_id(request.model, "image")) for request in requests]
     webhook = await run_in_threadpool(receiver_of, resources, tenant, body.webhook_url)
@@ -87,7 +94,7 @@ async def _completed(resources: Resources, keys: list[JobKey]) -> list[Job]:
 
 def _submit(
     resources: Resources,
-    body: CreateImage,
+    body: CreateImage | Remix,
     keys: list[JobKey],
     requests: list[GenerationRequest],
     webhook: str | None,

@@ -29,6 +29,7 @@ BESIDE: dict[str, tuple[int, ...]] = {
     "GET /v1/videos/{video_id}/events": (429,),
     "GET /v1/images/{image_id}/events": (429,),
     "POST /v1/images/generations": (404, 410, 429, 504),
+    "POST /v1/images/{image_id}/remix": (410, 422, 429, 504),
     "GET /v1/images/{image_id}/content": (410, 416, 422),
     "GET /v1/ballots/{ballot_id}/pairs/{position}": (410,),
     "PUT /v1/ballots/{ballot_id}/pairs/{position}": (422,),

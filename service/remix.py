@@ -1,4 +1,4 @@
-"""A remix: the settings of a video that has ended, made or not, with another prompt."""
+"""A remix: the settings of a video or an image that has ended, made or not, with another prompt."""
 
 import hashlib
 import json

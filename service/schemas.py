@@ -249,6 +249,14 @@ class RemixVideo(BaseModel):
     prompt: Prompt = Field(min_length=1, max_length=32_000, description="Describes what to generate instead.")
 
 
+class RemixImage(RemixVideo):
+    """An image that was made, with another prompt."""
+
+    response_format: Literal["b64_json", "url"] = Field(
+        default="b64_json", description="Return the PNG in base64, or a URL to download it from."
+    )
+
+
 class CreateImage(Create):
     """Images to generate."""
 

@@ -6,8 +6,6 @@ import { h, say } from "./dom.js";
 import { download, fileUrl } from "./player.js";
 import { hasEnded } from "./events.js";
 
-const SAME_IMAGE = ["model", "size", "steps", "sf", "guidance", "flow_shift", "seed", "truncate_prompt", "priority"];
-
 /**
  * The buttons of a job. onChange: called with the job that came of one, or null where it was deleted.
  * onProblem: called with what the API refused.
@@ -52,7 +50,7 @@ export function actions(api, job, { signal, onChange, onProblem }) {
   /** The call waits for its image, and takes it along where it is given up: so it outlives the view. */
   async function imageAgain(prompt) {
     say("Being made, for as long as this page is open. It shows in the gallery.");
-    await api.post("v1/images/generations", { ...sameImage(job), prompt, response_format: "url" });
+    await api.post(`${path}/remix`, { prompt, response_format: "url" });
     say("The image is made.");
   }
 
@@ -79,11 +77,4 @@ export function actions(api, job, { signal, onChange, onProblem }) {
     h("a", { class: "button", href: `#create?from=${job.id}` }, "Use settings"),
     (ended || image) && button("Delete", remove, "danger"),
   );
-}
-
-/** The settings of an image, as a request has them. */
-function sameImage(job) {
-  const fields = Object.fromEntries(SAME_IMAGE.map((name) => [name, job[name]]).filter(([, value]) => value !== null));
-  if (job.true_cfg_scale > 1) Object.assign(fields, { true_cfg_scale: job.true_cfg_scale, negative_prompt: job.negative_prompt });
-  return fields;
 }

@@ -18,7 +18,9 @@ from service.image import ImageDeleted, ImageJob, ImageList, Images, image_of, i
 from service.image_jobs import finished_images
 from service.listing import PageQuery, listed
 from service.permissions import Maker, Reader
-from service.schemas import CreateImage
+from service.remix import Remix
+from service.resolution import resolve_images
+from service.schemas import CreateImage, RemixImage
 from service.videos import find, show_image, show_images
 from workers.jobs.job import Job
 
@@ -30,19 +32,36 @@ async def _body(request: Request) -> CreateImage:
         return body
 
 
+async def _remix_body(request: Request) -> RemixImage:
+    async with read_body(request, RemixImage) as body:
+        return body
+
+
 @router.post("/v1/images/generations", openapi_extra=body_docs(CreateImage))
 async def generate(
     request: Request, resources: ResourcesDep, tenant: Maker, body: Annotated[CreateImage, Depends(_body)]
 ) -> Images:
     """Generate images and wait for them. If the client disconnects or one image fails, the others are cancelled."""
     await run_in_threadpool(resources.admission.admit, request, tenant, body.n)
-    jobs = await finished_images(resources, tenant, body, request.receive)
-    if body.response_format == "url":
-        base = resources.public_url or str(request.base_url).rstrip("/")
-        urls = [base + request.app.url_path_for("image_content", image_id=job.id) for job in jobs]
-        return images_of(jobs, [image_of(job, url=url) for job, url in zip(jobs, urls, strict=True)])
-    files = await run_in_threadpool(_encoded, resources, jobs)
-    return images_of(jobs, [image_of(job, b64_json=file) for job, file in zip(jobs, files, strict=True)])
+    requests = await run_in_threadpool(resolve_images, body, resources.catalogue)
+    jobs = await finished_images(resources, tenant, body, requests, request.receive)
+    return await _answer(request, resources, jobs, body.response_format)
+
+
+@router.post("/v1/images/{image_id}/remix", openapi_extra=body_docs(RemixImage))
+async def remix(
+    request: Request,
+    resources: ResourcesDep,
+    tenant: Maker,
+    image_id: str,
+    body: Annotated[RemixImage, Depends(_remix_body)],
+) -> Images:
+    """Generate an image with the settings and the seed of one that has ended, and another prompt, and wait for it."""
+    await run_in_threadpool(resources.admission.admit, request, tenant)
+    order = Remix(await run_in_threadpool(find, resources, tenant, image_id, "image"), body.prompt)
+    made = await run_in_threadpool(order.request, resources)
+    jobs = await finished_images(resources, tenant, order, [made], request.receive)
+    return await _answer(request, resources, jobs, body.response_format)
 
 
 @router.get("/v1/images")
@@ -96,6 +115,17 @@ def delete(resources: ResourcesDep, tenant: Maker, image_id: str) -> ImageDelete
     job = find(resources, tenant, image_id, "image")
     delete_job(resources, job)
     return ImageDeleted(id=job.id)
+
+
+async def _answer(
+    request: Request, resources: Resources, jobs: list[Job], response_format: Literal["b64_json", "url"]
+) -> Images:
+    if response_format == "url":
+        base = resources.public_url or str(request.base_url).rstrip("/")
+        urls = [base + request.app.url_path_for("image_content", image_id=job.id) for job in jobs]
+        return images_of(jobs, [image_of(job, url=url) for job, url in zip(jobs, urls, strict=True)])
+    files = await run_in_threadpool(_encoded, resources, jobs)
+    return images_of(jobs, [image_of(job, b64_json=file) for job, file in zip(jobs, files, strict=True)])
 
 
 def _encoded(resources: Resources, jobs: list[Job]) -> list[str]:

@@ -85,6 +85,7 @@ def test_only_calls_that_work_are_documented(document: dict[str, Any]) -> None:
         "/v1/images/generations",
         "/v1/images/{image_id}",
         "/v1/images/{image_id}/content",
+        "/v1/images/{image_id}/remix",
         "/v1/webhooks/secrets",
         "/v1/webhooks/secrets/{secret_id}",
         "/v1/webhooks/deliveries",

@@ -121,6 +121,7 @@ def test_every_call_answers_what_the_document_says(
     call("DELETE", f"/v1/webhooks/secrets/{secret}")
     with live_image_worker(settings):
         images = call("POST", "/v1/images/generations", json=body | {"model": IMAGE_MODEL}).json()
+        call("POST", f"/v1/images/{images['data'][0]['id']}/remix", json={"prompt": "a blue ball"})
     for path in ("", "/content", "/events"):
         call("GET", f"/v1/images/{images['data'][0]['id']}{path}")
     call("GET", "/v1/images")

@@ -14,6 +14,7 @@ from tests.service.fake_worker import REPORT, FakeWorker
 from tests.service.image_model import IMAGE_MODEL, MODELS, image_worker, live_image_worker
 from tests.service.settings import settings_in
 from tests.waiting import wait_until
+from workers.jobs.job import JobKey
 
 
 @pytest.fixture
@@ -94,6 +95,21 @@ def test_an_image_is_looked_at_while_it_is_made_and_afterwards(client: TestClien
     for other in (path.replace("image_", "video_"), path[:-1] + "x", "/v1/images/generations"):
         missing = client.get(other)
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_a_remix_of_an_image_has_all_its_settings_those_too_that_no_answer_repeats(
+    client: TestClient, settings: Settings, queue: Queue
+) -> None:
+    asked = {"prompt": "a ball", "seed": 5, "target_speedup": 2.5, "basis_runs": 3, "allow_uncalibrated": True}
+    with live_image_worker(settings):
+        [source] = client.post("/v1/images/generations", json=asked).json()["data"]
+        body = {"prompt": "a cube", "response_format": "url"}
+        answer = client.post(f"/v1/images/{source['id']}/remix", json=body).json()
+    old, new = (queue.jobs.get(JobKey("default", each["id"])).request for each in (source, *answer["data"]))
+    assert (old.full_steps, old.basis_runs) == (20, 3)
+    assert new == old.model_copy(update={"prompt": "a cube"}) and answer["data"][0]["url"]
+    missing = client.post(f"/v1/images/{source['id'][:-1]}x/remix", json=body)
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_an_image_is_estimated_by_those_that_were_made(client: TestClient, images: list[str], queue: Queue) -> None:
