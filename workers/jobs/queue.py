@@ -8,9 +8,9 @@ changes. The record of a job is a hash; streams only point to it. Each transitio
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from types import MappingProxyType
 
 from pydantic_core import from_json
@@ -219,22 +219,22 @@ class Jobs:
     ) -> tuple[list[Job], bool]:
         """A page of the tenant's jobs by creation then id, starting behind the job `after`; and whether more follow.
 
-        only: which of them, by state and metadata. A page is shorter than `limit` where its jobs are large. Raises
-        `InvalidRequest` when `after` is no job of the tenant's, nor was one within the last hour.
+        only: which of them, by state and metadata. A page is shorter than `limit` where its jobs are large, and empty
+        only where none follows. Raises `InvalidRequest` when `after` is no job of the tenant's, nor was one within the
+        last hour.
         """
         start = self._position_in_time(after, tenant) if after else None
         walk = Walk(self._connection, tenant, tuple(models), ascending)
-        ids = walk.ids(start, limit + 1, media, only)
         jobs: list[Job] = []
         size = 0
-        for first in range(0, min(limit, len(ids)), READ_AT_A_TIME):
-            for job_id, record in _records(self._connection, ids[first : min(limit, first + READ_AT_A_TIME)]):
-                if is_visible(record, tenant):
-                    size += sum(map(len, record.values()))
-                    if jobs and size > PAGE_CHARACTERS:
-                        return jobs, True
-                    jobs.append(readable_job(record, job_id, tenant))
-        return jobs, len(ids) > limit
+        for job_id, record in _read(self._connection, walk.ids(start, limit + 1, media, only), limit + 1):
+            if not is_visible(record, tenant):
+                continue  # It expired, and is listed until the sweep.
+            size += sum(map(len, record.values()))
+            if len(jobs) == limit or (jobs and size > PAGE_CHARACTERS):
+                return jobs, True
+            jobs.append(readable_job(record, job_id, tenant))
+        return jobs, False
 
     def cancel(self, job: JobKey) -> Job:
         """Cancel a job: a queued one at once; a running one gets `cancel_requested` and will end `cancelled`, whatever
@@ -271,6 +271,13 @@ class Jobs:
         raise InvalidRequest(
             "after", f"after {job_id!r} must be the id of one of your jobs, or of one deleted within the hour"
         )
+
+
+def _read(connection: Connection, ids: Iterator[str], count: int) -> Iterator[tuple[str, dict[str, str]]]:
+    size = count % READ_AT_A_TIME or READ_AT_A_TIME  # The odd ones first: where `count` are wanted, no more are read.
+    while some := list(islice(ids, size)):
+        yield from _records(connection, some)
+        size = READ_AT_A_TIME
 
 
 def _records(connection: Connection, ids: Sequence[str]) -> list[tuple[str, dict[str, str]]]:

@@ -29,17 +29,14 @@ class Walk:
     models: tuple[str, ...]
     ascending: bool
 
-    def ids(self, start: Place | None, count: int, media: Media | None, only: Only | None) -> list[str]:
-        """The first `count` that are wanted, behind `start`; fewer where there are no more. Looks at all that there
-        are, if need be: a tenant keeps so many of a model, and no more. Raises `QueueUnavailable`."""
-        found: list[str] = []
+    def ids(self, start: Place | None, count: int, media: Media | None, only: Only | None) -> Iterator[str]:
+        """Those that are wanted, behind `start`; read as they are asked for, of which there will be `count` or more.
+        Looks at all that there are, if need be: a tenant keeps so many of a model, and no more. Without `only` some may
+        have no record any more. Raises `QueueUnavailable`."""
         for chunk in self._chunks(start, count if only is None else max(count, LOOKED_AT)):
             # Of a model that is not served any more nobody else knows what it made: its ids do.
             ids = [name for _, name in chunk if name.startswith(f"{media}_" if media else "") and model_of(name)]
-            found += ids if only is None else self._wanted(ids, only)
-            if len(found) >= count:
-                break
-        return found[:count]
+            yield from ids if only is None else self._wanted(ids, only)
 
     def _wanted(self, ids: list[str], only: Only) -> list[str]:
         with self.connection.asking(), self.connection.commands.pipeline(transaction=False) as pipeline:
@@ -58,7 +55,7 @@ class Walk:
             yield places[:size]
             if len(places) <= size:
                 return
-            start = places[size - 1]
+            start, size = places[size - 1], max(size, LOOKED_AT)
 
     def _places(self, start: Place | None, limit: int) -> list[Place]:
         """Behind `start`, in order; a few more than `limit` if there are more."""

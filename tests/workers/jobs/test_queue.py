@@ -199,6 +199,25 @@ def test_a_page_of_large_jobs_is_shorter_and_leads_on_to_the_others(queue: Queue
     assert seen == ids(jobs) and pages == 3
 
 
+@pytest.mark.parametrize("ascending", [True, False])
+def test_a_list_passes_over_jobs_that_expired_and_are_not_swept_yet(
+    queue: Queue, raw: "redis.Redis", ascending: bool
+) -> None:
+    jobs = [submit(queue) for _ in range(30)]
+    raw.delete(*(keys.job(job.id) for job in jobs[2:-2]))
+    left = [*jobs[:2], *jobs[-2:]] if ascending else [*jobs[:-3:-1], *jobs[1::-1]]
+
+    def listed(after: str | None, limit: int) -> tuple[list[str], bool]:
+        page, more = queue.jobs.list(TENANT, [MODEL], after=after, limit=limit, ascending=ascending)
+        return ids(page), more
+
+    assert listed(None, 2) == (ids(left[:2]), True)
+    assert listed(left[1].id, 1) == ([left[2].id], True)
+    assert listed(left[1].id, 2) == listed(left[1].id, 3) == (ids(left[2:]), False)
+    raw.delete(*(keys.job(job.id) for job in left[2:]))
+    assert listed(None, 2) == (ids(left[:2]), False)
+
+
 def test_a_list_after_an_unknown_job_is_refused(queue: Queue) -> None:
     for after in (new_job_id(MODEL), "nonsense"):
         with pytest.raises(InvalidRequest, match="after"):
