@@ -1,7 +1,7 @@
 """A rank whose `_native_flash` attention, of which ring attention can be built, runs on a CPU.
 
 `python -m tests.workers.engine.ring_follower` is a follower with it. In a run of `HANGS` steps the third rank lives,
-beats, and does not come to the end of a stage; a group of such ranks is as impatient as `SECONDS` says.
+beats, and does not come to the end of a stage; in that run, and in no other, ranks are as impatient as `SECONDS` says.
 """
 
 import threading
@@ -40,10 +40,12 @@ def _forward(_ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor 
 
 class _Hanging(Follower):
     def _generate(self, command: dict[str, Any]) -> None:
-        if self._seat.rank == 2 and command["request"]["steps"] == HANGS:
-            with patch.object(World, "agree", _never):
-                super()._generate(command)
-        super()._generate(command)
+        if command["request"]["steps"] != HANGS:
+            super()._generate(command)
+            return
+        agree = _never if self._seat.rank == 2 else World.agree
+        with patch.object(pulse, "SILENT_SECONDS", SECONDS), patch.object(World, "agree", agree):
+            super()._generate(command)
 
 
 def _never(_world: World, _go: bool, _state: Sequence[int]) -> bool:
@@ -52,9 +54,5 @@ def _never(_world: World, _go: bool, _state: Sequence[int]) -> bool:
 
 
 if __name__ == "__main__":
-    with (
-        flash_attention_on_a_cpu(),
-        patch.object(follower, "Follower", _Hanging),
-        patch.object(pulse, "SILENT_SECONDS", SECONDS),
-    ):
+    with flash_attention_on_a_cpu(), patch.object(follower, "Follower", _Hanging):
         follower.main()

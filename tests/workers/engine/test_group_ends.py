@@ -36,7 +36,6 @@ def test_four_ranks_make_what_one_makes_until_one_that_lives_does_not_go_on(
 
     monkeypatch.setattr(Leader, "_lost", found)
     monkeypatch.setattr(leader, "FOLLOWER", ring_follower.__name__)
-    monkeypatch.setattr(pulse, "SILENT_SECONDS", ring_follower.SECONDS)
     with flash_attention_on_a_cpu(), group(tmp_path) as four:
         halves: dict[str, int] = {"cfg": 2, "ulysses": 2}  # two sequences side by side
         alone, together = four.alone("wan t2v"), four.load("wan t2v", halves)
@@ -50,6 +49,8 @@ def test_four_ranks_make_what_one_makes_until_one_that_lives_does_not_go_on(
         assert_the_same("flux", flux, four.alone("flux"), sf=4)
         with pytest.raises(ModelLoadFailed, match=r"ulysses 4 must divide the transformer's 2 attention heads"):
             four.load("wan t2v", {"ulysses": 4})
+        # For this run alone: in the others a rank may well be held up for so long where cores are few.
+        monkeypatch.setattr(pulse, "SILENT_SECONDS", ring_follower.SECONDS)
         with pytest.raises(GroupFailed, match="did not come"):
             run("wan t2v", together, steps=ring_follower.HANGS, sf=ring_follower.HANGS)
     assert lost == [(Loss.HELD_UP, "rank 2 does not go on, and the others wait for it")]
