@@ -28,6 +28,33 @@ LISTED_IN_TWO_CALLS = """async ({module, before, after, count}) => {
   return [first, second].map((found) => found.map(({id, status}) => `${id} ${status}`)).concat(pages.over);
 }"""
 
+LISTED_WHERE_A_CALL_FAILS = """async ({module}) => {
+  const {listing} = await import(module);
+  const [video, image] = [{id: "video_3", created_at: 3}, {id: "image_2", created_at: 2}];
+  let status = "queued";
+  let fails = true;
+  const get = async (path, {query: {after}}) => {
+    if (path === "v1/images") return {data: after ? [] : [{...image, status}], has_more: false};
+    if (after && fails) throw new Error("unreachable");
+    return {data: after ? [] : [{...video, status}], has_more: !after};
+  };
+  const pages = listing({get}, {limit: 1});
+  const failure = await pages.next(2).catch(({message}) => message);
+  [status, fails] = ["completed", false];
+  const found = await pages.next(2);
+  return [failure, found.map(({id, status}) => `${id} ${status}`), pages.over];
+}"""
+LISTED_WITH_AN_EMPTY_PAGE = """async ({module}) => {
+  const {listing} = await import(module);
+  let calls = 0;
+  const get = async () => {
+    if (++calls > 9) throw new Error("asked for without end");
+    return {data: [], has_more: true};
+  };
+  const pages = listing({get}, {media: ["video"], limit: 1});
+  return [await pages.next(1), calls, pages.over];
+}"""
+
 
 @pytest.fixture
 def worker(settings: Settings, queue: Queue) -> FilmWorker:
@@ -177,3 +204,13 @@ def test_what_follows_is_listed_as_it_stands_when_it_is_asked_for(page: Page, mo
     first, second, is_over = page.evaluate(LISTED_IN_TWO_CALLS, asked)
     assert first == ["image_5 queued", "video_4 queued"]
     assert second == ["video_3 completed", "image_1 completed"] and is_over
+
+
+def test_where_a_call_fails_nothing_counts_as_given_and_all_is_read_anew(page: Page, modules: str) -> None:
+    failure, found, is_over = page.evaluate(LISTED_WHERE_A_CALL_FAILS, {"module": f"{modules}listing.js"})
+    assert failure == "unreachable"
+    assert found == ["video_3 completed", "image_2 completed"] and is_over
+
+
+def test_a_page_without_jobs_is_the_last_that_is_asked_for(page: Page, modules: str) -> None:
+    assert page.evaluate(LISTED_WITH_AN_EMPTY_PAGE, {"module": f"{modules}listing.js"}) == [[], 1, True]
