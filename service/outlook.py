@@ -145,7 +145,7 @@ class Outlook:
             return board
         alone = self._reading.acquire(timeout=0.0 if self._known(model, OLD_SECONDS) else OLD_SECONDS)
         try:
-            board = self._known(model, fresh_seconds if alone else math.inf)
+            board = self._known(model, fresh_seconds if alone else OLD_SECONDS + FRESH_SECONDS)
             if board is not None:
                 return board
             boards = self._read(model, self._presence.workers())
