@@ -29,7 +29,7 @@ def test_every_architecture_is_measured_with_the_given_decisions(model: str) -> 
         assert run.predicted_step > 0 and run.full_step > 0
     assert measured.recording > 0
     last_block = (2 * size.tokens + TEXT.get(model, 0)) * HEAD * 4
-    watched = 3 * (size.tokens * HEAD + 1) * 4
+    watched = 3 * (size.tokens * HEAD + 2) * 4  # and two norms of them
     assert size.tokens == 8 and paper.cache_bytes == len(architecture.streams) * (last_block + watched)
     values = architecture.inputs(size)["hidden_states"].numel()
     assert covariance.cache_bytes == values * 4 * (1 + 5 + 5) + values * 8, "first, outputs, their samples, indices"

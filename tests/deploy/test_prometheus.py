@@ -22,6 +22,8 @@ EMPTY = {
     "ScalingCache: Speed knob / PSNR of delivered results / B": "there is no evaluation",
     "ScalingCache: Overview / Time of an attempt": "no webhook is sent",
     "AccelerationNotEngaging": "needs three jobs that asked for it",
+    "ScalingCache: Workers / Several GPUs for one job": "the worker is one process",
+    "ScalingCache: Workers / Waiting for each other": "the worker is one process",
     **dict.fromkeys(
         (
             "ServiceDown", "RedisUnreachable", "RedisNotPersisting", "NoLiveWorker", "QueueAge", "FailureRate",

@@ -139,8 +139,8 @@ def test_the_papers_method_caches_the_last_block_and_a_few_watched_tokens() -> N
     tokens = latent_frames * (request.height // side) * (request.width // side)
     last_block = 2 * 2 * tokens * token  # two streams, y and delta
     watched = 2 * config.num_layers * 32 * token  # two streams, blocks, tokens
-    changes = 2 * config.num_layers * 4  # one number for each stream and block
-    assert report.cache_bytes == last_block + watched + changes
+    norms = 2 * config.num_layers * 2 * 4  # two numbers for each stream and block
+    assert report.cache_bytes == last_block + watched + norms
 
 
 def test_wan_ti2v_tiny_goes_on_from_a_given_first_frame_and_is_accelerated_there_too() -> None:
