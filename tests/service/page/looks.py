@@ -3,14 +3,15 @@
 from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong, in both colour schemes."""
+    """What axe-core finds wrong in a view, once it is drawn, in both colour schemes."""
+    expect(page.locator("h1, dialog[open]").first).to_be_visible()
     found = []
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
