@@ -69,8 +69,8 @@ class Estimate(BaseModel):
     )
     prompt_tokens: int | None = Field(
         description="How many tokens the prompt has for the text encoder that reads the most, as a worker of the model "
-        "counts them; null where none answers within half a second, or "
-        "many ask at a time."
+        "counts them; null where none answers within half a second, or many ask at a "
+        "time."
     )
     prompt_token_limit: int | None = Field(
         description="How many that encoder reads; what is beyond is cut off, unless `truncate_prompt` is false."

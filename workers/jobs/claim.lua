@@ -103,7 +103,7 @@ local function in_vain(id)
   if not said or said * fastest <= left then
     return nil
   end
-  local message = string.format('such a run takes about %.1f s, and %.1f s were left until its deadline', said, left)
+  local message = string.format('such a run takes at least %.1f s, and %.1f s were left until its deadline', said, left)
   finish(id, 'failed', retention, 'error', cjson.encode({ code = 'deadline_exceeded', message = message }))
   return { id }
 end

@@ -203,8 +203,7 @@ class Runner:
         image, basis = self._reference(run.key, request), counting(observed)
 
         def show(index: int, picture: bytes) -> None:
-            with nullcontext() if model.share is None else model.share.world.progress.aside():
-                emit(PreviewMade(run.key.job_id, index + 1, picture))
+            emit(PreviewMade(run.key.job_id, index + 1, picture))
 
         previews, colours = self._previews.get(request.model), self._colours(request.model)
         previews = previews and replace(previews, show=show)

@@ -133,7 +133,7 @@ def test_a_job_that_cannot_end_in_time_fails_when_it_would_be_started(queue: Que
         0,
         None,
     )
-    assert ended.error.message.startswith("such a run takes about 100.0 s, and 7")
+    assert ended.error.message.startswith("such a run takes at least 100.0 s, and 7")
     assert knows.ended == [hopeless.id]
     leases.complete(attempt, an_artifact(), a_report())
     assert stream_lengths(raw) == 0 and not raw.exists(f"{keys.root(MODEL)}:deadlines", f"{keys.root(MODEL)}:costs")
