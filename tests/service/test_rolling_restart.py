@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -83,35 +84,41 @@ def working(settings: Settings) -> Iterator[None]:
     queue.close()
 
 
-def submit_until(done: threading.Event, replicas: Replicas) -> list[str]:
-    """The ids of what was accepted; each is asked for with one key, at whichever process, until it is."""
-    accepted, turn = [], 0
-    with httpx.Client(timeout=60) as client:
-        while not done.is_set() or not accepted:
-            key = secrets.token_hex(8)
-            while True:
-                addresses = replicas.addresses
-                turn += 1
-                try:
-                    response = client.post(
-                        f"{addresses[turn % len(addresses)]}/v1/videos",
-                        json={"prompt": key},
-                        headers={"idempotency-key": key},
-                    )
-                except httpx.TransportError:
-                    continue  # The process has gone; another one is there.
-                if response.status_code not in PASSING:
-                    break
-            assert response.status_code == 200, response.text
-            assert response.json()["prompt"] == key
-            accepted.append(response.json()["id"])
-    return accepted
+class Client:
+    """Asks the processes in turn, and again where one was just going, as clients behind a load balancer do."""
+
+    def __init__(self, replicas: Replicas) -> None:
+        self._replicas, self._http, self._turn = replicas, httpx.Client(timeout=60), 0
+
+    def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        while True:
+            addresses = self._replicas.addresses
+            self._turn += 1
+            try:
+                response = self._http.request(method, f"{addresses[self._turn % len(addresses)]}{path}", **options)
+            except httpx.TransportError:
+                continue  # The process has gone; another one is there.
+            if response.status_code not in PASSING:
+                assert response.status_code == 200, response.text
+                return dict(response.json())
+
+    def submit_until(self, done: threading.Event) -> list[str]:
+        """The ids of what was accepted: one after the other, each with a key of its own, and waited for."""
+        accepted: list[str] = []
+        with self._http:
+            while not done.is_set() or not accepted:
+                key = secrets.token_hex(8)
+                video = self.ask("POST", "/v1/videos", json={"prompt": key}, headers={"idempotency-key": key})
+                assert video["prompt"] == key
+                accepted.append(video["id"])
+                self.ask("GET", f"/v1/videos/{video['id']}", params={"wait": 20})
+        return accepted
 
 
 def test_a_rolling_restart_under_load_loses_nothing(replicas: Replicas, working: None) -> None:
     before, restarted = set(replicas.addresses), threading.Event()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [pool.submit(submit_until, restarted, replicas) for _ in range(CLIENTS)]
+        clients = [pool.submit(Client(replicas).submit_until, restarted) for _ in range(CLIENTS)]
         for _ in before:
             replicas.replace()
         restarted.set()
