@@ -7,8 +7,8 @@ FORECASTS = {
     "weights-2": "weights of 2 before",
     "weights-5": "weights of 3 before and 2 after",
 }
-RULES = {"fixed": "fixed interval", "rule": "paper's rule", "schedule": "schedule"}
-WHOLE = {("alpha", "rule"): "paper", ("weights-5", "schedule"): "ours-measured"}
+RULES = {"fixed": "fixed interval", "rule": "paper's rule", "schedule": "schedule", "guarded": "schedule and guard"}
+WHOLE = {("alpha", "rule"): "paper", ("weights-5", "guarded"): "ours-measured"}
 """Combinations that are methods of their own."""
 
 

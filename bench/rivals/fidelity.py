@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.rivals.runs import Frames, Outcome
+from bench.rivals.vmaf import vmaf
 from workers.jobs.frozen import Frozen
 from workers.measurement.fidelity import MOST_DECIBELS, psnr, ssim
 
@@ -19,6 +20,7 @@ class Fidelity(Frozen):
     """psnr: dB of frames that were not rounded, an equal one counting as 100. ssim, ms_ssim: means over frames.
 
     snr: dB of the final latents, |reference|² over |difference|², at most 100.
+    vmaf: see there; None of pictures that are too small for it.
 
     A run that went so far astray that some of it is no number has 0 of everything.
     """
@@ -27,12 +29,13 @@ class Fidelity(Frozen):
     ssim: float
     ms_ssim: float
     snr: float
+    vmaf: float | None = None
 
 
 def fidelity(run: Outcome, reference: Outcome) -> Fidelity:
     """Of a run, against the uncached one of the same request."""
     if not np.isfinite(run.frames).all() or not run.latents.isfinite().all():
-        return Fidelity(psnr=0.0, ssim=0.0, ms_ssim=0.0, snr=0.0)
+        return Fidelity(psnr=0.0, ssim=0.0, ms_ssim=0.0, snr=0.0, vmaf=0.0)
     frames: Any = run.frames  # Both measures are written for 8 bits, and say the same of fractions.
     against: Any = reference.frames
     return Fidelity(
@@ -40,6 +43,7 @@ def fidelity(run: Outcome, reference: Outcome) -> Fidelity:
         ssim=ssim(frames, against),
         ms_ssim=ms_ssim(run.frames, reference.frames),
         snr=snr(run.latents, reference.latents),
+        vmaf=vmaf(run.frames, reference.frames),
     )
 
 

@@ -17,6 +17,7 @@ MEASURES: dict[str, tuple[str, Measure, Callable[[Values], float], int]] = {
     "PSNR of the worst prompt": ("dB", lambda row: row.fidelity.psnr, worst, 1),
     "SSIM": ("mean over prompts", lambda row: row.fidelity.ssim, mean, 4),
     "MS-SSIM": ("mean over prompts", lambda row: row.fidelity.ms_ssim, mean, 4),
+    "VMAF": ("mean over prompts", lambda row: row.fidelity.vmaf or 0.0, mean, 1),
     "SNR of the final latents": ("dB, mean over prompts", lambda row: row.fidelity.snr, mean, 1),
 }
 """By title: the unit, a row's value, how cases become one number, decimals."""
@@ -29,9 +30,16 @@ def page(model: str, outcomes: Sequence[Outcomes], provenance: dict[str, str]) -
     compared = consistent(outcomes)
     sections = [f"# Rivals on {model}", _how(provenance, compared)]
     sections += [_best_table(compared), _against_the_best(compared), _gates(compared)]
-    sections += [_sweep_table(title, compared) for title in MEASURES]
+    sections += [_sweep_table(title, compared) for title in _measured(compared)]
     sections += [_headline_table(compared), _ablation_table(compared), _times_table(compared), _refusals(compared)]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _measured(outcomes: Sequence[Outcomes]) -> list[str]:
+    """The measures' titles; VMAF only where no picture was too small for it."""
+    rows = [row for each in outcomes for row in (*each.rows, *each.headline)]
+    small = any(row.fidelity.vmaf is None for row in rows)
+    return [title for title in MEASURES if not (small and title == "VMAF")]
 
 
 def consistent(outcomes: Sequence[Outcomes]) -> list[Outcomes]:
@@ -69,7 +77,8 @@ def _best_table(outcomes: Sequence[Outcomes]) -> str:
     """Who is ahead; what is there for the ablation alone does not compete."""
     competing = _competing(outcomes)
     lines = ["## Ahead of all others", "", _row("by", *(f"{speedup:g}x" for speedup in SPEEDUPS)), _rule(len(SPEEDUPS))]
-    for title, (_unit, measure, summary, digits) in MEASURES.items():
+    for title in _measured(outcomes):
+        _unit, measure, summary, digits = MEASURES[title]
         cells = []
         for speedup in SPEEDUPS:
             values = {each.title: at(curve(each.rows, measure), 1 / speedup) for each in competing}
@@ -162,17 +171,18 @@ def _headline_table(outcomes: Sequence[Outcomes]) -> str:
     keys = {(row.prompt, row.seed) for each in ran for row in each.headline}
     prompts = {prompt for prompt, _ in keys}
     seeds = len(keys) // len(prompts)
+    titles = _measured(ran)
     lines = [
         f"## {HEADLINE:g}x on held-out prompts",
         "",
         f"{len(prompts)} prompts that nothing was fitted or swept on, {seeds} seed{'s' * (seeds > 1)} each.",
         "",
-        _row("rival", *MEASURES),
-        _rule(len(MEASURES)),
+        _row("rival", *titles),
+        _rule(len(titles)),
     ]
     for each in ran:
         cells = []
-        for _unit, measure, summary, digits in MEASURES.values():
+        for _unit, measure, summary, digits in (MEASURES[title] for title in titles):
             base = next((at(curve(o.headline, measure), 1 / HEADLINE) for o in ran if o.rival == BASELINE), None)
             compare = summary is mean and each.rival != BASELINE
             values = at(curve(each.headline, measure), 1 / HEADLINE)

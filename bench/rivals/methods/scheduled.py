@@ -3,6 +3,7 @@
 Reuse, the first order and alpha predict the last block's output, as the paper does; the weights the model's output.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
 from workers.jobs.job import GenerationRequest
 from workers.models.family import Family
-from workers.scalingcache import budget, priors, quadrature, schedule
+from workers.scalingcache import budget, forecast, priors, quadrature, schedule
 from workers.scalingcache.forecast import Forecast
 
 
@@ -79,13 +80,17 @@ class _Solver:
 
 @dataclass(frozen=True)
 class Weighted(Rival):
-    """before, after: how many known outputs on either side of a gap. knob: also which rule says what is full."""
+    """before, after: how many known outputs on either side of a gap. knob: also which rule says what is full.
+
+    guarded: whether steps are added where predictions turn out to be further off than expected.
+    """
 
     name: str
     title: str
     knob: Literal["interval", "full steps"]
     before: int
     after: int
+    guarded: bool = False
 
     def settings(self, request: GenerationRequest) -> Sequence[Knob]:
         return intervals(request) if self.knob == "interval" else counts(request)
@@ -102,7 +107,8 @@ class Weighted(Rival):
         start = priors.combined(measured(model, plan), plan.sigmas.double().numpy())
         # What ships, with its numbers changed; the schedule is made for as many known outputs.
         weights = patch.multiple(quadrature, BEFORE=self.before, AFTER=self.after)
-        with weights, patch.object(schedule, "MEMORY", self.before):
+        guard = patch.object(forecast, "GUARD", forecast.GUARD if self.guarded else math.inf)
+        with weights, guard, patch.object(schedule, "MEMORY", self.before):
             steps = self._steps(model, plan, int(setting))
             yield Run(model, plan, _Solver(Forecast(start, measured_response(plan.scheduler), steps)))
 
@@ -119,4 +125,6 @@ RIVALS: list[Rival] = [
     Weighted("weights-2-fixed", "weights of 2 before, fixed interval", "interval", 2, 0),
     Weighted("weights-5-fixed", "weights of 3 before and 2 after, fixed interval", "interval", 3, 2),
     Weighted("weights-2-schedule", "weights of 2 before, schedule", "full steps", 2, 0),
+    Weighted("weights-5-schedule", "weights of 3 before and 2 after, schedule", "full steps", 3, 2),
+    Weighted("weights-2-guarded", "weights of 2 before, schedule with guard", "full steps", 2, 0, guarded=True),
 ]

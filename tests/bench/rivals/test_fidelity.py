@@ -6,6 +6,7 @@ import torch
 
 from bench.rivals.fidelity import fidelity, ms_ssim, snr
 from bench.rivals.runs import Frames, Outcome
+from bench.rivals.vmaf import Unmeasured, vmaf
 
 
 def an_outcome(frames: Frames, latents: float = 1.0) -> Outcome:
@@ -49,3 +50,20 @@ def test_multi_scale_ssim_takes_the_scales_that_a_picture_has_room_for(side: int
     frames = noise(side)
     slightly, more = frames + noise(side, 1) / 50, frames + noise(side, 1) / 5
     assert 1 > ms_ssim(slightly, frames) > ms_ssim(more, frames) > 0
+
+
+def test_vmaf_falls_with_what_can_be_seen() -> None:
+    frames = noise(64)
+    equal, less, least = (vmaf(frames + noise(64, 1) * part, frames) for part in (0, 0.1, 0.5))
+    assert equal and less and least
+    assert 100 >= equal > less > least > 0
+
+
+def test_pictures_that_are_too_small_have_no_vmaf() -> None:
+    assert fidelity(an_outcome(noise(16)), an_outcome(noise(16))).vmaf is None
+
+
+def test_what_ffmpeg_says_when_it_cannot_measure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "false")
+    with pytest.raises(Unmeasured, match="ended with 1"):
+        vmaf(noise(64), noise(64))

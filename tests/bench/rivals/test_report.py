@@ -69,6 +69,15 @@ def test_where_ours_is_below_the_paper_is_said_by_worst_prompt_and_ssim() -> Non
     assert "below the paper" not in page("m", [some_outcomes("paper")], PROVENANCE)
 
 
+def test_vmaf_has_a_table_where_every_picture_was_large_enough() -> None:
+    measured = some_outcomes("paper")
+    near = measured.rows[0].fidelity.model_copy(update={"vmaf": 90.0})
+    rows = tuple(row.model_copy(update={"fidelity": near}) for row in measured.rows)
+    large = measured.model_copy(update={"rows": rows, "headline": ()})
+    assert rows_of(page("m", [large], PROVENANCE), "VMAF")["the paper"][1] == "90.0"
+    assert "VMAF" not in page("m", [large, some_outcomes("small")], PROVENANCE)
+
+
 def test_what_a_rival_refuses_is_said_in_one_line() -> None:
     text = page("m", [some_outcomes("paper"), REFUSING], PROVENANCE)
     assert "| SeaCache | no \\| sigma is given |" in text
@@ -96,14 +105,14 @@ def test_a_rival_whose_process_made_other_uncached_runs_is_not_compared() -> Non
 
 def test_the_ablation_has_a_cell_for_each_forecast_and_rule() -> None:
     assert rival_of("alpha", "rule") == "paper"
-    assert rival_of("weights-5", "schedule") == "ours-measured"
+    assert rival_of("weights-5", "guarded") == "ours-measured"
     assert rival_of("weights-2", "fixed") == "weights-2-fixed"
     text = page("m", [some_outcomes("paper"), some_outcomes("reuse-fixed", gain=-7.0)], PROVENANCE)
     table = rows_of(text, "Ablation")
-    assert table["forecast"] == ["fixed interval", "paper's rule", "schedule"]
-    assert table["reuse of the last output"] == ["42.9", "–", "–"]
+    assert table["forecast"] == ["fixed interval", "paper's rule", "schedule", "schedule and guard"]
+    assert table["reuse of the last output"] == ["42.9", "–", "–", "–"]
     assert table["α"][1] == "49.9"
-    assert len(parts()) == 13 and not parts() & {"paper", "ours-measured"}
+    assert len(parts()) == 18 and not parts() & {"paper", "ours-measured"}
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
