@@ -15,6 +15,7 @@ from bench.rivals.rival import SPEEDUPS
 
 _OURS = "tab:red"
 _STYLES = {"ours-prior": ":", "ours-one-run": "--"}
+_OTHERS = [colormaps["tab20"](number) for number in range(20) if number not in (6, 7)]  # those are red
 
 
 def save_plot(model: str, outcomes: Sequence[Outcomes], path: Path) -> None:
@@ -33,17 +34,17 @@ def save_plot(model: str, outcomes: Sequence[Outcomes], path: Path) -> None:
 
 
 def _draw(axes: Axes, outcomes: Sequence[Outcomes], measure: Measure, label: str) -> None:
-    colours = colormaps["tab20"].resampled(max(1, len(outcomes)))
     for number, each in enumerate(outcomes):
         points = curve(each.rows, measure)
         ours, paper = each.rival.startswith("ours"), each.rival == BASELINE
+        again, colour = divmod(number, len(_OTHERS))
         axes.plot(
             [1 / point.cost for point in points],
             [mean(point.values) for point in points],
             marker="o" if ours or paper else ".",
             linewidth=2.5 if ours or paper else 1.0,
-            linestyle=_STYLES.get(each.rival, "-"),
-            color=_OURS if ours else "black" if paper else colours(number),
+            linestyle=_STYLES.get(each.rival, "-." if again and not (ours or paper) else "-"),
+            color=_OURS if ours else "black" if paper else _OTHERS[colour],
             label=each.title,
         )
     axes.set(xlabel="speedup", ylabel=label, xscale="log")
