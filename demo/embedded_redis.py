@@ -20,7 +20,7 @@ from typing import Self
 import redis
 
 OLDEST = (6, 2)
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 
 
 class RedisServerMissing(RuntimeError):

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from demo.embedded_redis import EmbeddedRedis, RedisBinary, RedisServerMissing, find_server
 
 # Before torch is imported: tests run side by side, and threads of several processes slow each other down.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A client of a test waits for a busy machine as well.
+for part in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, part, 60.0)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -49,6 +53,9 @@ def redis_binary(request: pytest.FixtureRequest) -> RedisBinary:
 def redis_server(redis_binary: RedisBinary) -> Iterator[EmbeddedRedis]:
     """A server shared by the tests of this process; `tests.redis_servers.every_redis` runs a test on each version."""
     with EmbeddedRedis(binary=redis_binary.path) as server:
+        # Else a disk that others keep busy holds up whatever test is asking. Of a killed server nothing is lost by it.
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("appendfsync", "no")
         yield server
 
 

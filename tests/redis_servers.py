@@ -25,6 +25,7 @@ def kill(server: EmbeddedRedis) -> None:
     is about.
     """
     with redis.Redis.from_url(server.url) as client:
+        client.config_set("appendfsync", "no")  # nothing is held back from here on; `start` sets it anew
 
         def written() -> bool:
             persistence = client.info("persistence")

@@ -17,7 +17,9 @@ from tests.waiting import wait_until
 from workers.jobs.s3_location import S3Location, Waits
 
 BUCKET = "results"
-#: Short ones: a test waits for all of them.
+#: For a store that is to answer, however busy the machine is.
+PATIENT = Waits(connect=30.0, request=60.0, retries=3, retry=60.0)
+#: For one that does not: a test waits for all of them.
 WAITS = Waits(connect=0.5, request=1.0, retries=1, retry=1.0)
 KEYS = ("access", "secret")
 
@@ -39,7 +41,7 @@ class S3Server:
     def start(self) -> None:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._listens, awaited="the S3 server")
+        wait_until(self._listens, seconds=120, awaited="the S3 server")
         self.client().create_bucket(Bucket=BUCKET)
 
     def stop(self) -> None:
@@ -73,21 +75,24 @@ class S3Server:
         return [str(found["Key"]) for found in listed]
 
     def _listens(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, "the S3 server ended"
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 @contextmanager
 def an_s3_server() -> Iterator[S3Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = S3Server(port)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
+    with (
+        socket.socket() as reserved
+    ):  # bound and not listening: nobody else is given the port, and the server may take it
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        server = S3Server(reserved.getsockname()[1])
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def environment(server: S3Server, prefix: str, folder: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(predicate: Callable[[], T], *, seconds: float = 60.0, awaited: str = "") -> T:
+def wait_until(predicate: Callable[[], T], *, seconds: float = 120.0, awaited: str = "") -> T:
     """The predicate's first true value. Fails the test when there is none within `seconds`."""
     deadline, pause = time.monotonic() + seconds, 0.001
     while True:

@@ -36,6 +36,7 @@ export class Api {
     const response = await this.#send(method, address(path, query), body, headers, signal);
     if (response.ok) return response;
     const problem = await problemOf(response);
+    if (signal?.aborted) throw signal.reason;
     if (problem.status === 401) this.onKeyNeeded(problem);
     throw problem;
   }

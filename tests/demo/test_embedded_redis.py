@@ -8,8 +8,8 @@ from tests.redis_servers import every_redis, kill
 
 
 @every_redis
-def test_a_server_answers_with_the_settings_that_jobs_need(redis_server: EmbeddedRedis, redis_url: str) -> None:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+def test_a_server_answers_with_the_settings_that_jobs_need(own_redis: EmbeddedRedis) -> None:
+    with redis.Redis.from_url(own_redis.url, decode_responses=True) as client:
         settings = client.config_get("*")
     wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "port": "0"}
     assert wanted.items() <= settings.items()

@@ -142,6 +142,8 @@ def _run_jobs(client: httpx.Client, redis_url: str, catalogue: Path) -> None:
         _wait(client, client.post("/v1/videos", json={"model": model, "prompt": "red circle", "sf": sf}), "completed")
     _wait(client, _fails(redis_url, catalogue), "failed")
     running = client.post("/v1/videos", json={"model": PLAIN, "prompt": "red circle", "steps": 50, "size": "64x64"})
+    at = f"/v1/videos/{running.json()['id']}"
+    wait_until(lambda: client.get(at).json()["status"] == "in_progress", awaited="a job runs")
     queued = client.post("/v1/videos", json={"model": PLAIN, "prompt": "red circle"})
     for answer in (queued, running):
         client.post(f"/v1/videos/{answer.json()['id']}/cancel")

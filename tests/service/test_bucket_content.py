@@ -19,6 +19,7 @@ from tests.service.calls import create
 from tests.service.documented import check_documented
 from tests.service.fake_worker import VIDEO, FakeWorker
 from tests.service.settings import settings_in
+from tests.waiting import wait_until
 from workers.jobs.object_store import ObjectStore
 
 
@@ -155,8 +156,8 @@ def test_content_that_is_gone_is_not_content_that_cannot_be_reached(
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["checks"]["storage"]["ok"]) == (503, False)
         assert client.get(path.removesuffix("/content")).json()["status"] == "completed"
-        assert time.monotonic() - begun < 5 * (WAITS.request + WAITS.retry)
-    assert client.get(path).content == VIDEO
+        assert time.monotonic() - begun < 30 * (WAITS.request + WAITS.retry)
+    wait_until(lambda: client.get(path).content == VIDEO)  # it may still be busy with what nobody waits for any more
     for name in server.names(tmp_path.name):
         server.client().delete_object(Bucket=BUCKET, Key=name)
     gone = client.get(path)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.queues import Queue
-from tests.s3_servers import BUCKET, KEYS, WAITS, an_s3_server
+from tests.s3_servers import BUCKET, KEYS, PATIENT, an_s3_server
 from tests.service.fake_worker import REPORT
 from tests.service.serving import served
 from tests.service.settings import settings_in
@@ -26,7 +26,7 @@ def test_a_download_is_cut_off_and_never_ends_as_if_it_were_whole(tmp_path: Path
                 "storage_secret_key": KEYS[1],
             }
         )
-        store, queue = ObjectStore(server.location("own"), WAITS), Queue.open(redis_url)
+        store, queue = ObjectStore(server.location("own"), PATIENT), Queue.open(redis_url)
         with served(settings) as service, httpx.Client(base_url=service.address, timeout=60) as client:
             path = f"/v1/videos/{client.post('/v1/videos', json={'prompt': 'red'}).json()['id']}/content"
             attempt = queue.leases.claim(["wan-test"], "worker-1")

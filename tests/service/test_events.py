@@ -93,7 +93,7 @@ def test_a_video_is_told_of_from_how_it_stands_to_its_end(
     assert [(step["expected_error"], step["measured_error"]) for step in steps] == [
         (None, None), (None, None), (0.01, 0.03), (None, None),
     ]  # fmt: skip
-    assert steps[0]["eta_seconds"] == now["eta_seconds"]
+    assert 0 < now["eta_seconds"] <= steps[0]["eta_seconds"]
     assert rest[-1].data == shown(address, key, video_id), "as GET gives it"
     ids = [event.id for event in [*running, *rest] if event.id]
     assert len(set(ids)) == len(ids) == 6, "of steps that come together the last has one"
@@ -139,9 +139,9 @@ def test_who_was_cut_off_gets_what_was_missed_from_any_replica(
         assert story(told(events, 3)) == ["2 predicted", "3 predicted", "video running"]
         worker.complete(attempt)
         assert story(told(events, 1)) == ["video completed"]
-    for known in (last, "0-0"):
-        with stream(address, path, last_event_id=known, **key) as events:
-            assert story(list(events))[-2:] == ["3 predicted", "video completed"], "and when it has ended meanwhile"
+        for known in (last, "0-0"):
+            with stream(address, path, last_event_id=known, **key) as behind:
+                assert story(list(behind))[-2:] == ["3 predicted", "video completed"], "and when it has ended meanwhile"
 
 
 def test_all_jobs_of_an_account_are_told_of_together_and_no_others(
@@ -268,6 +268,7 @@ def test_more_streams_than_an_account_may_have_or_all_together_are_refused_until
         answer = httpx.get(f"{address}/v1/events", headers=key)
         return answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]
 
+    wait_until(lambda: "\nscalingcache_event_streams 0.0\n" in httpx.get(f"{address}/metrics").text)
     with stream(address, "/v1/events", **key), stream(address, "/v1/events", **key):
         with stream(address, "/v1/events", **key):
             assert refusal(key) == (429, "too_many_streams", "5")

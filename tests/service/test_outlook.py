@@ -66,7 +66,7 @@ def stage(redis_url: str) -> "Stage":
 
 def soon(seconds: float) -> object:
     """Times of Redis go on while a test runs."""
-    return pytest.approx(seconds, abs=0.3)
+    return pytest.approx(seconds, abs=0.9)
 
 
 def test_a_waiting_job_is_there_once_those_before_it_are(stage: Stage) -> None:

@@ -201,7 +201,9 @@ def test_the_first_frame_is_part_of_the_request(client: TestClient, settings: Se
     worker.announce()
     source = post(client, a_file(), seed="7").json()
     worker.run_one()
+    worker.announce()
     assert post(client, a_file(), seed="7", reuse="completed").json()["result_of"] == source["id"]
+    worker.announce()
     other = post(client, a_file(color="blue"), seed="7", reuse="completed").json()
     assert (other["status"], other["result_of"]) == ("queued", None)
 

@@ -2,11 +2,15 @@
 one that is not mounted is seen before anything is written to it or deleted from it."""
 
 import secrets
+import time
 
 from workers.jobs import keys
 from workers.jobs.connection import Connection
 from workers.jobs.errors import StoreMismatch
 from workers.jobs.store import Store
+
+#: A process that has told Redis of a store marks the store next; nobody is refused in between.
+_TRIES, _PAUSE_SECONDS = 10, 0.1
 
 
 class StoreBinding:
@@ -26,8 +30,9 @@ class StoreBinding:
             if held is not None and held == self._proven:
                 known = self._tell_redis(held)  # Redis came back empty, and this process knows that it is the same one.
             elif held is None or not self._store.has_results():
-                known = self._bind()
-                held = self._store.mark()
+                known, held = self._bind(), None
+        if held is None:
+            held = self._marked(known)
         if held is None:
             raise StoreMismatch("results belong to another folder: this one has no mark of this Redis; is it mounted?")
         if known is None:
@@ -43,6 +48,14 @@ class StoreBinding:
         if id == ours:
             self._store.set_mark(ours)
         return id
+
+    def _marked(self, known: str | None) -> str | None:
+        """The store's mark, once it is the one that is known, or what it is after a while."""
+        for _ in range(_TRIES):
+            if (held := self._store.mark()) == known:
+                break
+            time.sleep(_PAUSE_SECONDS)
+        return held
 
     def _tell_redis(self, id: str) -> str:
         """The id that Redis has then: another process may have been faster."""

@@ -52,7 +52,8 @@ def show_all(
     shown: list[Shown] = []
 
     def step_done(step: int) -> None:
-        progress(len(shown) * steps + step, len(requests) * steps)
+        # A run is done when what it has shown is kept, not with its last step.
+        progress(len(shown) * steps + min(step, steps - 1), len(requests) * steps)
 
     for prompt, request in requests:
         shown.append(show(model, prompt, plan_run(model, request), runs.work, step_done))

@@ -102,7 +102,7 @@ class Pulse(threading.Thread):
         """Until a rank is lost, or `stop`."""
         # A call to a store whose process is stopped does not return, whatever its timeout.
         threading.Thread(target=self._talk, name="beats", daemon=True).start()
-        last = time.monotonic()
+        last = self._answered_at = time.monotonic()
         while not self._over.wait(BEAT_SECONDS):
             now = time.monotonic()
             if now - last > 3 * BEAT_SECONDS:  # This process was held up itself, so all that it heard is old.

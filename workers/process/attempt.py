@@ -122,6 +122,8 @@ class AttemptWatch:
                     self._note(event)
                 case PreviewMade(job_id, step, picture) if job_id == self._job.id:
                     self._show(step, picture)
+                case None:
+                    self._check_progress()
             self._beat_if_due()
             self._check_deadlines()
 
@@ -168,12 +170,15 @@ class AttemptWatch:
         elif reply is BeatReply.LATE:
             self._stop(StopReason.LATE)
 
+    def _check_progress(self) -> None:
+        """To be called when nothing lies there to be read: a beat may have taken long, and steps came meanwhile."""
+        if time.monotonic() - self._progress_at > self._settings.step_timeout_seconds:
+            raise StepTimeout(f"no progress for {self._settings.step_timeout_seconds:g} seconds")
+
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         if self._shutdown.over(self._settings.drain_seconds):
             self._stop(StopReason.SHUTDOWN)
-        if now - self._progress_at > self._settings.step_timeout_seconds:
-            raise StepTimeout(f"no progress for {self._settings.step_timeout_seconds:g} seconds")
         if self._stopping is StopReason.SHUTDOWN and now - self._stopped_at > STOP_GRACE_SECONDS:
             self._child.kill()
             raise ChildDied("killed: it did not reach its next step in time")

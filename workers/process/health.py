@@ -1,6 +1,6 @@
 """Whether a worker can work, asked of its metrics from the same host."""
 
-import urllib.error
+import http.client
 import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,7 +27,7 @@ def check(host: str, port: int | None) -> str:
     try:
         with urllib.request.urlopen(f"http://{reachable(host)}:{port}/metrics", timeout=TIMEOUT_SECONDS) as answer:
             text = answer.read().decode()
-    except (urllib.error.URLError, TimeoutError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise WorkerUnhealthy(f"the worker does not answer: {error}") from error
     state = next(
         (

@@ -4,9 +4,8 @@ import { copy, h, show } from "../dom.js";
 import { moment } from "../format.js";
 import { table } from "../table.js";
 
-/** onChange: called with the study as it stands after one was revoked, or with nothing after one was made. */
-export function invitations(study, api, { signal, onChange, onProblem }) {
-  const made = h("div", { role: "status" });
+/** made: where the address of a new one is shown. onChange: called with the study as it stands after one was revoked, or with nothing after one was made. */
+export function invitations(study, api, { signal, made, onChange, onProblem }) {
   const path = `v1/studies/${study.id}/invitations`;
   const guarded = (act) => (event) => {
     const pressed = event.currentTarget;
@@ -32,17 +31,14 @@ export function invitations(study, api, { signal, onChange, onProblem }) {
     `${each.votes} of ${each.most_votes}`,
     isOpen(each) && h("button", { type: "button", class: "danger", onclick: guarded(async () => onChange(await api.delete(`${path}/${each.id}`, { signal }))) }, "End it"),
   ]);
-  return {
+  return h(
+    "section",
+    { class: "card" },
+    h("h2", {}, "Invitations"),
+    table("Invitations", ["Made", "State", { name: "Votes", number: true }, "Action"], rows, "nobody was invited yet"),
+    h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: guarded(invite) }, "Invite people")),
     made,
-    element: h(
-      "section",
-      { class: "card" },
-      h("h2", {}, "Invitations"),
-      table("Invitations", ["Made", "State", { name: "Votes", number: true }, "Action"], rows, "nobody was invited yet"),
-      h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: guarded(invite) }, "Invite people")),
-      made,
-    ),
-  };
+  );
 }
 
 function isOpen({ revoked, expires_at }) {

@@ -22,8 +22,8 @@ export async function frameReader(url, { image, fps, width, height }) {
 
 /** Of each video the media time of the frame that it shows, and who waits for another one. */
 const SHOWN = new WeakMap();
-/** A tab that is not seen presents no frame: what is decoded is taken then. In milliseconds. */
-const PATIENCE = 1000;
+/** A tab that is not seen presents no frame: what is decoded is taken then. One that is may be slow. In milliseconds. */
+const patience = () => (document.hidden ? 1000 : 10_000);
 
 /** Show a frame. Its middle is aimed at: its borders may fall to either side. */
 export async function seek(video, index, fps) {
@@ -70,7 +70,7 @@ function presented(video, isWanted) {
       state.tell = () => {};
       resolve();
     };
-    const timer = setTimeout(end, PATIENCE);
+    const timer = setTimeout(end, patience());
     state.tell = () => isWanted(state.at) && end();
   });
 }

@@ -16,7 +16,12 @@ export function playback(videos, { frames, fps, signal, onFrame, onState }) {
     index = Math.max(0, Math.min(frames - 1, wanted));
     onFrame(index);
     const target = index;
-    await Promise.all(videos.map((video) => seek(video, target, fps)));
+    try {
+      await Promise.all(videos.map((video) => seek(video, target, fps)));
+    } catch (error) {
+      if (signal.aborted) return; // the view was left, and its files are gone
+      throw error;
+    }
     if (target === index) onFrame(index);
   }
 

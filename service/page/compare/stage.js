@@ -56,6 +56,7 @@ export function stage(sources, format, { signal, onFrame, alike }) {
   for (const control of [mode, other]) control.addEventListener("change", arrange);
   cut.addEventListener("input", divide);
   gain.addEventListener("input", draw);
+  for (const each of media) each.addEventListener("loadeddata", () => mode.value === "difference" && draw(), { once: true });
   screen.addEventListener("pointermove", (event) => drag(event));
 
   /** Where the pointer is pressed there the divider goes. */

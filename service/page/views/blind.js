@@ -49,6 +49,8 @@ async function one(root, api, id, signal) {
   const figures = h("div");
   const invited = h("div");
   const told = h("div");
+  /** The address of an invitation that was just made stays in sight, whatever is drawn anew: it cannot be shown again. */
+  const made = h("div", { role: "status" });
   show(root, head, figures, invited, told);
   const onProblem = (problem) => show(told, problemBox(problem));
   let drawn = "";
@@ -59,15 +61,7 @@ async function one(root, api, id, signal) {
     drawn = JSON.stringify([study, found]);
     show(head, heading(study, buttons(study)), about(study));
     show(figures, results(found));
-    draw(study);
-  }
-
-  /** What was just made stays in sight: it cannot be shown again. */
-  function draw(study) {
-    const made = invited.querySelector("[role=status]");
-    const part = invitations(study, api, { signal, onProblem, onChange: refresh });
-    if (made) part.made.replaceChildren(...made.childNodes);
-    show(invited, part.element);
+    show(invited, invitations(study, api, { signal, made, onProblem, onChange: refresh }));
   }
 
   function buttons(study) {

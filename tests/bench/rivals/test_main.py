@@ -73,10 +73,10 @@ def test_a_rival_that_fails_or_hangs_does_not_stop_the_others_and_is_told(stand_
     prepare(stand_in, "paper", 0.0)
     only = [f"--only={name}" for name in ("dbcache", "paper", "scm")]
     folders = "--work", str(stand_in / "work"), "--docs", str(stand_in / "docs")
-    result = invoke(*only, *folders, "--patience", "0.02", "--held-out", "0")
+    result = invoke(*only, *folders, "--patience", "0.2", "--held-out", "0")
     assert result.exit_code == 1
     assert "dbcache: its process ended with 1" in result.output and "this one is broken" in result.output
-    assert "scm: no news for 0.02 minutes" in result.output
+    assert "scm: no news for 0.2 minutes" in result.output
     assert [each.rival for each in Results.load(stand_in / "docs" / "wan-tiny.json").outcomes] == ["paper"]
 
 

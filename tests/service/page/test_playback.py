@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -38,7 +39,15 @@ def test_a_prompt_becomes_a_video_that_plays(page: Page, stack: Stack) -> None:
     page.get_by_label("Steps").fill("10")
     page.get_by_label("Speed knob").fill("4")
     length = page.get_by_text(re.compile(r"^\d+ of \d+ tokens$"))
-    expect(length).to_be_visible()
+
+    def counted() -> bool:
+        """The page asks as it is typed in, and gives up on a worker that is busy."""
+        page.get_by_label("Prompt", exact=True).fill(PROMPT)
+        with suppress(AssertionError):
+            expect(length).to_be_visible(timeout=10_000)
+        return length.is_visible()
+
+    wait_until(counted)
     told = length.inner_text()
     page.get_by_role("button", name="Make the video").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(PROMPT)
@@ -89,12 +98,13 @@ def is_made(stack: Stack, video: str) -> bool:
 def test_an_accelerated_video_is_compared_with_the_uncached_one(page: Page, stack: Stack, pair: list[str]) -> None:
     page.goto(f"{stack.url}/#compare")
     page.get_by_role("region", name="Finished results").get_by_role("link", name=PROMPT).click()
-    expect(page.get_by_text("All 5 frames compared")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("All 5 frames compared")).to_be_visible(timeout=MOST_MILLISECONDS)
     assert page.url.endswith(f"#compare/{','.join(pair)}"), "the uncached one first"
     cells = page.get_by_role("region", name="Time and fidelity").locator("tbody tr").nth(1).locator("td")
     decibels = float((cells.nth(4).text_content() or "").removesuffix(" dB"))
     assert 20 < decibels < 100, "near the uncached one, and not the same"
-    assert float((cells.nth(3).text_content() or "").removesuffix("×")) > 1
+    speedup = httpx.get(f"{stack.url}/v1/videos/{pair[1]}").json()["speedup"]["measured"]
+    assert cells.nth(3).text_content() == f"{speedup:.1f}×"
     curve = page.get_by_role("img", name="PSNR in dB by frame, against uncached, 10 steps")
     points = re.findall(r"[ML]([\d.]+)[ ,]([\d.]+)", curve.locator(".s0 path").get_attribute("d") or "")
     assert len(points) == 5

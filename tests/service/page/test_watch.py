@@ -9,10 +9,12 @@ from playwright.sync_api import Page, expect
 from demo.embedded_redis import EmbeddedRedis
 from service.settings import Settings
 from tests.queues import Queue
+from tests.redis_servers import kill
 from tests.service.image_model import MODELS
 from tests.service.page.films import FRAMES, FilmWorker
 from tests.service.page.looks import is_wider_than_a_phone, violations
 from tests.service.settings import settings_in
+from tests.waiting import wait_until
 from workers.jobs.artifacts import ArtifactStore
 
 PROMPT = "a red ball"
@@ -46,6 +48,7 @@ def test_a_video_is_followed_from_its_place_in_the_queue_to_its_playback(
     expect(page.locator(".cells i.predicted")).to_have_count(30)
     video = page.locator("video")
     expect(video).to_be_visible()
+    wait_until(lambda: video.evaluate("video => video.readyState") > 0)
     assert video.evaluate("video => video.duration") == pytest.approx(FRAMES / 8)
     assert violations(page) == [] and not is_wider_than_a_phone(page)
     with page.expect_download() as download:
@@ -113,7 +116,7 @@ class TestWithARedisThatGoesAway:
         made = make(address)
         page.goto(f"{address}/#watch/{made}")
         expect(page.locator(".badge")).to_have_text("queued")
-        own_redis.kill()
+        kill(own_redis)
         expect(page.get_by_role("alert")).to_contain_text("queue_unavailable", timeout=30_000)
         own_redis.start()
         worker.run_one()

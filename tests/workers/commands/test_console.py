@@ -82,7 +82,8 @@ def ctrl_c() -> Iterator[None]:
 )  # fmt: skip
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(folder: Path, command: list[str], first: str, words: str) -> None:
     def interrupt() -> None:
-        wait_until(lambda: list(folder.glob(first)), awaited=first)
+        # With the second there, the first is counted.
+        wait_until(lambda: len(list(folder.glob(first))) > 1, seconds=240, awaited=first)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)

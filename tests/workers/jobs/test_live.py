@@ -26,9 +26,11 @@ pytestmark = every_redis
 Result = TypeVar("Result")
 
 
-def listening(url: str, question: Callable[[AsyncIterator[LiveEvent]], Awaitable[Result]]) -> Result:
+def listening(
+    url: str, question: Callable[[AsyncIterator[LiveEvent]], Awaitable[Result]], silence_seconds: float = 10.0
+) -> Result:
     async def run() -> Result:
-        async with LiveEvents(url, silence_seconds=0.2).listening() as events:
+        async with LiveEvents(url, silence_seconds=silence_seconds).listening() as events:
             return await question(events)
 
     return asyncio.run(run())
@@ -150,11 +152,11 @@ def test_silence_is_no_error_while_redis_answers(queue: Queue, redis_url: str, r
 
     async def hear(events: AsyncIterator[LiveEvent]) -> str:
         waiting = asyncio.ensure_future(anext(events))
-        await asyncio.to_thread(wait_until, lambda: pings(raw) >= 3)
+        await asyncio.to_thread(wait_until, lambda: pings(raw) >= 2)
         submit(queue)
         return (await waiting).type
 
-    assert listening(redis_url, hear) == "state"
+    assert listening(redis_url, hear, silence_seconds=1.0) == "state"
 
 
 def test_a_redis_that_goes_away_ends_the_listening(own_redis: EmbeddedRedis) -> None:
@@ -173,4 +175,4 @@ def test_a_redis_that_hangs_ends_the_listening(own_redis: EmbeddedRedis) -> None
         with stopped(own_redis), pytest.raises(QueueUnavailable, match="slow"):
             await anext(events)
 
-    listening(own_redis.url, hear)
+    listening(own_redis.url, hear, silence_seconds=1.0)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import redis
 
 from tests.queues import Queue
+from tests.waiting import wait_until
 from tests.workers.factories import MODEL
 from workers.jobs import keys
 from workers.jobs.token_counts import MOST_ASKERS, EncoderTokens, TokenCounts
@@ -46,9 +47,11 @@ def test_no_more_ask_at_a_time_than_threads_can_be_spared(queue: Queue) -> None:
 def test_an_answer_that_comes_too_late_goes_by_itself(queue: Queue, raw: "redis.Redis") -> None:
     counts = TokenCounts(queue.connection, 0.01)
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(counts.ask, MODEL, "a red ball")
-        question = counts.next([MODEL], SECONDS)
-        assert question is not None and asking.result() == []
+        taking = pool.submit(counts.next, [MODEL], SECONDS)
+        wait_until(lambda: raw.info("clients")["blocked_clients"] == 1)
+        assert counts.ask(MODEL, "a red ball") == []
+        question = taking.result()
+    assert question is not None
     counts.answer(question, COUNTS)
     assert 0 < int(str(raw.ttl(keys.token_answer(MODEL, question.id)))) <= 10
 

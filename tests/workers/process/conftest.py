@@ -11,6 +11,7 @@ from demo.embedded_redis import EmbeddedRedis
 from tests.catalogues import a_model, catalogue_text
 from tests.queues import Queue
 from tests.workers.factories import MODEL
+from tests.workers.process.stand_in import HOLD
 from tests.workers.process.worker_process import WorkerProcess
 
 STAND_IN = "tests.workers.process.stand_in"
@@ -21,6 +22,15 @@ def queue(own_redis: EmbeddedRedis) -> Iterator[Queue]:
     queue = Queue.open(own_redis.url, lease_seconds=2)
     yield queue
     queue.close()
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Path:
+    """While it is there, jobs stay at their first step."""
+    file = tmp_path / "artifacts" / HOLD
+    file.parent.mkdir()
+    file.touch()
+    return file
 
 
 @pytest.fixture

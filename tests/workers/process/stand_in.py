@@ -2,7 +2,7 @@
 
 Everything but the model is the real thing. Prompts: `steps <n> of <seconds>`, `speak of another job`, `show <what>`,
 `colour <how>`, `what was observed`, and those in `_MISBEHAVE`. A rerun takes its steps as the job does, or as many as
-the file `AGAIN` says.
+the file `AGAIN` says, and ends when that changes.
 """
 
 import os
@@ -52,6 +52,8 @@ from workers.process.supervisor import Supervisor
 BROKEN = "model-is-broken"
 #: The prompt that a rerun follows in place of the job's, in the artifact folder.
 AGAIN = "rerun-prompt"
+#: While a file of this name lies in the artifact folder, a job stays at its first step.
+HOLD = "hold"
 
 
 def _raise(error: Exception) -> None:
@@ -100,7 +102,8 @@ class StandInRunner:
         if run.request.prompt == "speak of another job":
             emit(StepDone("another", 40, "full", 0.0))
             emit(Stopped("another"))
-        _take_steps(run.request.prompt, run.key.job_id, emit, stopped)
+        hold = self._folder / HOLD
+        _take_steps(run.request.prompt, run.key.job_id, emit, stopped, held=hold.exists)
         told = run.request.prompt == "what was observed"
         content = (" ".join(self._observed) if told else f"{os.getpid()}").encode()
         shown = run.request.prompt.removeprefix("show ") if run.request.prompt.startswith("show ") else None
@@ -112,24 +115,39 @@ class StandInRunner:
         return Done(run.key.job_id, report, artifact, learnt, colours=colours)
 
     def run_again(self, again: Again, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> RanAgain | LeftOut:
-        prompt = (self._folder / AGAIN).read_text() if (self._folder / AGAIN).exists() else again.request.prompt
+        prompt = self._prompt_again(again)
         if misbehave := _MISBEHAVE.get(prompt):
             misbehave()
-        _take_steps(prompt, again.id, emit, stopped)
+        _take_steps(prompt, again.id, emit, stopped, over=lambda: self._prompt_again(again) != prompt)
         if again.delivered is not None and not self._store.path(again.delivered).exists():
             return LeftOut(again.id, "gone")
         learnt = Learnt("held_back", f"again {again.request.prompt}")
         return RanAgain(again.id, learnt, None if again.delivered is None else Fidelity(40.0, 0.95))
 
+    def _prompt_again(self, again: Again) -> str:
+        file = self._folder / AGAIN
+        return file.read_text() if file.exists() else again.request.prompt
 
-def _take_steps(prompt: str, id: str, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+
+def _take_steps(
+    prompt: str,
+    id: str,
+    emit: Callable[[Event], None],
+    stopped: Callable[[], bool],
+    held: Callable[[], bool] = lambda: False,
+    over: Callable[[], bool] = lambda: False,
+) -> None:
     match = re.fullmatch(r"steps (\d+) of ([\d.]+)", prompt)
     steps, seconds = (int(match[1]), float(match[2])) if match else (1, 0.0)
     for index in range(steps):
         time.sleep(seconds)
         emit(StepDone(id, index, "full", seconds))
+        while held() and not stopped():
+            time.sleep(0.01)
         if stopped():
             raise JobCancelled("stopped")
+        if over():
+            return
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -52,7 +52,7 @@ def test_what_the_process_says_of_another_job_neither_ends_nor_moves_this_one(
 
 
 def test_a_hung_step_is_ended_and_the_process_replaced(queue: Queue, start: Callable[..., WorkerProcess]) -> None:
-    with start(step_timeout_seconds=0.3):
+    with start(step_timeout_seconds=2):
         job = submit(queue, a_request("hang"))
         failed = wait_until(ended(queue, job))
         assert (failed.state, failed.attempts) == (JobState.DEAD, 3)

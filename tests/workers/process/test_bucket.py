@@ -8,6 +8,7 @@ from tests.queues import Queue
 from tests.s3_servers import BUCKET, KEYS, S3Server, an_s3_server
 from tests.waiting import wait_until
 from tests.workers.factories import a_request, submit
+from tests.workers.process.stand_in import HOLD
 from tests.workers.process.worker_process import WorkerProcess
 from workers.jobs.artifacts import MARKER
 from workers.jobs.job import JobState
@@ -30,9 +31,12 @@ def test_a_job_whose_result_finds_no_store_is_run_again_and_not_lost(tmp_path: P
             assert done.artifact is not None and f"own/{done.artifact.path}" in server.names()
             mark = server.client().get_object(Bucket=BUCKET, Key=f"own/{MARKER}")["Body"].read()
 
-            job = submit(queue, a_request("steps 4 of 0.5"))
+            hold = tmp_path / "artifacts" / HOLD
+            hold.touch()
+            job = submit(queue, a_request("steps 3 of 0.02"))
             wait_until(lambda: queue.jobs.get(job.key).step > 0)
             server.stop()  # in the middle
+            hold.unlink()
             wait_until(lambda: worker.logged("no jobs taken", code="storage_unavailable"))
             waiting = queue.jobs.get(job.key)
             assert (waiting.state, waiting.attempts) == (JobState.QUEUED, 1)

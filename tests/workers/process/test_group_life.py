@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -43,7 +44,7 @@ def test_of_two_groups_side_by_side_one_can_be_lost_and_its_job_goes_on(
     own_redis: EmbeddedRedis, queue: Queue, tmp_path: Path, path: Path
 ) -> None:
     """One is started by its worker, and one by torchrun."""
-    long = Catalogue.read(path).request("micro-wan", "red circle", steps=120, sf=120, seed=7)
+    long = Catalogue.read(path).request("micro-wan", "red circle", steps=400, sf=400, seed=7)
     torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "workers", "run")
 
     def worker(name: str, module: str, *arguments: str) -> WorkerProcess:
@@ -52,6 +53,7 @@ def test_of_two_groups_side_by_side_one_can_be_lost_and_its_job_goes_on(
         return WorkerProcess(
             module, own_redis.url, folder, *arguments,
             catalogue=path, torch_threads=1, worker=name, artifacts=tmp_path / "artifacts", metrics_port=0,
+            lease_seconds=60, beat_seconds=0.1,
         )  # fmt: skip
 
     (tmp_path / "artifacts").mkdir()
@@ -69,7 +71,7 @@ def test_of_two_groups_side_by_side_one_can_be_lost_and_its_job_goes_on(
             done = wait_until(ended(queue, job), seconds=SECONDS)
             assert_published(done, tmp_path)
             assert done.attempts == attempts
-            assert done.report is not None and done.report.full_steps == 120
+            assert done.report is not None and done.report.full_steps == 400
             assert done.report.parallel is not None and done.report.parallel.ulysses == 2
         assert all(alive(process) for process in others)
         assert one.metric("scalingcache_group_failures_total", cause="ended") == 1
@@ -107,7 +109,8 @@ def test_whichever_process_of_a_group_is_lost_all_of_them_end(hit: int, number: 
         wait_until(lambda: not any(alive(process) for process in group))
     finally:
         for process in filter(alive, group):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         started.stdout.close()
 
 
@@ -131,4 +134,7 @@ def family(worker: WorkerProcess) -> list[psutil.Process]:
 
 
 def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

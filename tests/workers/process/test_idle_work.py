@@ -15,6 +15,7 @@ from tests.workers.factories import MODEL, a_request, submit
 from tests.workers.process.jobs import assert_published, ended
 from tests.workers.process.stand_in import AGAIN
 from tests.workers.process.worker_process import WorkerProcess
+from workers.files import replacing
 from workers.jobs.job import Job, JobState
 from workers.jobs.observations import Observations
 from workers.jobs.reruns import Reruns
@@ -29,7 +30,12 @@ FOREVER = "steps 100000 of 0.01"
 def again(tmp_path: Path) -> Callable[[str], None]:
     """Sets what reruns do."""
     (tmp_path / "artifacts").mkdir()
-    return lambda prompt: (tmp_path / "artifacts" / AGAIN).write_text(prompt) and None
+
+    def again(prompt: str) -> None:
+        with replacing(tmp_path / "artifacts" / AGAIN) as unfinished:
+            unfinished.write_text(prompt)
+
+    return again
 
 
 def done(queue: Queue, prompt: str = "a red ball") -> Job:
@@ -123,7 +129,7 @@ def test_shadows_come_before_calibrations_and_a_share_of_0_does_nothing(
     with start({}, **AT_ONCE):
         plain = done(queue)
     assert waiting(queue) == waiting(queue, "calibration") == 0
-    noted = Reruns(queue.connection, lease_seconds=60, kept_seconds=60)
+    noted = Reruns(queue.connection, lease_seconds=60, kept_seconds=3600)
     compared = done_by(queue, start)
     noted.offer("calibration", "", plain)
     noted.offer("shadow", "", compared)
@@ -141,9 +147,10 @@ def test_one_request_is_calibrated_with_once(queue: Queue, start: Callable[..., 
         for _ in range(3):
             done(queue)
         wait_until(lambda: waiting(queue, "calibration") == 0)
+        labels = {"model": MODEL, "work": "calibration", "end": "known"}
+        wait_until(lambda: worker.metric("scalingcache_reruns_total", **labels) == 2)
         assert len(worker.logged("rerun started")) == 1
         assert learnt(queue) == ["again a red ball"]
-        assert worker.metric("scalingcache_reruns_total", model=MODEL, work="calibration", end="known") == 2
 
 
 def test_a_job_whose_result_is_gone_is_left_out_and_counted(
@@ -151,7 +158,7 @@ def test_a_job_whose_result_is_gone_is_left_out_and_counted(
 ) -> None:
     with start():
         without_file, deleted = done(queue, "1"), done(queue, "2")
-    noted = Reruns(queue.connection, lease_seconds=60, kept_seconds=60)
+    noted = Reruns(queue.connection, lease_seconds=60, kept_seconds=3600)
     for job in (without_file, deleted):
         noted.offer("shadow", "", job)
     [file] = [path for path in tmp_path.rglob("video.mp4") if without_file.id in str(path)]
@@ -198,12 +205,12 @@ def test_a_killed_worker_leaves_its_rerun_to_others_and_one_that_kills_workers_i
     queue: Queue, start: Callable[..., WorkerProcess], again: Callable[[str], None]
 ) -> None:
     again(FOREVER)
-    with start(SHADOW, **AT_ONCE) as worker:
+    with start(SHADOW, **AT_ONCE, lease_seconds=2) as worker:
         job = done(queue)
         started(worker)
         worker.kill()
     again("abort")
-    with start(SHADOW, **AT_ONCE) as second:
+    with start(SHADOW, **AT_ONCE, lease_seconds=2) as second:
         over(second, job=job.id, end="failed")
         done(queue, "another one")
         assert waiting(queue) <= 1

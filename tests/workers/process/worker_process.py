@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,8 +28,8 @@ class WorkerProcess:
             "redis_url": redis_url,
             "artifacts": folder / "artifacts",
             "catalogue": ROOT / "models.toml",
-            "lease_seconds": 2,
-            "beat_seconds": 0.5,
+            "lease_seconds": 10,
+            "beat_seconds": 0.1,
             **settings,
         }
         (folder / "artifacts").mkdir(exist_ok=True)
@@ -92,7 +93,7 @@ class WorkerProcess:
             family = psutil.Process(self.process.pid).children(recursive=True)
             self.kill()
         for process in family:
-            if process.is_running():
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
         if error is not None:
             print(self.log())  # noqa: T201  # pytest shows it with the failure
