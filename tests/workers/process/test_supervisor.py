@@ -1,8 +1,7 @@
 """The whole worker as real processes on a real Redis, with a model that takes no time (`stand_in.py`)."""
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from demo.embedded_redis import EmbeddedRedis
@@ -244,21 +243,13 @@ def test_one_model_that_cannot_be_loaded_does_not_stop_the_others_of_its_worker(
         assert worker.child.pid == pid
 
 
-@contextmanager
-def asleep(worker: WorkerProcess) -> Iterator[None]:
-    """Inside, the worker does nothing."""
-    worker.signal(signal.SIGSTOP)
-    yield
-    worker.signal(signal.SIGCONT)
-
-
 def test_a_worker_that_cannot_store_takes_no_jobs_and_says_why(
     queue: Queue, start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     store = tmp_path / "artifacts"
     with start(worker="patient") as worker:
         wait_until(lambda: [info.state for info in queue.presence.workers()] == ["idle"])
-        with asleep(worker):  # It makes a folder that it misses.
+        with worker.asleep():  # It makes a folder that it misses.
             store.rename(tmp_path / "unmounted")
             store.touch()  # A file in its place: root may write to a folder of any mode.
         wait_until(lambda: [info.state for info in queue.presence.workers()] == ["failed"])
@@ -267,7 +258,7 @@ def test_a_worker_that_cannot_store_takes_no_jobs_and_says_why(
         job = submit(queue)
         wait_until(lambda: worker.logged("no jobs taken", code="storage_failed"))
 
-        with asleep(worker):
+        with worker.asleep():
             store.unlink()
             store.mkdir()  # Empty: what was mounted here is missing.
         wait_until(lambda: worker.logged("no jobs taken", code="store_mismatch"))

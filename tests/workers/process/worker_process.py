@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -46,6 +47,13 @@ class WorkerProcess:
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Inside, the supervisor does nothing."""
+        self.signal(signal.SIGSTOP)
+        yield
+        self.signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """As `kill -9` on the supervisor alone; the child has to notice by itself."""
