@@ -82,9 +82,8 @@ class S3Server:
 
 @contextmanager
 def an_s3_server() -> Iterator[S3Server]:
-    with (
-        socket.socket() as reserved
-    ):  # bound and not listening: nobody else is given the port, and the server may take it
+    # Bound and not listening: nobody else is given the port, and the server may take it.
+    with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind(("127.0.0.1", 0))
         server = S3Server(reserved.getsockname()[1])

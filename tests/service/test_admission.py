@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -172,8 +173,9 @@ def test_a_flood_of_one_account_does_not_delay_the_first_video_of_another(
     acme: TestClient, beta: TestClient, worker: FakeWorker, queue: Queue
 ) -> None:
     with ThreadPoolExecutor(8) as pool:
-        statuses = set(pool.map(lambda _: acme.post("/v1/videos", json=BODY).status_code, range(2000)))
-    assert {200, 429} <= statuses <= {200, 429, 503}, "the last where Redis took too long"
+        counts = Counter(pool.map(lambda _: acme.post("/v1/videos", json=BODY).status_code, range(2000)))
+    unsure = counts.pop(503, 0)  # Redis took too long to say: none on a machine that is not overloaded.
+    assert set(counts) == {200, 429} and counts[200] <= 1000 <= counts[200] + unsure
     assert queue.inspection.depth(MODEL).queued == 1000
     worker.claim()
     video = create(beta)

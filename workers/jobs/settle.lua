@@ -13,11 +13,11 @@ local function measure(kind, what)
   if not kind or kind == '' or not started then
     return
   end
-  local runs, took = key('pace', kind), now - started
-  while redis.call('ZSCORE', runs, stamp(took) .. ' ' .. what) do
-    took = took + 1e-6 -- another run that was alike is another member
+  local runs, run = key('pace', kind), stamp(now - started) .. ' ' .. what
+  while redis.call('ZSCORE', runs, run) do
+    run = '0' .. run -- a run that was alike to the microsecond is another member, of the same number
   end
-  redis.call('ZADD', runs, stamp(now), stamp(took) .. ' ' .. what)
+  redis.call('ZADD', runs, stamp(now), run)
   redis.call('ZREMRANGEBYRANK', runs, 0, -PACE_KEPT - 1)
   redis.call('EXPIRE', runs, USED_SECONDS)
   redis.call('ZADD', key('pace'), stamp(now), kind)

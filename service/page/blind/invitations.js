@@ -4,7 +4,10 @@ import { copy, h, show } from "../dom.js";
 import { moment } from "../format.js";
 import { table } from "../table.js";
 
-/** made: where the address of a new one is shown. onChange: called with the study as it stands after one was revoked, or with nothing after one was made. */
+/**
+ * made: where the address of a new one is shown. onChange: called with the study as it stands after one was revoked, or
+ * with nothing after one was made.
+ */
 export function invitations(study, api, { signal, made, onChange, onProblem }) {
   const path = `v1/studies/${study.id}/invitations`;
   const guarded = (act) => (event) => {

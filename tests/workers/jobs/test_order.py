@@ -131,6 +131,16 @@ def test_a_run_takes_as_long_as_its_worker_had_it(queue: Queue, raw: "redis.Redi
     assert isinstance(run, MeasuredRun) and run.seconds == pytest.approx(100, abs=5)
 
 
+def test_runs_that_were_alike_are_all_kept(queue: Queue, raw: "redis.Redis") -> None:
+    for _ in range(3):
+        job = submit(queue)
+        attempt = queue.leases.claim([MODEL], "w")
+        assert attempt is not None
+        raw.hset(keys.job(job.id), "started_at", "-1e15")  # So long ago that a moment makes no difference.
+        queue.leases.complete(attempt, an_artifact(), a_report())
+    assert len(MeasuredRuns(queue.connection).of(MODEL)) == 3
+
+
 def test_kinds_that_were_not_run_for_long_make_room(queue: Queue, raw: "redis.Redis") -> None:
     raw.zadd(keys.pace(MODEL), {f"kind{number}": number for number in range(100)})
     raw.zadd(keys.pace_of(MODEL, "kind0"), {"x": 1})
