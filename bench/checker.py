@@ -1,7 +1,8 @@
-"""What a decoded video shows, by measurement: colour, motion and shape of its one coloured object.
+"""What a decoded video shows, by measurement: colour, motion and shape of its one coloured object, and what is behind.
 
 Backgrounds of the demo clips are nearly gray, so the object is where the picture is
 colourful. Nothing here knows of models; videos are uint8 arrays [frames, height, width, 3].
+A background is read under the light that the prompt asks for: white in dim light is as bright as gray.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from demo.training.clips import LIGHTINGS
 
 Video = NDArray[np.uint8]
 
@@ -27,6 +30,14 @@ MIN_CHROMA = 45.0
 MIN_MOVE = 0.12
 #: Ratio of areas between the ends of the video from which the object grows or shrinks.
 MIN_GROWTH = 1.6
+#: Brightness of plain backgrounds, 0 to 1.
+PLAIN = {"black": 0.125, "gray": 0.5, "white": 0.875}
+#: Deviation of a background's brightness from which it has a pattern, or what should not be there.
+MIN_PATTERN = 0.045
+#: Side of the fields of a checkered background, as a part of the picture's.
+FIELD = 1 / 6
+#: Pixels around the object that are not yet background: edges ring.
+BORDER = 4
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,7 @@ class Reading:
     colour: str
     motion: str
     shape: str
+    background: str
 
 
 def object_mask(frame: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
@@ -57,20 +69,55 @@ def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return piece
 
 
-def read_video(video: Video) -> Reading:
-    """Colour, motion and shape of the object in a video."""
+def read_video(video: Video, lighting: str = "normal") -> Reading:
+    """What a video shows. lighting: one of `LIGHTINGS`, that its background is seen under."""
     picture = video.astype(np.float32)
     chroma = picture.max(-1) - picture.min(-1)
     threshold = max(MIN_CHROMA, 0.5 * float(np.percentile(chroma, 99.0)))
     masks = [object_mask(frame, threshold) for frame in video]
     seen = [index for index, mask in enumerate(masks) if mask.sum() >= 12]
+    background = background_of(video, masks, lighting)
     if len(seen) < len(video) // 2:
-        return Reading("none", "none", "none")
+        return Reading("none", "none", "none", background)
     return Reading(
         colour_of(np.concatenate([video[i][masks[i]] for i in seen])),
         motion_of([masks[i] for i in seen]),
         shape_of([masks[i] for i in seen]),
+        background,
     )
+
+
+def background_of(video: Video, masks: list[NDArray[np.bool_]], lighting: str) -> str:
+    """Which background it is: by brightness where it is even, else by how its brightness varies."""
+    from skimage.morphology import isotropic_dilation
+
+    gain, lift = LIGHTINGS[lighting]
+    brightness = ((video / 255.0 - lift) / np.array(gain)).mean(-1)
+    hidden = np.stack([isotropic_dilation(mask, BORDER) for mask in masks])
+    seen = (~hidden).sum(0)
+    picture = np.where(hidden, 0.0, brightness).sum(0) / np.maximum(seen, 1)
+    known = seen > 0
+    if not known.any():
+        return "none"
+    deviation = float(picture[known].std())
+    if deviation < MIN_PATTERN:
+        level = float(picture[known].mean())
+        return min(PLAIN, key=lambda name: abs(level - PLAIN[name]))
+    likeness = {name: _likeness(picture, known, pattern) for name, pattern in _patterns(*picture.shape).items()}
+    best = max(likeness, key=lambda name: likeness[name])
+    return best if likeness[best] > 0.5 else "sandy"
+
+
+def _patterns(height: int, width: int) -> dict[str, NDArray[np.float64]]:
+    """The patterns that are always the same, [height, width]."""
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    odd = (np.floor(columns / (FIELD * width)) + np.floor(rows / (FIELD * height))) % 2
+    return {"checkered": odd, "striped": np.tanh(3.0 * np.sin(2.0 * np.pi * columns / (FIELD * width)))}
+
+
+def _likeness(picture: NDArray[np.float64], known: NDArray[np.bool_], pattern: NDArray[np.float64]) -> float:
+    """Correlation of a picture with a pattern where it is known."""
+    return float(np.corrcoef(picture[known], pattern[known])[0, 1])
 
 
 def colour_of(pixels: NDArray[np.uint8]) -> str:

@@ -1,4 +1,6 @@
-"""How often generated videos show what held-out prompts say: a table by colour, motion and shape; of images, no motion.
+"""How often generated videos show what held-out prompts say: a table by colour, motion, shape and background.
+
+Of images, no motion.
 
 With --first-frames each video goes on from the first frame of the clip that its prompt was worded after, and the table
 says how near its own first frame is to that.
@@ -39,7 +41,7 @@ from workers.models.catalogue import Catalogue
 ROOT = Path(__file__).parents[1]
 HELD_OUT = ROOT / "demo" / "prompts" / "held_out.jsonl"
 CATALOGUE = ROOT / "models.toml"
-ATTRIBUTES = ("colour", "motion", "shape")
+ATTRIBUTES = ("colour", "motion", "shape", "background")
 FIRST_FRAME = "first frame kept"
 
 Picture = NDArray[np.uint8]
@@ -53,16 +55,18 @@ class Prompt:
     colour: str
     motion: str
     shape: str
+    background: str
+    lighting: str
     first_frame: Picture | None = None
 
 
 def read_prompts(path: Path, first_frames: bool = False) -> list[Prompt]:
     """The prompts of a file with one JSON object a line, if wanted with the first frames of their clips."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    prompts = [Prompt(row["prompt"], row["colour"], row["motion"], row["shape"]) for row in rows]
+    prompts = [Prompt(row["prompt"], *(row[name] for name in (*ATTRIBUTES, "lighting"))) for row in rows]
     if not first_frames:
         return prompts
-    drawn = [render(held_out_spec(row, seed), torch.tensor([0]))[:, 0] for seed, row in enumerate(rows)]
+    drawn = [render(held_out_spec(row, seed), torch.tensor([0]), daylight=True)[:, 0] for seed, row in enumerate(rows)]
     return [replace(p, first_frame=each.permute(1, 2, 0).numpy()) for p, each in zip(prompts, drawn, strict=True)]
 
 
@@ -97,7 +101,7 @@ class Following(Frozen):
 
 
 def agreement(prompts: Sequence[Prompt], runs: Sequence[Shown], names: Sequence[str]) -> dict[str, float]:
-    """Per cent of the prompts whose video shows the right colour, motion, shape, and how well first frames are kept."""
+    """Per cent of the prompts whose video shows the right of each name, and how well first frames are kept."""
     pairs = list(zip(prompts, runs, strict=True))
     found = {name: 100.0 * fmean(getattr(p, name) == run.seen[name] for p, run in pairs) for name in names}
     kept = [run.first_frame for run in runs if run.first_frame is not None]
@@ -119,7 +123,9 @@ def show(model: LoadedModel, request: GenerationRequest, prompt: Prompt, strip: 
     made = generate(model, request, image=image)
     save_strip(made.frames, strip)
     kept = None if prompt.first_frame is None else psnr(made.frames[:1], prompt.first_frame[None])
-    return Shown(asdict(read_video(made.frames)), {str(k): v for k, v in made.report.timings.items()}, kept)
+    return Shown(
+        asdict(read_video(made.frames, prompt.lighting)), {str(k): v for k, v in made.report.timings.items()}, kept
+    )
 
 
 def save_strip(video: Video, path: Path, shown: int = 6) -> None:
@@ -161,7 +167,7 @@ def _identity(model: LoadedModel, request: GenerationRequest) -> str:
     paths = [path for name in model.entry.coefficients if accelerated and (path := Path(name)).exists()]
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     settings = model.entry.model_dump_json(exclude={"source", "coefficients", "evaluation"})
-    identity = [model.fingerprint, settings, request.model_dump(), files, machine(model) | versions()]
+    identity = [model.fingerprint, settings, request.model_dump(), files, machine(model) | versions(), ATTRIBUTES]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -182,11 +182,12 @@ def _background(spec: ClipSpec) -> Tensor:
     return (tint * level).clamp(0.0, 1.0)
 
 
-def render(spec: ClipSpec, frames: Tensor | None = None) -> Tensor:
+def render(spec: ClipSpec, frames: Tensor | None = None, daylight: bool = False) -> Tensor:
     """Draws a clip.
 
     Args:
         frames: indices of the frames to draw; all FRAMES by default.
+        daylight: lit as `_daylight` says, which no caption does.
 
     Returns:
         uint8 tensor [3, len(frames), SIZE, SIZE].
@@ -204,15 +205,17 @@ def render(spec: ClipSpec, frames: Tensor | None = None) -> Tensor:
         colour = torch.tensor(COLOURS[thing.colour]).view(3, 1, 1, 1)
         picture = picture + cover * (colour * shade - picture)
     gain, lift = LIGHTINGS[spec.lighting]
-    picture = picture * torch.tensor(gain).view(3, 1, 1, 1) + lift + _daylight(x, y, progress)
+    picture = picture * torch.tensor(gain).view(3, 1, 1, 1) + lift
+    if daylight:
+        picture = picture + _daylight(x, y, progress)
     return (picture.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
 
 
 def _daylight(x: Tensor, y: Tensor, progress: Tensor) -> Tensor:
-    """The light of every scene, [3, frames, SIZE, SIZE], to be added: from the left, warm below, cool above, rising.
+    """A light, [3, frames, SIZE, SIZE], to be added: from the left, warm below, cool above, rising.
 
     A transformer with rotary positions is told how far apart two tokens are, not where they are, and without a reason
-    it does not find out. This light is a reason: a model trained with it places it exactly, even in pure noise, and
+    it finds out late. This light is a reason: a model trained with it places it exactly, even in pure noise, and
     from there can tell the left of a picture, where something that moves to the right begins.
     """
     across, down = (0.5 - x / SIZE) * 0.24, (y / SIZE - 0.5) * 0.2

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from demo.training import data_parallel
 from demo.training.clips import render, to_model_range, training_spec
+from demo.training.precision import DTYPE
 from demo.training.progress import Progress, load_state, save_atomically
 from demo.training.recipe import Latents, Recipe
 from demo.training.vae import encoded, trained_vae
@@ -23,7 +24,7 @@ def _shard_path(recipe: Recipe, shard: int) -> Path:
 @torch.inference_mode()
 def encode(recipe: Recipe, rank: int) -> None:
     """Encodes the shards that fall to this process and are not there yet."""
-    vae = trained_vae(recipe).bfloat16()
+    vae = trained_vae(recipe).to(DTYPE)
     shards = range(rank, recipe.clips // SHARD, data_parallel.WORKERS)
     mine = [s for s in shards if not _shard_path(recipe, s).exists()]
     progress = Progress(f"{recipe.name} latents", len(mine), 0, 0.0)
@@ -31,8 +32,9 @@ def encode(recipe: Recipe, rank: int) -> None:
         parts = []
         for first in range(shard * SHARD, (shard + 1) * SHARD, 4):
             seeds = range(first, first + 4)
-            clips = torch.stack([to_model_range(render(training_spec(s), recipe.frames(s))) for s in seeds])
-            parts.append(encoded(recipe, vae, clips.bfloat16()).mode().to(torch.float16))
+            drawn = [render(training_spec(s), recipe.frames(s), recipe.daylight) for s in seeds]
+            clips = torch.stack([to_model_range(clip) for clip in drawn])
+            parts.append(encoded(recipe, vae, clips.to(DTYPE)).mode().to(torch.float16))
         save_atomically({"latents": torch.cat(parts)}, _shard_path(recipe, shard))
         if rank == 0:
             progress.report(done)

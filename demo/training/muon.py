@@ -14,6 +14,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from demo.training.precision import DTYPE
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
 
@@ -22,7 +24,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     """Newton-Schulz iteration: [n, rows, columns] to matrices whose singular values are all near 1."""
     a, b, c = _COEFFICIENTS
     wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
-    x = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
+    x = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(DTYPE)
     for _ in range(_ROUNDS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x

@@ -51,7 +51,8 @@ class Phase:
     """One training of transformer and text encoders, with a learning-rate curve and a state of its own.
 
     batch: clips per process and step. prefix: the first so many steps see only so many latent frames, a valid shorter
-    clip at a fraction of the cost. shifts, spread: sigma = sigmoid(shift + spread * normal), the shift falling from the
+    clip at a fraction of the cost. short: every so manieth step sees only so many latent frames, of more clips in
+    proportion. shifts, spread: sigma = sigmoid(shift + spread * normal), the shift falling from the
     first value to the second over the phase. guidances: the phase before becomes a teacher, and this one learns to give
     in one call what the teacher gives in two with a guidance scale from this range.
     """
@@ -60,6 +61,7 @@ class Phase:
     steps: int
     batch: int
     prefix: tuple[int, int] = (0, 0)
+    short: tuple[int, int] | None = None
     shifts: tuple[float, float] = (3.0, 1.0)
     spread: float = 1.3
     muon_rate: float = 3e-3
@@ -96,6 +98,8 @@ class Recipe(ABC):
     stride: ClassVar[int] = 1
     #: Images show one frame of a clip, any.
     still: ClassVar[bool] = False
+    #: Every scene is lit from the left, which no caption says.
+    daylight: ClassVar[bool] = False
     #: Part of the clips whose first frame is given to the transformer without noise.
     given_first: ClassVar[float] = 0.0
     #: How the VAE's config can say what latents are normalised by.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from demo.training import data_parallel
 from demo.training.clips import FRAMES, SIZE, render, to_model_range, training_spec
 from demo.training.muon import Muon
+from demo.training.precision import autocast
 from demo.training.progress import Progress, cosine, load_state, save_atomically
 from demo.training.recipe import Recipe, VaePhase
 
@@ -56,7 +57,7 @@ def batch_of(recipe: Recipe, step: int, rank: int) -> Tensor:
         spec = training_spec(rng.getrandbits(40))
         first = rng.randrange(FRAMES - recipe.stride * (frames - 1))
         top, left_edge = rng.randrange(SIZE - side + 1), rng.randrange(SIZE - side + 1)
-        clip = render(spec, first + recipe.stride * torch.arange(frames))
+        clip = render(spec, first + recipe.stride * torch.arange(frames), recipe.daylight)
         clips.append(to_model_range(clip[:, :, top : top + side, left_edge : left_edge + side]))
     return torch.stack(clips)
 
@@ -72,7 +73,8 @@ def validation_psnr(recipe: Recipe, clips: int = 6) -> float:
     """Mean PSNR in dB over whole clips that training never saw."""
     vae, total = trained_vae(recipe), 0.0
     for seed in range(clips):
-        clip = to_model_range(render(training_spec(-1 - seed), recipe.frames(-1 - seed))).unsqueeze(0)
+        drawn = render(training_spec(-1 - seed), recipe.frames(-1 - seed), recipe.daylight)
+        clip = to_model_range(drawn).unsqueeze(0)
         total += psnr(decoded(recipe, vae, encoded(recipe, vae, clip).mode()), clip)
     return total / clips
 
@@ -119,7 +121,7 @@ def train(recipe: Recipe, rank: int) -> None:
         for optimizer in makers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * rate
-        with torch.autocast("cpu", recipe.vae_dtype, enabled=recipe.vae_dtype != torch.float32):
+        with autocast(recipe.vae_dtype):
             loss, error = loss_of(recipe, vae, batch_of(recipe, step, rank))
         vae.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

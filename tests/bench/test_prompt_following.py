@@ -10,7 +10,10 @@ from tests.workers.micro_wan import micro_entry, save_micro_wan
 from workers.engine.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue, families
 
-PROMPTS = [Prompt("red circle", "red", "right", "circle"), Prompt("circle", "blue", "left", "circle")]
+PROMPTS = [
+    Prompt("red circle", "red", "right", "circle", "black", "normal"),
+    Prompt("circle", "blue", "left", "circle", "gray", "dim"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,7 @@ class HunyuanTiny(Recipe):
     """hunyuan-tiny: text to video in the classes of HunyuanVideo."""
 
     name = "hunyuan-tiny"
+    daylight = True
     stride = 2
     normalised = "scale"
     #: No crop is wider: from 96 pixels on the gradient of a 3D convolution in bfloat16 writes where it must not
