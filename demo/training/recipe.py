@@ -51,8 +51,7 @@ class Phase:
     """One training of transformer and text encoders, with a learning-rate curve and a state of its own.
 
     batch: clips per process and step. prefix: the first so many steps see only so many latent frames, a valid shorter
-    clip at a fraction of the cost. short: every so manieth step sees only so many latent frames, of more clips in
-    proportion. shifts, spread: sigma = sigmoid(shift + spread * normal), the shift falling from the
+    clip at a fraction of the cost. shifts, spread: sigma = sigmoid(shift + spread * normal), the shift falling from the
     first value to the second over the phase. guidances: the phase before becomes a teacher, and this one learns to give
     in one call what the teacher gives in two with a guidance scale from this range.
     """
@@ -61,7 +60,6 @@ class Phase:
     steps: int
     batch: int
     prefix: tuple[int, int] = (0, 0)
-    short: tuple[int, int] | None = None
     shifts: tuple[float, float] = (3.0, 1.0)
     spread: float = 1.3
     muon_rate: float = 3e-3

@@ -24,15 +24,6 @@ CAPTION_DROP = 0.1
 EMA_DECAY = 0.995
 
 
-def shape_of(phase: Phase, step: int, frames: int) -> tuple[int, int]:
-    """Latent frames, and clips, that a process sees in a step of clips that have `frames`."""
-    if step < phase.prefix[0]:
-        return phase.prefix[1], phase.batch
-    if phase.short and step % phase.short[0] == 0:
-        return phase.short[1], phase.batch * frames // phase.short[1]
-    return frames, phase.batch
-
-
 class Batch:
     """What a process learns from in one step; a pure function of recipe, phase, step and rank.
 
@@ -44,25 +35,26 @@ class Batch:
 
     def __init__(self, recipe: Recipe, phase: Phase, step: int, rank: int, latents: Tensor) -> None:
         rng = random.Random(f"{phase.name} {SEED} {step} {rank}")
-        frames, count = shape_of(phase, step, latents.shape[2])
-        seeds = rng.sample(range(recipe.clips), count)
+        seeds = rng.sample(range(recipe.clips), phase.batch)
         drop = 0.0 if phase.guidances else CAPTION_DROP
         texts = ["" if rng.random() < drop else recipe.caption(training_spec(seed), rng) for seed in seeds]
         self.texts = recipe.tokenize(texts)
-        clean = latents[seeds, :, :frames].float()
+        clean = latents[seeds].float()
+        if step < phase.prefix[0]:
+            clean = clean[:, :, : phase.prefix[1]]
         generator = torch.Generator().manual_seed(rng.getrandbits(60))
         noise = torch.randn(clean.shape, generator=generator)
-        strata = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+        strata = (torch.arange(phase.batch) + torch.rand(phase.batch, generator=generator)) / phase.batch
         shift = phase.shifts[0] + (phase.shifts[1] - phase.shifts[0]) * step / phase.steps
         sigma = torch.sigmoid(shift + phase.spread * torch.special.ndtri(strata.clamp(1e-4, 1 - 1e-4)))
         self.levels = sigma.view(-1, 1).repeat(1, clean.shape[2])
-        self.levels[torch.rand(count, generator=generator) < recipe.given_first, 0] = 0.0
-        level = self.levels.view(count, 1, -1, 1, 1)
+        self.levels[torch.rand(phase.batch, generator=generator) < recipe.given_first, 0] = 0.0
+        level = self.levels.view(phase.batch, 1, -1, 1, 1)
         self.noisy, self.velocity = (1.0 - level) * clean + level * noise, noise - clean
         self.learned = (level > 0).float()
         """1 where the velocity is the transformer's to say: not in frames that it is given."""
         low, high = phase.guidances or (1.0, 1.0)
-        self.guidance = low + (high - low) * torch.rand(count, generator=generator)
+        self.guidance = low + (high - low) * torch.rand(phase.batch, generator=generator)
 
 
 def optimizers(networks: Networks, phase: Phase) -> list[torch.optim.Optimizer]:

@@ -34,7 +34,6 @@ class WanTi2vTiny(WanTiny):
 
     name = "wan-ti2v-tiny"
     given_first = 0.7
-    daylight = True
     vae_phases = ()
     phases = (Phase("transformer", steps=400, batch=8, shifts=(2.0, 1.0), muon_rate=1.5e-3, adam_rate=7e-4),)
     expand_timesteps = True

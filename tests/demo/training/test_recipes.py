@@ -8,10 +8,10 @@ import torch
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 
 from demo.training.latents import _statistics
-from demo.training.recipe import Latents, Phase, Recipe
+from demo.training.recipe import Latents, Recipe
 from demo.training.recipes import NAMES, recipe
 from demo.training.recipes.hunyuan_tiny import llama_tokenizer
-from demo.training.transformer import Batch, guided, shape_of
+from demo.training.transformer import Batch, guided
 from demo.training.vae import batch_of, decoded, encoded, phase_of
 from workers.models.catalogue import Catalogue
 
@@ -113,7 +113,7 @@ def test_a_teacher_is_asked_with_and_without_the_prompt_and_taken_further_by_the
 def test_a_step_of_every_phase_gives_a_velocity_for_each_latent(made: Recipe, latents: Latents) -> None:
     made_small = type("Small", (type(made),), {"clips": len(latents.values)})()
     for phase in made.phases:
-        batch = Batch(made_small, phase, phase.prefix[0] + 1, 0, latents.values)
+        batch = Batch(made_small, phase, phase.prefix[0], 0, latents.values)
         assert batch.levels.shape == (phase.batch, latents.values.shape[2])
         without_noise = batch.levels[:, 0] == 0
         assert without_noise.any() == (made.given_first > 0) and torch.equal(
@@ -148,8 +148,3 @@ def test_every_step_of_the_vae_has_its_excerpts(made: Recipe) -> None:
 def test_a_checkpoint_without_a_recipe_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="no recipe for 'wan-large'; there are flux-tiny, hunyuan-tiny"):
         recipe("wan-large")
-
-
-def test_a_step_of_short_clips_sees_as_many_latent_frames_as_any_other() -> None:
-    phase = Phase("shapes", steps=10, batch=8, prefix=(2, 5), short=(2, 3))
-    assert [shape_of(phase, step, 9) for step in range(5)] == [(5, 8), (5, 8), (3, 24), (9, 8), (3, 24)]
