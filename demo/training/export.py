@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-
-import torch
 from diffusers import DiffusionPipeline
 
+from demo.training.checkpoint import write
 from demo.training.latents import read
 from demo.training.recipe import Recipe
 from demo.training.transformer import trained
@@ -22,20 +19,9 @@ def build_pipeline(recipe: Recipe) -> DiffusionPipeline:
 
 
 def export(recipe: Recipe) -> None:
-    """Writes the checkpoint's folder, half precision on disk; keeps its model card."""
-    pipeline = build_pipeline(recipe).to(dtype=torch.float16)
+    """Writes the checkpoint's folder; keeps its model card. Raises `RuntimeError` where it is too large."""
     folder = recipe.folder
-    for part in pipeline.components:
-        shutil.rmtree(folder / part, ignore_errors=True)
-    pipeline.save_pretrained(folder)
-    for config_path in folder.glob("*/config.json"):
-        config = json.loads(config_path.read_text())
-        config.pop("_name_or_path", None)  # the folder on this machine that training began with
-        if config_path.parent.name.startswith("text_encoder"):
-            config["dtype"] = "float32"  # transformers would otherwise compute in the precision of the disk
-        config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    for path in folder.rglob("*.safetensors"):
-        path.chmod(0o644)  # They are written for their owner alone; containers run as another user.
+    write(build_pipeline(recipe), folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if size > MAX_BYTES:
         raise RuntimeError(f"{folder} has {size} bytes, more than {MAX_BYTES}")

@@ -39,29 +39,35 @@ def cosine(step: int, steps: int, warmup: int, floor: float = 0.02) -> float:
     return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
 
 
+class Interval:
+    """Something that is due once every so many seconds, for the first time after as many."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.last = seconds, time.monotonic()
+
+    def due(self) -> bool:
+        """True once in each interval."""
+        if time.monotonic() - self.last < self.seconds:
+            return False
+        self.last = time.monotonic()
+        return True
+
+
 class Progress:
     """Prints a line with the time left now and then, and appends it to `WORK/<name>.jsonl`.
 
-    Knows when the next save is due, and counts the seconds of earlier, interrupted runs.
+    Counts the seconds of earlier, interrupted runs.
     """
 
     def __init__(self, name: str, steps: int, start: int, seconds_before: float) -> None:
         self.name, self.steps, self.start = name, steps, start
         self.began = time.monotonic()
-        self.saved_at = self.began
         self.seconds_before = seconds_before
 
     @property
     def seconds(self) -> float:
         """Training time so far, interrupted runs included."""
         return self.seconds_before + time.monotonic() - self.began
-
-    def save_due(self) -> bool:
-        """True once every SAVE_EVERY_SECONDS."""
-        if time.monotonic() - self.saved_at < SAVE_EVERY_SECONDS:
-            return False
-        self.saved_at = time.monotonic()
-        return True
 
     def report(self, step: int, **figures: float) -> None:
         """Prints and logs the figures after `step` finished steps."""

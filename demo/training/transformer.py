@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from demo.training import data_parallel
+from demo.training import data_parallel, motion, samples
 from demo.training.clips import training_spec
 from demo.training.latents import read
 from demo.training.muon import Muon
 from demo.training.precision import autocast
-from demo.training.progress import Progress, cosine, load_state, save_atomically
-from demo.training.recipe import Networks, Phase, Recipe
+from demo.training.progress import SAVE_EVERY_SECONDS, Interval, Progress, cosine, load_state, save_atomically
+from demo.training.recipe import Latents, Networks, Phase, Recipe
 
 SEED = 20261123
 WEIGHT_DECAY = 0.01
@@ -96,13 +96,13 @@ def state_path(recipe: Recipe, phase: Phase) -> Path:
 
 def train(recipe: Recipe, rank: int) -> None:
     """Trains, or goes on training, until every phase is finished; one process of `data_parallel.WORKERS`."""
-    latents = read(recipe).values
+    latents = read(recipe)
     for before, phase in zip((None, *recipe.phases), recipe.phases, strict=False):
         _train_phase(recipe, phase, before, rank, latents)
         data_parallel.meet()  # The next phase begins with the file that the first process has written.
 
 
-def _train_phase(recipe: Recipe, phase: Phase, before: Phase | None, rank: int, latents: Tensor) -> None:
+def _train_phase(recipe: Recipe, phase: Phase, before: Phase | None, rank: int, latents: Latents) -> None:
     torch.manual_seed(SEED)
     networks = _begin(recipe, before)
     teacher = _begin(recipe, before).eval() if phase.guidances else None
@@ -120,23 +120,28 @@ def _train_phase(recipe: Recipe, phase: Phase, before: Phase | None, rank: int, 
         for block in model.blocks():
             block.compile(dynamic=False)
     progress = Progress(f"{recipe.name} {phase.name}", phase.steps, start, seconds)
+    saves, sheets = Interval(SAVE_EVERY_SECONDS), Interval(samples.EVERY_SECONDS)
     running = 0.0
     for step in range(start, phase.steps):
         for optimizer in makers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * cosine(step, phase.steps, warmup=min(100, phase.steps // 10))
-        batch = Batch(recipe, phase, step, rank, latents)
+        batch = Batch(recipe, phase, step, rank, latents.values)
         if teacher is not None:
             batch.velocity = guided(teacher, batch, recipe)
         loss = _update(networks, makers, batch)
         running = loss if step == start else 0.98 * running + 0.02 * loss
         if rank == 0:
             follow(average, networks, step)
-            if (step + 1) % 25 == 0:
+            if (step + 1) % motion.EVERY_STEPS == 0:
+                progress.report(step + 1, loss=running, **motion.rises(recipe, networks, latents.values))
+            elif (step + 1) % 25 == 0:
                 progress.report(step + 1, loss=running)
-            if step + 1 == phase.steps or progress.save_due():
+            if step + 1 == phase.steps or saves.due():
                 kept = {"step": step + 1, "seconds": progress.seconds, "average": average}
                 _keep(state_path(recipe, phase), kept, networks, makers)
+            if step + 1 == phase.steps or sheets.due():
+                print(samples.draw(recipe, phase, step + 1, average, latents), flush=True)
 
 
 def _begin(recipe: Recipe, before: Phase | None) -> Networks:

@@ -14,7 +14,7 @@ from demo.training import data_parallel
 from demo.training.clips import FRAMES, SIZE, render, to_model_range, training_spec
 from demo.training.muon import Muon
 from demo.training.precision import autocast
-from demo.training.progress import Progress, cosine, load_state, save_atomically
+from demo.training.progress import SAVE_EVERY_SECONDS, Interval, Progress, cosine, load_state, save_atomically
 from demo.training.recipe import Recipe, VaePhase
 
 SEED = 20261123
@@ -114,6 +114,7 @@ def train(recipe: Recipe, rank: int) -> None:
             optimizer.load_state_dict(saved)
         start, before = state["step"], state["seconds"]
     progress = Progress(f"{recipe.name} vae", steps, start, before)
+    saves = Interval(SAVE_EVERY_SECONDS)
     running = 0.0
     for step in range(start, steps):
         torch.manual_seed(SEED + 2 * step + rank)
@@ -131,7 +132,7 @@ def train(recipe: Recipe, rank: int) -> None:
             optimizer.step()
         running = error.item() if step == start else 0.95 * running + 0.05 * error.item()
         if rank == 0:
-            _keep(recipe, step + 1, running, vae, makers, progress)
+            _keep(recipe, step + 1, running, vae, makers, progress, saves)
 
 
 def _keep(
@@ -141,10 +142,11 @@ def _keep(
     vae: nn.Module,
     makers: list[torch.optim.Optimizer],
     progress: Progress,
+    saves: Interval,
 ) -> None:
     if done % 50 == 0:
         progress.report(done, psnr=10 * math.log10(4.0 / error))
-    if done == steps_of(recipe) or progress.save_due():
+    if done == steps_of(recipe) or saves.due():
         kept = {"model": vae.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in makers]}
         save_atomically({**kept, "step": done, "seconds": progress.seconds}, recipe.work / "vae.pt")
 

@@ -64,13 +64,13 @@ class FluxTiny(Recipe):
     """flux-tiny: text to image in the classes of FLUX.1."""
 
     name = "flux-tiny"
-    clips = 16384
+    clips = 32768
     still = True
     normalised = "shift and scale"
     vae_phases = (VaePhase(2400, 8, ((1, 96),)),)
     phases = (
-        Phase("transformer", steps=1000, batch=16, shifts=(1.5, 0.5)),
-        Phase("guidance", steps=250, batch=16, shifts=(1.5, 0.5), muon_rate=1e-3, adam_rate=5e-4, guidances=(1.0, 5.0)),
+        Phase("transformer", steps=2000, batch=32, shifts=(1.2, 0.3)),
+        Phase("guidance", steps=200, batch=32, shifts=(1.2, 0.3), muon_rate=1e-3, adam_rate=5e-4, guidances=(1.0, 5.0)),
     )
 
     def vae(self) -> AutoencoderKL:
