@@ -1,4 +1,4 @@
-"""Whether full steps may be left out where predictions were better than expected: they may not.
+"""Whether full steps may be left out where predictions were better than expected.
 
 `python -m bench.adaptive --model flux-tiny`, some minutes a model on a CPU.
 A run whose prediction was off by less than a part of the expected square goes without the next full step of its plan.
@@ -35,17 +35,6 @@ PARTS = (1.5, 3.0)
 """How many times less than expected a squared error is where a step is left out."""
 
 
-class AdaptiveForecast(Forecast):
-    """A forecast that also takes planned steps away."""
-
-    part = PARTS[0]
-
-    def _guard(self, innovation: Innovation) -> None:
-        super()._guard(innovation)
-        if innovation.measured * self.part < innovation.expected:
-            self.schedule = without_next(self.schedule, innovation.step)
-
-
 def without_next(schedule: tuple[int, ...], step: int) -> tuple[int, ...]:
     """A schedule without its first step after `step`; the same where that is its last one or the gap grew too long."""
     later = [each for each in schedule if each > step]
@@ -57,8 +46,14 @@ def without_next(schedule: tuple[int, ...], step: int) -> tuple[int, ...]:
 @contextmanager
 def leaving_out(part: float) -> Iterator[None]:
     """Runs leave out steps where the squared error is so many times less than expected."""
-    adaptive = type("AdaptiveForecastOf", (AdaptiveForecast,), {"part": part})
-    with patch.object(covariance_session, "Forecast", adaptive):
+
+    class AdaptiveForecast(Forecast):
+        def _guard(self, innovation: Innovation) -> None:
+            super()._guard(innovation)
+            if innovation.measured * part < innovation.expected:
+                self.schedule = without_next(self.schedule, innovation.step)
+
+    with patch.object(covariance_session, "Forecast", AdaptiveForecast):
         yield
 
 

@@ -3,6 +3,7 @@
 The stages are the VAE, the latents, the text encoders with the transformer, and the export.
 
 Each saves its state every few minutes under `demo/work/`, so an interrupted run goes on where it stopped.
+The transformer's stage draws what it has learned, every quarter of an hour, into `demo/work/<model>/samples`.
 To begin anew, delete the model's folder there.
 """
 
