@@ -51,15 +51,18 @@ class Phase:
     """One training of transformer and text encoders, with a learning-rate curve and a state of its own.
 
     batch: clips per process and step. prefix: the first so many steps see only so many latent frames, a valid shorter
-    clip at a fraction of the cost. shifts, spread: sigma = sigmoid(shift + spread * normal), the shift falling from the
-    first value to the second over the phase. guidances: the phase before becomes a teacher, and this one learns to give
-    in one call what the teacher gives in two with a guidance scale from this range.
+    clip at a fraction of the cost. short: two steps of three see only so many latent frames, of more clips in
+    proportion: what a shape looks like is learned from many scenes rather than from many frames of one. shifts, spread:
+    sigma = sigmoid(shift + spread * normal), the shift falling from the first value to the second over the phase.
+    guidances: the phase before becomes a teacher, and this one learns to give in one call what the teacher gives in two
+    with a guidance scale from this range.
     """
 
     name: str
     steps: int
     batch: int
     prefix: tuple[int, int] = (0, 0)
+    short: int | None = None
     shifts: tuple[float, float] = (3.0, 1.0)
     spread: float = 1.3
     muon_rate: float = 3e-3

@@ -35,26 +35,29 @@ class Batch:
 
     def __init__(self, recipe: Recipe, phase: Phase, step: int, rank: int, latents: Tensor) -> None:
         rng = random.Random(f"{phase.name} {SEED} {step} {rank}")
-        seeds = rng.sample(range(recipe.clips), phase.batch)
+        frames, count = latents.shape[2], phase.batch
+        if phase.short and step % 3:
+            frames, count = phase.short, phase.batch * frames // phase.short
+        elif step < phase.prefix[0]:
+            frames = phase.prefix[1]
+        seeds = rng.sample(range(recipe.clips), count)
         drop = 0.0 if phase.guidances else CAPTION_DROP
         texts = ["" if rng.random() < drop else recipe.caption(training_spec(seed), rng) for seed in seeds]
         self.texts = recipe.tokenize(texts)
-        clean = latents[seeds].float()
-        if step < phase.prefix[0]:
-            clean = clean[:, :, : phase.prefix[1]]
+        clean = latents[seeds, :, :frames].float()
         generator = torch.Generator().manual_seed(rng.getrandbits(60))
         noise = torch.randn(clean.shape, generator=generator)
-        strata = (torch.arange(phase.batch) + torch.rand(phase.batch, generator=generator)) / phase.batch
+        strata = (torch.arange(count) + torch.rand(count, generator=generator)) / count
         shift = phase.shifts[0] + (phase.shifts[1] - phase.shifts[0]) * step / phase.steps
         sigma = torch.sigmoid(shift + phase.spread * torch.special.ndtri(strata.clamp(1e-4, 1 - 1e-4)))
         self.levels = sigma.view(-1, 1).repeat(1, clean.shape[2])
-        self.levels[torch.rand(phase.batch, generator=generator) < recipe.given_first, 0] = 0.0
-        level = self.levels.view(phase.batch, 1, -1, 1, 1)
+        self.levels[torch.rand(count, generator=generator) < recipe.given_first, 0] = 0.0
+        level = self.levels.view(count, 1, -1, 1, 1)
         self.noisy, self.velocity = (1.0 - level) * clean + level * noise, noise - clean
         self.learned = (level > 0).float()
         """1 where the velocity is the transformer's to say: not in frames that it is given."""
         low, high = phase.guidances or (1.0, 1.0)
-        self.guidance = low + (high - low) * torch.rand(phase.batch, generator=generator)
+        self.guidance = low + (high - low) * torch.rand(count, generator=generator)
 
 
 def optimizers(networks: Networks, phase: Phase) -> list[torch.optim.Optimizer]:

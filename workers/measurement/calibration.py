@@ -27,7 +27,7 @@ from workers.scalingcache.quadrature import Response, expected_error
 from workers.scalingcache.start import begin, choose
 
 TABLE_OF_SF = (2, 3, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30)
-CHOSEN_SF = (4, 6, 10, 14, 20)  # for whose full steps constraints are chosen
+CHOSEN_SF = (4, 6, 10, 14, 20)  # of 50 steps: for whose part of full steps constraints are chosen
 REFERENCE_SF = 10  # of 50 steps: what the held-out errors are told for
 
 
@@ -75,7 +75,8 @@ def _reduced(plan: RunPlan, runs: Sequence[Covariance], response: Response) -> M
     steps = response.steps
     counts = {sf: budget.full_steps(sf, steps) for sf in TABLE_OF_SF}
     served = {sf: count for sf, count in counts.items() if budget.worthwhile(count, steps)}
-    chosen = choose(runs, response, [served[sf] for sf in CHOSEN_SF if sf in served])
+    parts = {budget.full_steps(max(2, round(sf * steps / 50)), steps) for sf in CHOSEN_SF}
+    chosen = choose(runs, response, [count for count in sorted(parts) if budget.worthwhile(count, steps)])
     covariance = mean(runs).under(chosen)
     reference = budget.full_steps(max(2, round(REFERENCE_SF * steps / 50)), steps)
     return MeasuredCovariance(

@@ -26,9 +26,14 @@ def begin(measured: Covariance | None, sigmas: Array, count: int) -> tuple[Covar
         opening = budget.opening(count, start.runs)
     else:
         start = priors.combined(measured, sigmas, chosen.strength)
-        opening = max(2, min(count - 1, round(chosen.opening * count)))
+        opening = first_steps(chosen, count)
     # The last step is one of them, unless they are no more than the first two.
     return start, schedule.plan(start.matrix, count, opening, final=min(1, count - opening))
+
+
+def first_steps(chosen: Constraints, count: int) -> int:
+    """How many of so many full steps come first, which leaves one for the end."""
+    return max(2, min(count - 1, round(chosen.opening * count)))
 
 
 def held_out_error(runs: Sequence[Covariance], response: Response, count: int, constraints: Constraints) -> float:

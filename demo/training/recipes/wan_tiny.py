@@ -63,14 +63,16 @@ class WanTiny(Recipe):
     """wan-tiny: text to video in the classes of Wan 2.1."""
 
     name = "wan-tiny"
-    daylight = True
     vae_dtype = torch.float32
     #: Single frames first; without long clips after them, quality decays along a video.
     vae_phases: ClassVar[tuple[VaePhase, ...]] = (
         VaePhase(800, 8, ((1, 96),)),
         VaePhase(1600, 1, ((13, 64), (25, 48), (33, 40))),
     )
-    phases = (Phase("transformer", steps=2700, batch=8, prefix=(800, 5)),)
+    phases: ClassVar[tuple[Phase, ...]] = (
+        Phase("transformer", steps=2700, batch=8, prefix=(800, 5)),
+        Phase("shapes", steps=850, batch=8, short=3, shifts=(1.5, 0.5), muon_rate=2.5e-3, adam_rate=1.2e-3),
+    )
     expand_timesteps = False
 
     def vae(self) -> AutoencoderKLWan:

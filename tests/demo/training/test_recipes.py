@@ -8,7 +8,7 @@ import torch
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 
 from demo.training.latents import _statistics
-from demo.training.recipe import Latents, Recipe
+from demo.training.recipe import Latents, Phase, Recipe
 from demo.training.recipes import NAMES, recipe
 from demo.training.recipes.hunyuan_tiny import llama_tokenizer
 from demo.training.transformer import Batch, guided
@@ -124,6 +124,14 @@ def test_a_step_of_every_phase_gives_a_velocity_for_each_latent(made: Recipe, la
             velocity = made.networks()(*few)
         assert velocity.shape == batch.velocity[:2].shape
         assert batch.noisy.shape == batch.velocity.shape
+
+
+def test_two_of_three_short_steps_see_the_beginnings_of_more_clips() -> None:
+    made = type("Small", (type(recipe("wan-tiny")),), {"clips": 24})()
+    phase = Phase("short", steps=9, batch=4, short=3)
+    values = torch.randn(24, 8, 9, 2, 2)
+    sizes = [tuple(Batch(made, phase, step, 0, values).noisy.shape[::2]) for step in range(4)]
+    assert sizes == [(4, 9, 2), (12, 3, 2), (12, 3, 2), (4, 9, 2)]
 
 
 def test_the_vae_makes_latents_of_the_size_that_the_pipeline_expects(made: Recipe, latents: Latents) -> None:
