@@ -47,7 +47,7 @@ def accelerate(model: LoadedModel, plan: RunPlan, observed: Sequence[MeasuredCov
         return Acceleration(None, Reason(code=ReasonCode.LITTLE_GAIN, detail=detail))
     known = known_covariance(model.covariances, observed, plan)
     try:
-        session = CovarianceSession(plan, known, count)
+        session = CovarianceSession(plan, known, count, budget.opening(count, known.runs if known else 0))
     except UnsupportedPipeline as error:
         return Acceleration(None, Reason(code=ReasonCode.UNSUPPORTED_SOLVER, detail=str(error)))
     return Acceleration(session, None)

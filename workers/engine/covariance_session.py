@@ -10,9 +10,9 @@ from workers.caching.solver import measured_response, solved_by
 from workers.engine.plan import RunPlan
 from workers.jobs.job import Account, Basis, Misprediction
 from workers.models.family import Family
+from workers.scalingcache import priors, schedule
 from workers.scalingcache.covariance import Covariance
 from workers.scalingcache.forecast import Forecast, Innovation
-from workers.scalingcache.start import begin
 
 
 class CovarianceSession:
@@ -20,15 +20,17 @@ class CovarianceSession:
 
     by_stream = False
 
-    def __init__(self, plan: RunPlan, measured: Covariance | None, full_steps: int) -> None:
+    def __init__(self, plan: RunPlan, measured: Covariance | None, full_steps: int, opening: int) -> None:
         """
         measured: what is known of the model's covariance in such runs, on any noise levels.
-        full_steps: how many steps are computed in full.
+        full_steps: how many steps are computed in full; opening: how many of them come first.
 
         Raises `UnsupportedPipeline` for a solver whose samples are no weighted sums of the model's outputs.
         """
-        self._measured, self._full_steps = measured, full_steps
-        start, steps = begin(measured, plan.sigmas.double().numpy(), full_steps)
+        self._measured, self._full_steps, self._opening = measured, full_steps, opening
+        start = priors.combined(measured, plan.sigmas.double().numpy())
+        # The last step is one of them, unless they are no more than the first two.
+        steps = schedule.plan(start.matrix, full_steps, opening, final=min(1, full_steps - opening))
         self._forecast = Forecast(start, measured_response(plan.scheduler), steps)
 
     @property
@@ -45,13 +47,14 @@ class CovarianceSession:
     def recipe(self) -> dict[str, Any]:
         """What it was made of."""
         measured = None if self._measured is None else self._measured.table()
-        return {"method": "covariance", "measured": measured, "full_steps": self._full_steps}
+        what = {"measured": measured, "full_steps": self._full_steps, "opening": self._opening}
+        return {"method": "covariance", **what}
 
     @classmethod
     def made_of(cls, plan: RunPlan, recipe: Mapping[str, Any]) -> "CovarianceSession":
         """The same session for the same run in another process."""
         measured = None if recipe["measured"] is None else Covariance.parsed(recipe["measured"])
-        return cls(plan, measured, recipe["full_steps"])
+        return cls(plan, measured, recipe["full_steps"], recipe["opening"])
 
     @property
     def peak_cache_bytes(self) -> int:

@@ -19,15 +19,13 @@ from workers.measurement.prompts import Prompt
 from workers.measurement.provenance import provenance
 from workers.measurement.uncached_runs import UncachedRuns, show_all
 from workers.models.catalogue import Catalogue
-from workers.scalingcache import budget
+from workers.scalingcache import budget, priors, schedule
 from workers.scalingcache.covariance import Covariance, mean, signal_to_noise
 from workers.scalingcache.held_out import held_out_errors
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.quadrature import Response, expected_error
-from workers.scalingcache.start import begin, choose
 
 TABLE_OF_SF = (2, 3, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30)
-CHOSEN_SF = (4, 6, 10, 14, 20)  # of 50 steps: for whose part of full steps constraints are chosen
 REFERENCE_SF = 10  # of 50 steps: what the held-out errors are told for
 
 
@@ -72,18 +70,18 @@ def _kept(path: Path) -> Shown:
 
 
 def _reduced(plan: RunPlan, runs: Sequence[Covariance], response: Response) -> MeasuredCovariance:
+    covariance = mean(runs)
     steps = response.steps
-    counts = {sf: budget.full_steps(sf, steps) for sf in TABLE_OF_SF}
-    served = {sf: count for sf, count in counts.items() if budget.worthwhile(count, steps)}
-    parts = {budget.full_steps(max(2, round(sf * steps / 50)), steps) for sf in CHOSEN_SF}
-    chosen = choose(runs, response, [count for count in sorted(parts) if budget.worthwhile(count, steps)])
-    covariance = mean(runs).under(chosen)
     reference = budget.full_steps(max(2, round(REFERENCE_SF * steps / 50)), steps)
     return MeasuredCovariance(
         kind=plan.kind,
         covariance=covariance,
-        held_out=held_out_errors(runs, response, reference, chosen) if budget.worthwhile(reference, steps) else {},
-        expected_snr={sf: round(expected_snr(covariance, response, count), 2) for sf, count in served.items()},
+        held_out=held_out_errors(runs, response, reference) if budget.worthwhile(reference, steps) else {},
+        expected_snr={
+            sf: round(expected_snr(covariance, response, budget.full_steps(sf, steps)), 2)
+            for sf in TABLE_OF_SF
+            if budget.worthwhile(budget.full_steps(sf, steps), steps)
+        },
         provenance=provenance(),
     )
 
@@ -95,5 +93,5 @@ def expected_snr(covariance: Covariance, response: Response, count: int) -> floa
 
 def planned(covariance: Covariance, count: int) -> tuple[np.ndarray, tuple[int, ...]]:
     """The matrix that a run with `count` full steps goes by, and which steps those are."""
-    start, full = begin(covariance, covariance.sigmas, count)
-    return start.matrix, full
+    matrix = priors.combined(covariance, covariance.sigmas).matrix
+    return matrix, schedule.plan(matrix, count, budget.opening(count, covariance.runs))

@@ -11,27 +11,19 @@ from workers.models.evaluation import Estimate, Evaluation
 from workers.scalingcache.budget import full_steps
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.paper.coefficients import Coefficients
-from workers.scalingcache.start import first_steps
 
 
 def of_covariance(measured: MeasuredCovariance) -> list[Table]:
-    """What each sf is expected to keep, how runs begin by what left-out ones chose, and what more would bring."""
+    """What each sf is expected to keep, and what more runs would bring."""
     expected = Table("sf", "full steps", "expected SNR of the latents, dB", title=f"{measured.steps} steps")
     for sf, decibels in measured.expected_snr.items():
         expected.add_row(str(sf), str(full_steps(sf, measured.steps)), f"{decibels:.1f}")
-    tables = [expected]
-    if chosen := measured.covariance.constraints:
-        begins = Table("full steps", "of these the first", "runs the guess weighs", title="what left-out runs chose")
-        for each in chosen:
-            count = round(each.part * measured.steps)
-            begins.add_row(str(count), str(first_steps(each, count)), f"{each.strength:g}")
-        tables.append(begins)
     if not measured.held_out:
-        return tables
+        return [expected]
     more = Table("runs measured", "error on the others, over that without any", title="what more runs bring")
     for runs, error in measured.held_out.items():
         more.add_row(str(runs), f"{error:.3f}")
-    return [*tables, more]
+    return [expected, more]
 
 
 def of_coefficients(coefficients: Coefficients) -> list[Table]:

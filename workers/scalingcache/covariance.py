@@ -4,10 +4,9 @@ With v_i the model's output at step i (guidance applied), G_ij is the mean of v_
 predicts an output as a weighted sum of others has a known expected error under G, before anything is generated.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +22,6 @@ def log_odds(sigmas: Array) -> Array:
     return np.log(inside / (1.0 - inside))
 
 
-class Constraints(NamedTuple):
-    """How runs with about this part of their steps in full begin, where left-out runs have shown what is best.
-
-    part: full steps over steps; strength: of the usual guess beside what was measured, in runs; opening: which part of
-    the full steps are the run's first.
-    """
-
-    part: float
-    strength: float
-    opening: float
-
-
 @dataclass(frozen=True)
 class Covariance:
     """G of a model on the noise levels of one schedule.
@@ -43,7 +30,6 @@ class Covariance:
     matrix: `[steps, steps]`, symmetric; its mean diagonal is 1.
     energy: what the mean diagonal was, the mean square of an output's elements; power: that of the result's.
     runs: from how many generations; 0 for one that was not measured.
-    constraints: chosen by held-out runs, see `start.choose`; empty where nothing was chosen.
     """
 
     sigmas: Array
@@ -51,15 +37,6 @@ class Covariance:
     energy: float = 1.0
     power: float = 1.0
     runs: int = 0
-    constraints: tuple[Constraints, ...] = ()
-
-    def under(self, constraints: Sequence[Constraints]) -> "Covariance":
-        """The same with these constraints."""
-        return replace(self, constraints=tuple(constraints))
-
-    def constraints_of(self, part: float) -> Constraints | None:
-        """Those for runs with this part of their steps in full, the nearest that were chosen."""
-        return min(self.constraints, key=lambda each: abs(math.log(each.part / part)), default=None)
 
     def table(self) -> dict[str, Any]:
         """As JSON has it, every digit."""
@@ -69,8 +46,7 @@ class Covariance:
     def parsed(cls, table: Mapping[str, Any]) -> "Covariance":
         """What `table` has written."""
         arrays = {name: np.array(table[name], dtype=np.float64) for name in ("sigmas", "matrix")}
-        constraints = tuple(Constraints(*each) for each in table["constraints"])
-        return cls(**{**table, **arrays, "constraints": constraints})
+        return cls(**{**table, **arrays})
 
     def at(self, sigmas: Array) -> "Covariance":
         """On other noise levels: outputs between two measured ones are taken to lie on the straight line between them.
@@ -90,7 +66,7 @@ class Covariance:
             weights[rows, right - 1] = 1.0 - part
             weights[rows, right] += part
         moved = normalised(weights @ self.matrix @ weights.T)
-        return replace(self, sigmas=np.asarray(sigmas, dtype=np.float64), matrix=moved)
+        return Covariance(np.asarray(sigmas, dtype=np.float64), moved, self.energy, self.power, self.runs)
 
 
 def normalised(matrix: Array) -> Array:
@@ -114,13 +90,12 @@ def of_run(sigmas: Array, products: Array, power: float) -> Covariance:
 
 
 def mean(covariances: Sequence[Covariance]) -> Covariance:
-    """Of several measurements on the same noise levels, each weighted by its runs, under the first's constraints."""
+    """Of several measurements on the same noise levels, each weighted by its runs."""
     runs = np.array([each.runs for each in covariances], dtype=np.float64)
     matrix = sum(each.matrix * n for each, n in zip(covariances, runs, strict=True)) / runs.sum()
     energy = sum(each.energy * n for each, n in zip(covariances, runs, strict=True)) / runs.sum()
     power = sum(each.power * n for each, n in zip(covariances, runs, strict=True)) / runs.sum()
-    first = covariances[0]
-    return Covariance(first.sigmas, matrix, float(energy), float(power), int(runs.sum()), first.constraints)
+    return Covariance(covariances[0].sigmas, matrix, float(energy), float(power), int(runs.sum()))
 
 
 def signal_to_noise(covariance: Covariance, error: float) -> float:

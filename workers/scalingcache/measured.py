@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.files import replacing
-from workers.scalingcache.covariance import Constraints, Covariance
+from workers.scalingcache.covariance import Covariance
 
 SCHEMA = 2
 Array = NDArray[np.floating[Any]]
@@ -76,7 +76,6 @@ class MeasuredCovariance:
             "runs": covariance.runs,
             "energy": covariance.energy,
             "power": covariance.power,
-            "constraints": [[round(value, 4) for value in each] for each in covariance.constraints],
             "sigmas": [round(value, 7) for value in covariance.sigmas.tolist()],
             "held_out": self.held_out,
             "expected_snr": self.expected_snr,
@@ -104,10 +103,7 @@ class MeasuredCovariance:
         energy, power, runs = float(table["energy"]), float(table["power"]), int(table["runs"])
         if not (energy > 0 and power > 0 and runs >= 1):
             raise ValueError(f"energy {energy} and power {power} must be > 0, runs {runs} >= 1")
-        constraints = tuple(Constraints(*map(float, each)) for each in table.get("constraints", ()))
-        if not all(each.part > 0 and 0 <= each.strength < np.inf and 0 <= each.opening < 1 for each in constraints):
-            raise ValueError("constraints must be rows of part > 0, strength >= 0 and opening from 0 to 1")
-        covariance = Covariance(sigmas, matrix, energy, power, runs, constraints)
+        covariance = Covariance(sigmas, matrix, energy, power, runs)
         held_out, expected = (
             {int(key): float(value) for key, value in table[name].items()} for name in ("held_out", "expected_snr")
         )

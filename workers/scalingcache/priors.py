@@ -7,7 +7,6 @@ It is the one under which the differences between them are most probable: their 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,7 +18,7 @@ JITTERS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 USUAL = (2.0, 1e-3)
 """Length and jitter of the guess that stands before a run has shown anything."""
 STRENGTH = 0.3
-"""Of the usual guess beside what was measured, in runs, where held-out runs have not chosen another."""
+"""Of the usual guess beside what was measured, in runs."""
 MARGIN = 0.3
 """How much more probable than what was measured a guess has to make a run to be taken instead, in nats a difference."""
 WINDOW = 6
@@ -46,17 +45,14 @@ def usual(sigmas: Array) -> Covariance:
     return Covariance(sigmas, kernel(sigmas, *USUAL))
 
 
-def combined(measured: Covariance | None, sigmas: Array, strength: float = STRENGTH) -> Covariance:
-    """The usual guess and what was measured, if anything, as one: by their runs, on the given noise levels.
-
-    strength: of the guess, in runs.
-    """
+def combined(measured: Covariance | None, sigmas: Array) -> Covariance:
+    """The usual guess and what was measured, if anything, as one: by their runs, on the given noise levels."""
     guess = usual(sigmas)
     if measured is None:
         return guess
     there = measured.at(sigmas)
-    matrix = (there.runs * there.matrix + strength * guess.matrix) / (there.runs + strength)
-    return replace(there, sigmas=sigmas, matrix=matrix)
+    matrix = (there.runs * there.matrix + STRENGTH * guess.matrix) / (there.runs + STRENGTH)
+    return Covariance(sigmas, matrix, there.energy, there.power, there.runs)
 
 
 def evidence(matrices: Array, products: Array, steps: Sequence[int]) -> Array:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workers.scalingcache import budget, priors, schedule
 from workers.scalingcache.covariance import Covariance, mean
 from workers.scalingcache.quadrature import Response, expected_error
-from workers.scalingcache.start import begin
 
 
 class HeldOut(NamedTuple):
@@ -45,12 +45,12 @@ def _error(
 ) -> float:
     """Of all runs, each predicted by the known ones but itself."""
     sigmas, whole = runs[0].sigmas, _mean(files, known)
-    _, full = begin(whole, sigmas, count)
+    opening = budget.opening(count, whole.runs if whole else 0)
+    full = schedule.plan(priors.combined(whole, sigmas).matrix, count, opening)
     errors = []
     for run in runs:
         others = _mean(files, [each for each in known if each is not run])
-        start, _ = begin(others, sigmas, count)
-        errors.append(expected_error(response, start.matrix, full, truth=run.matrix))
+        errors.append(expected_error(response, priors.combined(others, sigmas).matrix, full, truth=run.matrix))
     return float(np.mean(errors))
 
 

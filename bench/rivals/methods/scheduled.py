@@ -24,15 +24,15 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
 from workers.jobs.job import GenerationRequest
 from workers.models.family import Family
-from workers.scalingcache import forecast, quadrature, schedule
+from workers.scalingcache import budget, forecast, priors, quadrature, schedule
 from workers.scalingcache.forecast import Forecast
-from workers.scalingcache.start import begin
 
 
 def scheduled(model: LoadedModel, plan: RunPlan, count: int) -> tuple[int, ...]:
     """The full steps that our method would compute."""
     known = measured(model, plan)
-    return begin(known, plan.sigmas.double().numpy(), count)[1]
+    matrix = priors.combined(known, plan.sigmas.double().numpy()).matrix
+    return schedule.plan(matrix, count, budget.opening(count, known.runs))
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ class Weighted(Rival):
     @contextmanager
     def engaged(self, model: LoadedModel, request: GenerationRequest, setting: Knob) -> Iterator[Run]:
         plan = plan_run(model, request)
+        start = priors.combined(measured(model, plan), plan.sigmas.double().numpy())
         # What ships, with its numbers changed; the schedule is made for as many known outputs.
         weights = patch.multiple(quadrature, BEFORE=self.before, AFTER=self.after)
         guard = patch.object(forecast, "GUARD", forecast.GUARD if self.guarded else math.inf)
         with weights, guard, patch.object(schedule, "MEMORY", self.before):
             steps = self._steps(model, plan, int(setting))
-            start, _ = begin(measured(model, plan), plan.sigmas.double().numpy(), len(steps))
             yield Run(model, plan, _Solver(Forecast(start, measured_response(plan.scheduler), steps)))
 
     def _steps(self, model: LoadedModel, plan: RunPlan, setting: int) -> tuple[int, ...]:

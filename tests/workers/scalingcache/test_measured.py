@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workers.scalingcache.covariance import Constraints, Covariance
+from workers.scalingcache.covariance import Covariance
 from workers.scalingcache.measured import MeasuredCovariance, RunKind
 from workers.scalingcache.priors import kernel
 
@@ -16,9 +16,7 @@ LEVELS = np.linspace(1.0, 0.1, 6)
 KIND = RunKind("m", "f" * 32, 18, True, False)
 MEASURED = MeasuredCovariance(
     KIND,
-    Covariance(
-        LEVELS, kernel(LEVELS, 2.0, 1e-3), energy=1.5, power=0.7, runs=3, constraints=(Constraints(0.36, 3.0, 0.5),)
-    ),
+    Covariance(LEVELS, kernel(LEVELS, 2.0, 1e-3), energy=1.5, power=0.7, runs=3),
     {1: 0.4, 2: 0.3},
     {2: 31.5},
     {"date": "today"},
@@ -37,13 +35,6 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     assert (read.kind, read.held_out, read.expected_snr) == (KIND, {1: 0.4, 2: 0.3}, {2: 31.5})
     assert read.covariance.matrix == pytest.approx(MEASURED.covariance.matrix, abs=1e-8)
     assert (read.covariance.energy, read.covariance.power, read.covariance.runs, read.steps) == (1.5, 0.7, 3, 6)
-    assert read.covariance.constraints == MEASURED.covariance.constraints
-
-
-def test_a_file_of_before_constraints_were_chosen_has_none(tmp_path: Path) -> None:
-    table = stored(tmp_path / "m.json")
-    del table["constraints"]
-    assert MeasuredCovariance.parsed(table).covariance.constraints == ()
 
 
 @pytest.mark.parametrize(
@@ -56,8 +47,6 @@ def test_a_file_of_before_constraints_were_chosen_has_none(tmp_path: Path) -> No
         ({"matrix": (-np.eye(6)).tolist()}, "no negative direction"),
         ({"energy": 0.0}, "energy 0.0 and power 0.7 must be > 0"),
         ({"runs": 0}, "runs 0 >= 1"),
-        ({"constraints": [[0.36, float("nan"), 0.5]]}, "constraints must be rows"),
-        ({"constraints": [[0.36, 3.0, 1.0]]}, "constraints must be rows"),
         ({"colours": [[0.1, 0.2]]}, "finite rows of 3"),
         ({"colours": [[0.1, 0.2, float("inf")]]}, "finite rows of 3"),
     ],
