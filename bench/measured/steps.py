@@ -33,7 +33,7 @@ class Measured:
 
 
 MODELS = {
-    "wan-tiny": Measured(quoted=(("bench.interval_settings", ()), ("bench.watched_tokens", ()))),
+    "wan-tiny": Measured(seeds=3, quoted=(("bench.interval_settings", ()), ("bench.watched_tokens", ()))),
     "flux-tiny": Measured(quoted=(("bench.resampling", ()),)),
     "hunyuan-tiny": Measured(),
     "wan-ti2v-tiny": Measured(
