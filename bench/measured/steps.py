@@ -20,7 +20,8 @@ class Measured:
     """What is particular to measuring one checkpoint.
 
     calibration, bench: its prompt files. image_calibration: with first frames, where it also goes on from those.
-    seeds: of the paper's coefficients, for each prompt. sf: of its evaluation; all of the command's when empty.
+    seeds: of the paper's coefficients, for each prompt; fewer than 5 where a run takes long on two cores.
+    sf: of its evaluation; all of the command's when empty.
     quoted: benches that pages quote, each with options.
     """
 
