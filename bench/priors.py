@@ -27,7 +27,8 @@ from workers.models.catalogue import Catalogue
 from workers.scalingcache import priors, schedule
 from workers.scalingcache.budget import full_steps, opening
 from workers.scalingcache.covariance import Array, Covariance, mean, signal_to_noise
-from workers.scalingcache.quadrature import Response, expected_error
+from workers.scalingcache.response import Response
+from workers.scalingcache.trajectory import expected_error
 
 SF = (4, 6, 10, 14)
 Guess = tuple[float, float]
@@ -97,7 +98,7 @@ def recorded(catalogue: Catalogue, name: str, prompts: int) -> Recorded:
         covariance = known_covariance([shown] if shown else [], [], plan)
         assert covariance is not None, "an uncached run shows its covariance"
         runs.append(covariance)
-    return Recorded(name, measured_response(plan.scheduler), tuple(runs))
+    return Recorded(name, measured_response(plan.scheduler, plan.sigmas), tuple(runs))
 
 
 def guesses(models: Sequence[Recorded]) -> Table:

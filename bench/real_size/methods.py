@@ -18,7 +18,7 @@ from workers.scalingcache.paper.estimation import Recorder
 from workers.scalingcache.paper.predictor import predict
 from workers.scalingcache.paper.session import Session
 from workers.scalingcache.priors import usual
-from workers.scalingcache.quadrature import Response
+from workers.scalingcache.response import Response
 from workers.scalingcache.schedule import plan
 
 
@@ -44,7 +44,7 @@ def paper(loop: Loop, rule: Rule) -> Run:
 def covariance(loop: Loop, steps: int, count: int) -> Run:
     """Ours, on the prior, with an Euler solver. count: of full steps."""
     levels = np.linspace(1.0, 1.0 / steps, steps)
-    euler = Response(np.ones(steps + 1), np.tril(np.ones((steps + 1, steps)), -1) / -steps)
+    euler = Response(levels, np.ones(steps + 1), np.tril(np.ones((steps + 1, steps)), -1) / -steps)
     forecast = Forecast(usual(levels), euler, plan(usual(levels).matrix, count, opening(count, 0)))
     taken: Taken = []
     most = peak(lambda: taken.extend(loop.run_forecast(forecast)))

@@ -5,10 +5,10 @@ FORECASTS = {
     "first-order": "first order",
     "alpha": "α",
     "weights-2": "weights of 2 before",
-    "weights-5": "weights of 3 before and 2 after",
+    "weights-4": "weights of 3 before and 1 after",
 }
 RULES = {"fixed": "fixed interval", "rule": "paper's rule", "schedule": "schedule", "guarded": "schedule and guard"}
-WHOLE = {("alpha", "rule"): "paper", ("weights-5", "guarded"): "ours-measured"}
+WHOLE = {("alpha", "rule"): "paper", ("weights-4", "guarded"): "ours-measured"}
 """Combinations that are methods of their own."""
 
 

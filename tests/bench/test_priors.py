@@ -6,7 +6,7 @@ import pytest
 from bench.priors import FIRST, GUESSES, Recorded, first_steps, guesses
 from workers.scalingcache import priors
 from workers.scalingcache.covariance import of_run
-from workers.scalingcache.quadrature import Response
+from workers.scalingcache.response import Response
 
 STEPS = 20
 SIGMAS = np.linspace(0.98, 0.02, STEPS)
@@ -15,12 +15,12 @@ SIGMAS = np.linspace(0.98, 0.02, STEPS)
 def drawn(name: str, length: float, jitter: float, runs: int = 3) -> Recorded:
     """Runs whose outputs are random with a kernel's covariance, and Euler's solver."""
     root = np.linalg.cholesky(priors.kernel(SIGMAS, length, jitter))
-    outputs = np.tril(np.ones((STEPS + 1, STEPS)), -1) / STEPS
+    outputs = np.tril(np.ones((STEPS + 1, STEPS)), -1) / -STEPS
     found = []
     for seed in range(runs):
         values = root @ np.random.default_rng(seed).normal(size=(STEPS, 4000))
         found.append(of_run(SIGMAS, values @ values.T / values.shape[1], 1.0))
-    return Recorded(name, Response(np.ones(STEPS + 1), outputs), tuple(found))
+    return Recorded(name, Response(SIGMAS, np.ones(STEPS + 1), outputs), tuple(found))
 
 
 @pytest.mark.parametrize("true", [(1.0, 1e-1), (2.0, 1e-3), (8.0, 1e-4)])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from workers.caching.hook import hooked
 from workers.jobs.errors import UnsupportedPipeline
-from workers.scalingcache.quadrature import Response
+from workers.scalingcache.response import Response
 
 _OFF = 1e-4  # relative error up to which a solver counts as linear, in float32
 
@@ -44,11 +44,11 @@ class Observer(Protocol):
         """What the last step gave."""
 
 
-def measured_response(scheduler: Any) -> Response:
+def measured_response(scheduler: Any, sigmas: Tensor) -> Response:
     """How a scheduler's samples depend on the model's outputs: what becomes of single impulses sent through a copy.
 
-    scheduler: with its timesteps set. Raises `UnsupportedPipeline` for one whose samples are no weighted sum of what
-    goes in, as those that draw noise.
+    scheduler: with its timesteps set; sigmas: its noise levels at them, `[steps]`. Raises `UnsupportedPipeline` for
+    one whose samples are no weighted sum of what goes in, as those that draw noise.
     """
     copied = copy.deepcopy(scheduler)
     steps = len(copied.timesteps)
@@ -67,7 +67,7 @@ def measured_response(scheduler: Any) -> Response:
         raise UnsupportedPipeline(
             f"scheduler {type(scheduler).__name__} is not linear in the model's outputs, so no step can be predicted"
         )
-    return Response(start=single[:, steps].copy(), outputs=single[:, :steps].copy())
+    return Response(sigmas=sigmas.double().numpy(), start=single[:, steps].copy(), outputs=single[:, :steps].copy())
 
 
 class _Skip(ModelHook):  # type: ignore[misc]  # diffusers is untyped

@@ -31,7 +31,7 @@ class CovarianceSession:
         start = priors.combined(measured, plan.sigmas.double().numpy())
         # The last step is one of them, unless they are no more than the first two.
         steps = schedule.plan(start.matrix, full_steps, opening, final=min(1, full_steps - opening))
-        self._forecast = Forecast(start, measured_response(plan.scheduler), steps)
+        self._forecast = Forecast(start, measured_response(plan.scheduler, plan.sigmas), steps)
 
     @property
     def decisions(self) -> str:

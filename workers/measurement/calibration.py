@@ -23,7 +23,8 @@ from workers.scalingcache import budget, priors, schedule
 from workers.scalingcache.covariance import Covariance, mean, signal_to_noise
 from workers.scalingcache.held_out import held_out_errors
 from workers.scalingcache.measured import MeasuredCovariance
-from workers.scalingcache.quadrature import Response, expected_error
+from workers.scalingcache.response import Response
+from workers.scalingcache.trajectory import expected_error
 
 TABLE_OF_SF = (2, 3, 4, 6, 8, 10, 12, 14, 16, 20, 25, 30)
 REFERENCE_SF = 10  # of 50 steps: what the held-out errors are told for
@@ -40,7 +41,7 @@ class Shown:
 def calibrate(catalogue: Catalogue, runs: UncachedRuns, progress: Callable[[int, int], None]) -> MeasuredCovariance:
     """Reduce what the runs show. progress, and what it raises: as for `show_all`."""
     plan, shown = show_all(catalogue, runs, _shown, progress)
-    measured = _reduced(plan, [each.covariance for each in shown], measured_response(plan.scheduler))
+    measured = _reduced(plan, [each.covariance for each in shown], measured_response(plan.scheduler, plan.sigmas))
     return replace(measured, colours=weights_of([each.colours for each in shown]))
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from workers.scalingcache import priors
 from workers.scalingcache.covariance import Array, Covariance
 from workers.scalingcache.products import Products
-from workers.scalingcache.quadrature import BEFORE, Response, expected_error, sample_weights
-from workers.scalingcache.weights import best_weights
+from workers.scalingcache.response import Response
+from workers.scalingcache.trajectory import Trajectory, expected_error
 
 GUARD = 4.0
 """How many times the expected squared error a prediction may be off before the run computes more than was planned.
@@ -59,6 +59,7 @@ class Forecast:
     peak_cache_bytes: int = field(default=0, init=False)
     _matrix: Array = field(init=False)
     _products: Products = field(init=False)
+    _trajectory: Trajectory = field(init=False)
     _outputs: dict[int, Tensor] = field(default_factory=dict, init=False)
     _first: Tensor | None = field(default=None, init=False)
 
@@ -69,6 +70,7 @@ class Forecast:
             raise ValueError(f"a schedule begins with step 0, not {self.schedule[:1]}")
         self._matrix = self.covariance.matrix
         self._products = Products(self.response.steps)
+        self._trajectory = Trajectory(self.response, self._matrix)
 
     @property
     def current(self) -> int:
@@ -121,9 +123,13 @@ class Forecast:
         step, known = self.current, sorted(self._outputs)
         self._products.add(step, output)
         self._outputs[step] = output
+        self._trajectory.compute(step)
         if known and step - known[-1] > 1 and self._products.matrix[step, step] > 0:
             self._guard(self._innovation(step, known))
-        self._matrix = priors.fitting(self.covariance, self._products.matrix, [*known, step])
+        matrix = priors.fitting(self.covariance, self._products.matrix, [*known, step])
+        if matrix is not self._matrix:
+            self._matrix = matrix
+            self._trajectory.go_by(matrix)
         self.peak_cache_bytes = max(self.peak_cache_bytes, self.cache_bytes())
 
     def _guard(self, innovation: Innovation) -> None:
@@ -140,14 +146,10 @@ class Forecast:
             self.added.append((step + following) // 2)
 
     def _innovation(self, step: int, known: list[int]) -> Innovation:
-        around = known[-BEFORE:]
-        combination = np.zeros(self.response.steps)
-        combination[around] = best_weights(self._matrix, np.array([around], dtype=np.intp))[0, step]
-        combination[step] = -1.0
+        expected, off = self._trajectory.misprediction(step)
         size = float(self._products.matrix[step, step])
-        expected = float(combination @ self._matrix @ combination) * self._scale(known)
-        measured = float(combination @ self._products.matrix @ combination)
-        return Innovation(step, max(expected, 0.0) / size, max(measured, 0.0) / size)
+        measured = float(off @ self._products.matrix @ off)
+        return Innovation(step, max(expected * self._scale(known), 0.0) / size, max(measured, 0.0) / size)
 
     def _scale(self, known: list[int]) -> float:
         """How large this run's outputs are beside the covariance's: a loud run is not a less predictable one."""
@@ -157,10 +159,10 @@ class Forecast:
     def _sample(self, index: int) -> Tensor:
         """Sample `index`, float32: one weighted sum of the first sample and all outputs."""
         assert self._first is not None
-        known = sorted(self._outputs)
-        result = self._first.float() * float(self.response.start[index])
-        for step, weight in zip(known, sample_weights(self.response, self._matrix, known, index), strict=True):
-            result.add_(self._outputs[step].float(), alpha=float(weight))
+        first, *counts = self._trajectory.sample(index)
+        result = self._first.float() * float(first)
+        for step, output in self._outputs.items():
+            result.add_(output.float(), alpha=float(counts[step]))
         return result
 
     def cache_bytes(self) -> int:

@@ -7,7 +7,8 @@ import numpy as np
 
 from workers.scalingcache import budget, priors, schedule
 from workers.scalingcache.covariance import Covariance, mean
-from workers.scalingcache.quadrature import Response, expected_error
+from workers.scalingcache.response import Response
+from workers.scalingcache.trajectory import expected_error
 
 
 class HeldOut(NamedTuple):

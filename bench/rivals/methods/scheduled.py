@@ -24,7 +24,7 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
 from workers.jobs.job import GenerationRequest
 from workers.models.family import Family
-from workers.scalingcache import budget, forecast, priors, quadrature, schedule
+from workers.scalingcache import budget, forecast, priors, schedule, trajectory
 from workers.scalingcache.forecast import Forecast
 
 
@@ -106,11 +106,11 @@ class Weighted(Rival):
         plan = plan_run(model, request)
         start = priors.combined(measured(model, plan), plan.sigmas.double().numpy())
         # What ships, with its numbers changed; the schedule is made for as many known outputs.
-        weights = patch.multiple(quadrature, BEFORE=self.before, AFTER=self.after)
+        weights = patch.multiple(trajectory, BEFORE=self.before, AFTER=self.after)
         guard = patch.object(forecast, "GUARD", forecast.GUARD if self.guarded else math.inf)
         with weights, guard, patch.object(schedule, "MEMORY", self.before):
             steps = self._steps(model, plan, int(setting))
-            yield Run(model, plan, _Solver(Forecast(start, measured_response(plan.scheduler), steps)))
+            yield Run(model, plan, _Solver(Forecast(start, measured_response(plan.scheduler, plan.sigmas), steps)))
 
     def _steps(self, model: LoadedModel, plan: RunPlan, setting: int) -> tuple[int, ...]:
         if self.knob == "interval":
@@ -123,8 +123,8 @@ RIVALS: list[Rival] = [
     Scheduled("first-order-schedule", "first order, schedule", taylor(1)),
     Scheduled("alpha-schedule", "α, schedule", None),
     Weighted("weights-2-fixed", "weights of 2 before, fixed interval", "interval", 2, 0),
-    Weighted("weights-5-fixed", "weights of 3 before and 2 after, fixed interval", "interval", 3, 2),
+    Weighted("weights-4-fixed", "weights of 3 before and 1 after, fixed interval", "interval", 3, 1),
     Weighted("weights-2-schedule", "weights of 2 before, schedule", "full steps", 2, 0),
-    Weighted("weights-5-schedule", "weights of 3 before and 2 after, schedule", "full steps", 3, 2),
+    Weighted("weights-4-schedule", "weights of 3 before and 1 after, schedule", "full steps", 3, 1),
     Weighted("weights-2-guarded", "weights of 2 before, schedule with guard", "full steps", 2, 0, guarded=True),
 ]

@@ -105,7 +105,7 @@ def test_a_rival_whose_process_made_other_uncached_runs_is_not_compared() -> Non
 
 def test_the_ablation_has_a_cell_for_each_forecast_and_rule() -> None:
     assert rival_of("alpha", "rule") == "paper"
-    assert rival_of("weights-5", "guarded") == "ours-measured"
+    assert rival_of("weights-4", "guarded") == "ours-measured"
     assert rival_of("weights-2", "fixed") == "weights-2-fixed"
     text = page("m", [some_outcomes("paper"), some_outcomes("reuse-fixed", gain=-7.0)], PROVENANCE)
     table = rows_of(text, "Ablation")

@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 import torch
 
 from tests.workers.memory import living_bytes
+from tests.workers.scalingcache.solvers import euler
 from workers.scalingcache.forecast import Forecast
 from workers.scalingcache.paper.controller import IntervalSettings
 from workers.scalingcache.paper.session import Session
 from workers.scalingcache.priors import usual
 from workers.scalingcache.products import ELEMENTS
-from workers.scalingcache.quadrature import Response
 from workers.scalingcache.schedule import plan
 
 GIB = 2**30
@@ -76,11 +75,10 @@ LATENTS = {
 
 @pytest.mark.parametrize("latents", LATENTS.values(), ids=list(LATENTS))
 def test_a_forecast_holds_the_first_latents_an_output_for_each_full_step_and_a_sample_of_it(latents: Latents) -> None:
-    levels = np.linspace(1.0, 0.02, 50)
-    solver = Response(np.ones(51), np.tril(np.ones((51, 50)), -1) / 50)
-    full = plan(usual(levels).matrix, 18, 6)
+    solver = euler(50)
+    full = plan(usual(solver.sigmas).matrix, 18, 6)
     before = living_bytes()
-    forecast = Forecast(usual(levels), solver, full)
+    forecast = Forecast(usual(solver.sigmas), solver, full)
     sample = torch.randn(latents.values)
     same = torch.randn(latents.values).bfloat16()  # What is predicted exactly adds no step to the plan.
     for _ in range(49):  # The last step's own sum is the pipeline's by then.

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from tests.workers.scalingcache.solvers import euler, levels
 from workers.scalingcache import priors, schedule
 from workers.scalingcache.covariance import Covariance
 from workers.scalingcache.forecast import Forecast
 from workers.scalingcache.products import NotFiniteOutput
-from workers.scalingcache.quadrature import Response
 
 STEPS = 12
-LEVELS = np.linspace(1.0, 0.1, STEPS)
-EULER = Response(np.ones(STEPS + 1), np.tril(np.ones((STEPS + 1, STEPS)), -1) / STEPS)
+LEVELS, EULER = levels(STEPS), euler(STEPS)
 FIRST = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
@@ -40,7 +39,7 @@ def test_a_run_without_predicted_steps_gives_what_the_solver_gives() -> None:
     samples = run(forecast(tuple(range(STEPS))), values)
 
     for step in range(STEPS + 1):
-        assert torch.allclose(samples[step], FIRST + values[:step].sum(dim=0) / STEPS, atol=1e-5)
+        assert torch.allclose(samples[step], FIRST - values[:step].sum(dim=0) / STEPS, atol=1e-5)
 
 
 def test_outputs_that_never_change_are_predicted_exactly() -> None:
@@ -49,7 +48,7 @@ def test_outputs_that_never_change_are_predicted_exactly() -> None:
     by = forecast((0, 1, 6, 11))
     result = run(by, values)[-1]
 
-    assert torch.allclose(result, FIRST + 1.0, atol=1e-5)
+    assert torch.allclose(result, FIRST - 1.0, atol=1e-5)
     assert by.decisions == "FFPPPPFPPPPF"
 
 
@@ -60,7 +59,7 @@ def test_outputs_on_a_straight_line_are_predicted_all_but_exactly() -> None:
 
     result = run(forecast((0, 1, 2, 6, 11)), values)[-1]
 
-    exact = FIRST + values.sum(dim=0) / STEPS
+    exact = FIRST - values.sum(dim=0) / STEPS
     assert float((result - exact).square().mean() / exact.square().mean()) < 1e-3
 
 
@@ -82,7 +81,7 @@ def test_the_result_is_as_near_as_it_says() -> None:
         values = outputs(kernel, seed)
         by = forecast((0, 1, 4, 8, 11), Covariance(LEVELS, kernel, runs=1000))
         result = run(by, values)[-1]
-        exact = FIRST + values.sum(dim=0) / STEPS
+        exact = FIRST - values.sum(dim=0) / STEPS
         seen.append(10 * np.log10(float(exact.square().mean() / (result - exact).square().mean())))
         snr = by.expected_snr()
         assert snr is not None

@@ -2,14 +2,13 @@
 
 import numpy as np
 
+from tests.workers.scalingcache.solvers import euler, levels
 from workers.scalingcache.covariance import Covariance, of_run
 from workers.scalingcache.held_out import held_out_errors
 from workers.scalingcache.priors import kernel
-from workers.scalingcache.quadrature import Response
 
 STEPS = 20
-LEVELS = np.linspace(1.0, 0.05, STEPS)
-EULER = Response(np.ones(STEPS + 1), np.tril(np.ones((STEPS + 1, STEPS)), -1) / STEPS)
+LEVELS, EULER = levels(STEPS), euler(STEPS)
 
 
 def runs(count: int, dimensions: int) -> list[Covariance]:
