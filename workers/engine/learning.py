@@ -76,7 +76,7 @@ def _promotes(
     steps = len(levels)
     count = budget.full_steps(max(2, round(REFERENCE_SF * steps / 50)), steps)
     try:
-        response = measured_response(plan.scheduler, plan.sigmas)
+        measured_response(plan.scheduler, plan.sigmas)
     except UnsupportedPipeline:
         return False  # Nothing is predicted with this scheduler.
     in_force, held_back = _of_kind(observed, plan.kind)
@@ -85,7 +85,6 @@ def _promotes(
         file,
         [each.shown.covariance.at(levels) for each in in_force],
         [*(each.shown.covariance.at(levels) for each in held_back), shown.covariance],
-        response,
         count,
     )
     return found is not None and found.falls

@@ -77,7 +77,7 @@ def _reduced(plan: RunPlan, runs: Sequence[Covariance], response: Response) -> M
     return MeasuredCovariance(
         kind=plan.kind,
         covariance=covariance,
-        held_out=held_out_errors(runs, response, reference) if budget.worthwhile(reference, steps) else {},
+        held_out=held_out_errors(runs, reference) if budget.worthwhile(reference, steps) else {},
         expected_snr={
             sf: round(expected_snr(covariance, response, budget.full_steps(sf, steps)), 2)
             for sf in TABLE_OF_SF

@@ -7,12 +7,10 @@ import numpy as np
 
 from workers.scalingcache import budget, priors, schedule
 from workers.scalingcache.covariance import Covariance, mean
-from workers.scalingcache.response import Response
-from workers.scalingcache.trajectory import expected_error
 
 
 class HeldOut(NamedTuple):
-    """The mean expected squared error of runs that are left out: by what counts now, and by what would count then."""
+    """The mean expected error (`schedule.cost`) of runs that are left out: by what counts now, and what would then."""
 
     now: float
     then: float
@@ -24,7 +22,7 @@ class HeldOut(NamedTuple):
 
 
 def held_out(
-    files: Covariance | None, counting: Sequence[Covariance], new: Sequence[Covariance], response: Response, count: int
+    files: Covariance | None, counting: Sequence[Covariance], new: Sequence[Covariance], count: int
 ) -> HeldOut | None:
     """Each run, counting or new, predicted by all others: by those that count now, and by the new ones as well.
 
@@ -32,18 +30,16 @@ def held_out(
     run that is left out would take longer than a small model's generation.
     None for a single run, which there is nothing to hold against.
 
-    files: what counts whatever comes; it is of other runs. All are on the response's noise levels.
+    files: what counts whatever comes; it is of other runs. All are on the same noise levels.
     count: full steps of the schedule that it is told for.
     """
     runs = [*counting, *new]
     if len(runs) < 2:
         return None
-    return HeldOut(_error(files, counting, runs, response, count), _error(files, runs, runs, response, count))
+    return HeldOut(_error(files, counting, runs, count), _error(files, runs, runs, count))
 
 
-def _error(
-    files: Covariance | None, known: Sequence[Covariance], runs: Sequence[Covariance], response: Response, count: int
-) -> float:
+def _error(files: Covariance | None, known: Sequence[Covariance], runs: Sequence[Covariance], count: int) -> float:
     """Of all runs, each predicted by the known ones but itself."""
     sigmas, whole = runs[0].sigmas, _mean(files, known)
     opening = budget.opening(count, whole.runs if whole else 0)
@@ -51,7 +47,7 @@ def _error(
     errors = []
     for run in runs:
         others = _mean(files, [each for each in known if each is not run])
-        errors.append(expected_error(response, priors.combined(others, sigmas).matrix, full, truth=run.matrix))
+        errors.append(schedule.cost(priors.combined(others, sigmas).matrix, full, run.matrix))
     return float(np.mean(errors))
 
 

@@ -1,5 +1,6 @@
 """Which steps are computed in full: of all choices of as many steps, the one with the least expected error."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +41,19 @@ def _best(matrix: bytes, steps: int, free: int, opening: int, end: int) -> tuple
     """Requests of one kind have one matrix, until something new is measured: the search is as long as some steps of a
     small model."""
     return _Search(np.frombuffer(matrix).reshape(steps, steps), free, opening, end).best()
+
+
+def cost(matrix: Array, full: Sequence[int], truth: Array) -> float:
+    """The sum of the squared errors that a run's predictions are expected to have; what `plan` makes least.
+
+    matrix: what the run goes by; full: its full steps, rising; truth: the covariance that its outputs have.
+    """
+    ends = [*full[1:], len(matrix)]
+    sums = []
+    for place, (latest, end) in enumerate(zip(full, ends, strict=True)):
+        known = np.array([full[max(0, place + 1 - MEMORY) : place + 1]], dtype=np.intp)
+        sums.append(expected_errors(matrix, known, truth)[0, latest + 1 : end].sum())
+    return float(np.sum(sums))
 
 
 class _Search:

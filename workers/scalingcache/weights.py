@@ -32,10 +32,14 @@ def best_weights(matrix: Array, known: Steps) -> Array:
     return np.concatenate([weights, 1.0 - weights.sum(axis=2, keepdims=True)], axis=2)
 
 
-def expected_errors(matrix: Array, known: Steps) -> Array:
-    """The mean square `[sets, steps]` that each output is expected to be off by, made of the known ones."""
+def expected_errors(matrix: Array, known: Steps, truth: Array | None = None) -> Array:
+    """The mean square `[sets, steps]` that each output is expected to be off by, made of the known ones.
+
+    truth: the covariance that the outputs have, where it is not the one that the weights are from.
+    """
     weights = best_weights(matrix, known)
-    own = np.einsum("swk,skl,swl->sw", weights, matrix[known[:, :, None], known[:, None, :]], weights)
-    shared = np.einsum("swk,skw->sw", weights, matrix[known])
-    errors: Array = np.maximum(own - 2.0 * shared + np.diag(matrix), 0.0)
+    real = matrix if truth is None else truth
+    own = np.einsum("swk,skl,swl->sw", weights, real[known[:, :, None], known[:, None, :]], weights)
+    shared = np.einsum("swk,skw->sw", weights, real[known])
+    errors: Array = np.maximum(own - 2.0 * shared + np.diag(real), 0.0)
     return errors
