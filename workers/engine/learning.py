@@ -76,7 +76,7 @@ def _promotes(
     steps = len(levels)
     count = budget.full_steps(max(2, round(REFERENCE_SF * steps / 50)), steps)
     try:
-        measured_response(plan.scheduler, plan.sigmas)
+        measured_response(plan.scheduler, plan.sigmas)  # refuses what is not linear
     except UnsupportedPipeline:
         return False  # Nothing is predicted with this scheduler.
     in_force, held_back = _of_kind(observed, plan.kind)

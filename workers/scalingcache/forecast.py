@@ -146,7 +146,7 @@ class Forecast:
             self.added.append((step + following) // 2)
 
     def _innovation(self, step: int, known: list[int]) -> Innovation:
-        expected, off = self._trajectory.misprediction(step)
+        expected, off = self._trajectory.misprediction()
         size = float(self._products.matrix[step, step])
         measured = float(off @ self._products.matrix @ off)
         return Innovation(step, max(expected * self._scale(known), 0.0) / size, max(measured, 0.0) / size)

@@ -65,12 +65,13 @@ class Trajectory:
         self._sample = row
         return row
 
-    def misprediction(self, step: int) -> tuple[float, Array]:
+    def misprediction(self) -> tuple[float, Array]:
         """How far off the output of the latest computed step was predicted from those before it.
 
         Gives the expected square, in units of the covariance, and the difference as a row `[steps]` of all outputs.
         """
-        around = self.known[-1 - BEFORE : -1]
+        *before, step = self.known
+        around = before[-BEFORE:]
         row = np.zeros(self._response.steps)
         row[around] = -self._made_of(around)[step]
         row[step] = 1.0

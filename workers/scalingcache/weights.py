@@ -14,7 +14,7 @@ _RIDGE = 1e-6  # of the mean square of the differences: keeps near-copies from g
 
 
 def best_weights(matrix: Array, known: Steps) -> Array:
-    """What each output is best made of: `[sets, steps, known]`, each row adding up to 1.
+    """What each step's output, or data, are best made of: `[sets, steps, known]`, each row adding up to 1.
 
     matrix: a covariance `[steps, steps]`; known: `[sets, known]`, at least one step a set. The sum of 1 makes a row
     independent of what all outputs have in common: it stands for v_t + Σ w_k (v_k - v_t), with t the last of the known.

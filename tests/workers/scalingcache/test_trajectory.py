@@ -87,7 +87,7 @@ def test_how_far_an_output_was_off_is_told_of_the_sample_that_the_model_was_give
     run.sample(4)
     run.compute(4)
 
-    expected, off = run.misprediction(4)
+    expected, off = run.misprediction()
 
     assert expected > 0
     # Of a walk the latest data are the best guess of the next, all but exactly.
