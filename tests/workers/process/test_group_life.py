@@ -27,6 +27,8 @@ from workers.parallel.loss import Loss
 pytestmark = pytest.mark.slow
 #: Importing torch and diffusers in three processes takes long where cores are few.
 SECONDS = 200.0
+#: Enough for two workers to be in the middle of a job each.
+STEPS = 160
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_of_two_groups_side_by_side_one_can_be_lost_and_its_job_goes_on(
     own_redis: EmbeddedRedis, queue: Queue, tmp_path: Path, path: Path
 ) -> None:
     """One is started by its worker, and one by torchrun."""
-    long = Catalogue.read(path).request("micro-wan", "red circle", steps=400, sf=400, seed=7)
+    long = Catalogue.read(path).request("micro-wan", "red circle", steps=STEPS, sf=STEPS, seed=7)
     torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "workers", "run")
 
     def worker(name: str, module: str, *arguments: str) -> WorkerProcess:
@@ -71,7 +73,7 @@ def test_of_two_groups_side_by_side_one_can_be_lost_and_its_job_goes_on(
             done = wait_until(ended(queue, job), seconds=SECONDS)
             assert_published(done, tmp_path)
             assert done.attempts == attempts
-            assert done.report is not None and done.report.full_steps == 400
+            assert done.report is not None and done.report.full_steps == STEPS
             assert done.report.parallel is not None and done.report.parallel.ulysses == 2
         assert all(alive(process) for process in others)
         assert one.metric("scalingcache_group_failures_total", cause="ended") == 1

@@ -134,7 +134,7 @@ def test_a_cancel_in_mid_denoise_stops_at_the_next_step(queue: Queue, worker: Wo
 
 
 def test_a_job_outlives_redis(server: EmbeddedRedis, queue: Queue, worker: WorkerProcess, folder: Path) -> None:
-    job = submit(queue, request(steps=100, frames=9))
+    job = submit(queue, request(steps=60, frames=9))
     denoising(queue, job)
     kill(server)
     server.start()
@@ -146,7 +146,7 @@ def test_a_job_outlives_redis(server: EmbeddedRedis, queue: Queue, worker: Worke
 def test_sigterm_gives_the_job_back_and_another_worker_finishes_it(
     queue: Queue, worker: WorkerProcess, start: Callable[..., WorkerProcess], folder: Path
 ) -> None:
-    job = submit(queue, request(steps=100, frames=9))
+    job = submit(queue, request(steps=60, frames=9))
     denoising(queue, job)
     worker.signal(signal.SIGTERM)
     wait_until(worker.ended, seconds=SECONDS)
