@@ -6,10 +6,9 @@ from functools import lru_cache
 import numpy as np
 
 from workers.scalingcache.covariance import Array
+from workers.scalingcache.trajectory import BEFORE
 from workers.scalingcache.weights import expected_errors
 
-MEMORY = 3
-"""From how many of the latest full steps a prediction is made."""
 LONGEST = 16
 """Most predicted steps between two full ones, where enough full steps are left to keep to it."""
 
@@ -51,7 +50,7 @@ def cost(matrix: Array, full: Sequence[int], truth: Array) -> float:
     ends = [*full[1:], len(matrix)]
     sums = []
     for place, (latest, end) in enumerate(zip(full, ends, strict=True)):
-        known = np.array([full[max(0, place + 1 - MEMORY) : place + 1]], dtype=np.intp)
+        known = np.array([full[max(0, place + 1 - BEFORE) : place + 1]], dtype=np.intp)
         sums.append(expected_errors(matrix, known, truth)[0, latest + 1 : end].sum())
     return float(np.sum(sums))
 
@@ -65,7 +64,7 @@ class _Search:
 
     def best(self) -> tuple[int, ...]:
         opening = tuple(range(self._opening))
-        ways: _Ways = {opening[-MEMORY:]: (0.0, opening)}
+        ways: _Ways = {opening[-BEFORE:]: (0.0, opening)}
         for left in range(self._free - 1, -1, -1):
             ways = self._longer(ways, left)
         costs = self._costs(ways)
@@ -85,7 +84,7 @@ class _Search:
                 total = cost + costs[known][step]
                 if (latest, step) not in best or total < best[latest, step][0]:
                     best[latest, step] = (total, (*way, step))
-        return {way[-MEMORY:]: (cost, way) for cost, way in best.values()}
+        return {way[-BEFORE:]: (cost, way) for cost, way in best.values()}
 
     def _costs(self, ways: _Ways) -> dict[tuple[int, ...], list[float]]:
         """By latest full steps and step: the expected squared error of predicting all steps between them."""

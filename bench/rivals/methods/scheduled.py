@@ -108,7 +108,7 @@ class Weighted(Rival):
         # What ships, with its numbers changed; the schedule is made for as many known outputs.
         weights = patch.multiple(trajectory, BEFORE=self.before, AFTER=self.after)
         guard = patch.object(forecast, "GUARD", forecast.GUARD if self.guarded else math.inf)
-        with weights, guard, patch.object(schedule, "MEMORY", self.before):
+        with weights, guard, patch.object(schedule, "BEFORE", self.before):
             steps = self._steps(model, plan, int(setting))
             yield Run(model, plan, _Solver(Forecast(start, measured_response(plan.scheduler, plan.sigmas), steps)))
 
