@@ -12,9 +12,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from demo.training.clips import LIGHTINGS
+from demo.training.clips import LIGHTINGS, signed_distance
 
 Video = NDArray[np.uint8]
 
@@ -148,14 +149,21 @@ def _centroid(mask: NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def shape_of(masks: list[NDArray[np.bool_]]) -> str:
-    """Shape whose fill is nearest to the median part of the bounding box that the object covers."""
-    fill = float(np.median([_fill(mask) for mask in masks]))
-    return min(FILLS, key=lambda name: abs(math.log(fill / FILLS[name])))
+    """Shape that fits the object best, over all frames.
+
+    How much of its bounding box an object covers would be less work, but one stray pixel makes the box larger, and a
+    blurred square a circle.
+    """
+    fits = {name: float(np.mean([_fit(mask, name) for mask in masks])) for name in FILLS}
+    return max(fits, key=lambda name: fits[name])
 
 
-def _fill(mask: NDArray[np.bool_]) -> float:
-    """Part of its bounding box that a mask covers."""
-    rows, columns = mask.sum(1), mask.sum(0)
-    tall, wide = np.nonzero(rows)[0], np.nonzero(columns)[0]
-    height, width = tall[-1] - tall[0] + 1, wide[-1] - wide[0] + 1
-    return float(mask.sum()) / float(height * width)
+def _fit(mask: NDArray[np.bool_], shape: str) -> float:
+    """Intersection over union of a mask with a shape of the same area and centroid."""
+    rows, columns = np.mgrid[: mask.shape[0], : mask.shape[1]]
+    half = 0.5 * math.sqrt(mask.sum() / FILLS[shape])
+    x, y = _centroid(mask)
+    if shape == "triangle":
+        y -= half / 3  # its centroid is below the middle of its box
+    ideal = signed_distance(shape, torch.tensor(columns - x), torch.tensor(rows - y), torch.tensor(half)).numpy() < 0
+    return float((ideal & mask).sum() / (ideal | mask).sum())

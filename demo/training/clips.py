@@ -131,7 +131,7 @@ def plain_spec(colour: str, shape: str, motion: str, background: str, lighting: 
     return ClipSpec((thing,), background, lighting, rng.random(), rng.getrandbits(31))
 
 
-def _distance(shape: str, x: Tensor, y: Tensor, half: Tensor) -> Tensor:
+def signed_distance(shape: str, x: Tensor, y: Tensor, half: Tensor) -> Tensor:
     """Signed distance in pixels to a shape that fills the box [-half, half]^2; negative inside."""
     ax, ay = x.abs(), y.abs()
     if shape == "square":
@@ -200,7 +200,7 @@ def render(spec: ClipSpec, frames: Tensor | None = None, daylight: bool = False)
         (x0, y0), (x1, y1), (h0, h1) = thing.start, thing.end, thing.half_sizes
         dx, dy = x - (x0 + (x1 - x0) * progress), y - (y0 + (y1 - y0) * progress)
         half = h0 + (h1 - h0) * progress
-        cover = (0.5 - _distance(thing.shape, dx, dy, half)).clamp(0.0, 1.0)
+        cover = (0.5 - signed_distance(thing.shape, dx, dy, half)).clamp(0.0, 1.0)
         shade = _shade(thing.texture, dx, dy, half)
         colour = torch.tensor(COLOURS[thing.colour]).view(3, 1, 1, 1)
         picture = picture + cover * (colour * shade - picture)
