@@ -72,6 +72,7 @@ class WanTiny(Recipe):
     phases: ClassVar[tuple[Phase, ...]] = (
         Phase("transformer", steps=2700, batch=8, prefix=(800, 5)),
         Phase("shapes", steps=850, batch=8, short=3, shifts=(1.5, 0.5), muon_rate=2.5e-3, adam_rate=1.2e-3),
+        Phase("corners", steps=900, batch=8, short=3, shifts=(1.2, 0.1), muon_rate=2.5e-3, adam_rate=1.2e-3),
     )
     expand_timesteps = False
 
