@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench import checker
 from bench.checker import Video, read_video
 from demo.prompt_files import held_out_spec
 from demo.training.clips import render
@@ -167,7 +168,8 @@ def _identity(model: LoadedModel, request: GenerationRequest) -> str:
     paths = [path for name in model.entry.coefficients if accelerated and (path := Path(name)).exists()]
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     settings = model.entry.model_dump_json(exclude={"source", "coefficients", "evaluation"})
-    identity = [model.fingerprint, settings, request.model_dump(), files, machine(model) | versions(), ATTRIBUTES]
+    reading = hashlib.sha256(Path(checker.__file__).read_bytes()).hexdigest()
+    identity = [model.fingerprint, settings, request.model_dump(), files, machine(model) | versions(), reading]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 

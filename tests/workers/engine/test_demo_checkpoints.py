@@ -44,13 +44,6 @@ def asked(model: LoadedModel) -> Asked:
 
 
 @pytest.fixture(scope="module")
-def short(model: LoadedModel, asked: Asked) -> Asked:
-    """As `asked`, of few frames, for what does not depend on how many there are."""
-    frames = {} if model.family.media == "image" else {"frames": 5}
-    return lambda sf, **changes: asked(sf, **frames, **changes)
-
-
-@pytest.fixture(scope="module")
 def uncached(model: LoadedModel, asked: Asked) -> Generation:
     return generate(model, asked(50))
 
@@ -71,7 +64,7 @@ def plain(model: LoadedModel, asked: GenerationRequest) -> np.ndarray[Any, Any]:
     if asked.frames > 1:
         size["num_frames"] = asked.frames
     output = pipeline(
-        prompt=asked.prompt, **size, num_inference_steps=asked.steps, guidance_scale=asked.guidance,
+        prompt=asked.prompt, **size, num_inference_steps=50, guidance_scale=asked.guidance,
         generator=torch.Generator().manual_seed(7), max_sequence_length=entry.defaults.max_sequence_length,
         output_type="np",
     )  # fmt: skip
@@ -79,13 +72,13 @@ def plain(model: LoadedModel, asked: GenerationRequest) -> np.ndarray[Any, Any]:
     return (frames * 255).round().astype(np.uint8)
 
 
-def test_uncached_is_the_plain_pipeline_bit_for_bit(model: LoadedModel, short: Asked) -> None:
-    few = short(8, steps=8)
-    assert np.array_equal(generate(model, few).frames, plain(model, few))
+def test_uncached_is_the_plain_pipeline_bit_for_bit(model: LoadedModel, asked: Asked, uncached: Generation) -> None:
+    assert np.array_equal(uncached.frames, plain(model, asked(50)))
 
 
-def test_an_sf_beyond_all_steps_is_uncached(model: LoadedModel, short: Asked) -> None:
-    assert np.array_equal(generate(model, short(60, steps=4)).frames, generate(model, short(4, steps=4)).frames)
+def test_an_sf_beyond_all_steps_is_uncached(model: LoadedModel, asked: Asked) -> None:
+    few = {"steps": 4} | ({} if model.family.media == "image" else {"frames": 5})
+    assert np.array_equal(generate(model, asked(60, **few)).frames, generate(model, asked(4, **few)).frames)
 
 
 def test_sf_10_computes_18_of_50_steps_by_what_was_measured(accelerated: Generation) -> None:
@@ -106,7 +99,7 @@ def test_both_results_show_what_the_prompt_says_and_resemble_each_other(
 
 
 def test_a_run_between_others_and_after_a_cancelled_one_gives_the_bytes_of_a_fresh_process(
-    model: LoadedModel, short: Asked, accelerated: Generation, tmp_path: Path
+    model: LoadedModel, asked: Asked, accelerated: Generation, tmp_path: Path
 ) -> None:
     def cancel(index: int, *_: Any) -> None:
         if index == 12:
@@ -114,8 +107,8 @@ def test_a_run_between_others_and_after_a_cancelled_one_gives_the_bytes_of_a_fre
 
     assert accelerated.report.engaged  # the run before
     with pytest.raises(JobCancelled):
-        generate(model, short(4, width=64), ProgressCallbacks(step=cancel))
-    request = short(6, steps=30)
+        generate(model, asked(4, width=64), ProgressCallbacks(step=cancel))
+    request = asked(6, steps=30)
     here = generate(model, request)
     assert here.report.engaged
     assert np.array_equal(generate_in_a_fresh_process(FILE, request, tmp_path), here.frames)
