@@ -67,7 +67,7 @@ def read_prompts(path: Path, first_frames: bool = False) -> list[Prompt]:
     prompts = [Prompt(row["prompt"], *(row[name] for name in (*ATTRIBUTES, "lighting"))) for row in rows]
     if not first_frames:
         return prompts
-    drawn = [render(held_out_spec(row, seed), torch.tensor([0]), daylight=True)[:, 0] for seed, row in enumerate(rows)]
+    drawn = [render(held_out_spec(row, seed), torch.tensor([0]))[:, 0] for seed, row in enumerate(rows)]
     return [replace(p, first_frame=each.permute(1, 2, 0).numpy()) for p, each in zip(prompts, drawn, strict=True)]
 
 

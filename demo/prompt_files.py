@@ -101,7 +101,7 @@ def write_first_frames(rows: list[dict[str, str]]) -> None:
         lines = []
         for index, spec in enumerate(specs):
             picture = FIRST_FRAMES / f"{name}-{index:02d}.png"
-            write_png(picture, render(spec, torch.tensor([0]), daylight=True)[:, 0].permute(1, 2, 0).numpy())
+            write_png(picture, render(spec, torch.tensor([0]))[:, 0].permute(1, 2, 0).numpy())
             lines.append(f"{plain_caption(spec)}\t{picture.relative_to(FOLDER)}\n")
         (FOLDER / f"{name}_first_frames.txt").write_text("".join(lines))
 

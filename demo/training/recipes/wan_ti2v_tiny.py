@@ -33,10 +33,9 @@ class WanTi2vTiny(WanTiny):
     """wan-ti2v-tiny: wan-tiny that also goes on from a given first frame."""
 
     name = "wan-ti2v-tiny"
-    daylight = True
     given_first = 0.7
     vae_phases = ()
-    phases = (Phase("transformer", steps=400, batch=8, shifts=(2.0, 1.0), muon_rate=1.5e-3, adam_rate=7e-4),)
+    phases = (Phase("transformer", steps=300, batch=8, shifts=(1.5, 0.3), muon_rate=1.5e-3, adam_rate=7e-4),)
     expand_timesteps = True
 
     def vae(self) -> AutoencoderKLWan:
