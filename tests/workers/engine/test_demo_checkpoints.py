@@ -56,10 +56,7 @@ def accelerated(model: LoadedModel, asked: Asked) -> Generation:
 def plain(model: LoadedModel, asked: GenerationRequest) -> np.ndarray[Any, Any]:
     """The same by the stock pipeline, from a fresh load, as its users write it."""
     entry = model.entry
-    kinds = {name: getattr(torch, entry.vae_dtype) for name in ("vae",) if entry.vae_dtype}
-    pipeline = getattr(diffusers, type(model.pipeline).__name__).from_pretrained(
-        entry.source, dtype={"default": torch.float32} | kinds
-    )
+    pipeline = getattr(diffusers, type(model.pipeline).__name__).from_pretrained(entry.source, dtype=torch.float32)
     size: dict[str, Any] = {"width": asked.width, "height": asked.height}
     if asked.frames > 1:
         size["num_frames"] = asked.frames
