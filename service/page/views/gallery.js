@@ -20,6 +20,8 @@ export async function mount(root, api, { query, signal }) {
   const cards = h("div", { class: "cards" });
   const line = h("div");
   const foot = h("div", { class: "foot" });
+  // One and the same while jobs come: another in its place would have neither the focus nor a click that has begun.
+  const further = h("button", { type: "button", onclick: () => more().catch(failed) }, "Show more");
   const seen = lazily(signal);
   for (const control of [status, model]) control.addEventListener("change", filter);
   show(
@@ -54,8 +56,8 @@ export async function mount(root, api, { query, signal }) {
   }
 
   function tellEnd() {
-    if (!pages.over) show(foot, h("button", { type: "button", onclick: () => more().catch(failed) }, "Show more"));
-    else show(foot, !shown.size && h("p", { class: "empty" }, "Nothing here. ", h("a", { href: "#create" }, "Make a video or an image.")));
+    if (pages.over) show(foot, !shown.size && h("p", { class: "empty" }, "Nothing here. ", h("a", { href: "#create" }, "Make a video or an image.")));
+    else if (!further.isConnected) show(foot, further);
   }
 
   function failed(problem) {

@@ -189,6 +189,19 @@ def test_more_are_shown_page_by_page(page: Page, address: str) -> None:
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 
+def test_the_button_for_more_is_the_same_one_while_jobs_come(page: Page, address: str) -> None:
+    for number in range(PAGE + 1):
+        make(address, f"ball {number}")
+    page.goto(f"{address}/#gallery")
+    button, cards = page.get_by_role("button", name="Show more"), page.get_by_role("article")
+    button.focus()
+    make(address, "ball of later")
+    expect(cards.first).to_contain_text("ball of later")
+    expect(button).to_be_focused()
+    button.press("Enter")
+    expect(cards).to_have_count(PAGE + 2)
+
+
 def test_what_follows_is_listed_as_it_stands_when_it_is_asked_for(page: Page, modules: str) -> None:
     def job(media: str, at: int, status: str) -> dict[str, object]:
         return {"id": f"{media}_{at}", "created_at": at, "status": status}
