@@ -53,7 +53,9 @@ def main(
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
     patience: Annotated[float, typer.Option(help="Minutes without a measurement after which a rival is ended.")] = 60,
     work: Annotated[Path, typer.Option(help="Folder of finished measurements.")] = Path("out/rivals"),
-    docs: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("docs/rivals"),
+    docs: Annotated[
+        Path | None, typer.Option(help="Folder of the page; docs/rivals, or with --only the work folder.")
+    ] = None,
     catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
 ) -> None:
     """Sweep all rivals, run the best ones' headline, write the page. Exits with 1 when a rival's process failed."""
@@ -75,7 +77,8 @@ def main(
         },
         outcomes=tuple(_merged(swept, ran)),
     )
-    _write(results, docs)
+    # A page of some rivals does not take the place of that of all.
+    _write(results, docs or (options.work if only else Path("docs/rivals")))
     for each in (*failed, *also_failed):
         console.print(f"[red]{each}[/red]")
     if failed or also_failed:

@@ -173,7 +173,7 @@ def test_they_can_do_their_work(
     worker.presence.leave("w")
     assert Observations(worker.connection).add(MODEL, "weights", a_request(), "shown") == "kept"
     assert Observations(worker.connection).knows(MODEL, "weights", a_request())
-    assert Observations(worker.connection).since(MODEL, "weights", 0) == ["shown"]
+    assert Observations(worker.connection).since(MODEL, "weights", ()) == ["shown"]
     Colours(worker.connection).keep(MODEL, "weights", "bluish")
     assert Colours(worker.connection).get(MODEL, "weights") == "bluish"
     tokens = TokenCounts(service.connection, 0.01)

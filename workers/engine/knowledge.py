@@ -13,6 +13,12 @@ LEAST_STEPS = 20
 """Runs with fewer steps say too little of what lies between their noise levels."""
 
 
+def file_of(files: Sequence[MeasuredCovariance], plan: RunPlan) -> MeasuredCovariance | None:
+    """Of a model's files, the one for such runs; of several that of the number of steps nearest to the run's."""
+    alike = [each for each in files if each.kind == plan.kind]
+    return min(alike, key=lambda each: abs(each.steps - plan.request.steps), default=None)
+
+
 def known_covariance(
     files: Sequence[MeasuredCovariance], observed: Sequence[MeasuredCovariance], plan: RunPlan
 ) -> Covariance | None:
@@ -23,7 +29,8 @@ def known_covariance(
     Raises `RequestRefused` where so many runs never were what was known.
     """
     levels = plan.sigmas.double().numpy()
-    first = next((each.covariance.at(levels) for each in files if each.kind == plan.kind), None)
+    file = file_of(files, plan)
+    first = None if file is None else file.covariance.at(levels)
     others = [each.covariance.at(levels) for each in observed if each.kind == plan.kind][:MOST_RUNS]
     least, most = (first.runs if first else 0), (first.runs if first else 0) + len(others)
     wanted = plan.request.basis_runs

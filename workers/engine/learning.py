@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from workers.caching.solver import measured_response
-from workers.engine.knowledge import worth_keeping
+from workers.engine.knowledge import file_of, worth_keeping
 from workers.engine.plan import RunPlan
 from workers.jobs.errors import UnsupportedPipeline
 from workers.scalingcache import budget, promotion
@@ -15,8 +17,12 @@ from workers.scalingcache.measured import MeasuredCovariance, RunKind
 REFERENCE_SF = 10
 """Of 50 steps: what a run's worth is told for, as by `calibrate`."""
 
-#: Whether a run counts: `held_back` until more are there; `not_needed` with few steps, or where there are enough.
-Verdict = Literal["promoted", "held_back", "not_needed"]
+ALIKE = 1e-3
+"""Two runs whose covariances are this near, relative to their size, are one run made twice."""
+
+#: Whether a run counts: `held_back` until more are there; `not_needed` with few steps, or where there are enough;
+#: `known` where it was made before.
+Verdict = Literal["promoted", "held_back", "not_needed", "known"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +65,23 @@ def learnt(
     """
     if shown is None or not worth_keeping(shown, [each.shown for each in observed]):
         return "not_needed", None
+    if any(_same(shown, each.shown) for each in observed):
+        return "known", None  # Each of the two would be predicted by the other, and so count whatever it is like.
     promotes = _promotes(files, observed, plan, shown)
     return ("promoted" if promotes else "held_back"), ObservedRun(shown, promotes)
 
 
 def known_runs(files: Sequence[MeasuredCovariance], observed: Sequence[ObservedRun], plan: RunPlan) -> int:
     """How many uncached runs of a kind there are, those included that are held back."""
-    of_files = sum(each.covariance.runs for each in files if each.kind == plan.kind)
-    return of_files + sum(each.shown.kind == plan.kind for each in observed)
+    file = file_of(files, plan)
+    return (0 if file is None else file.covariance.runs) + sum(each.shown.kind == plan.kind for each in observed)
+
+
+def _same(one: MeasuredCovariance, other: MeasuredCovariance) -> bool:
+    a, b = one.covariance, other.covariance
+    if one.kind != other.kind or a.matrix.shape != b.matrix.shape or not np.allclose(a.sigmas, b.sigmas, atol=1e-6):
+        return False
+    return bool(np.linalg.norm(a.matrix - b.matrix) < ALIKE * np.linalg.norm(a.matrix))
 
 
 def _promotes(
@@ -80,9 +95,9 @@ def _promotes(
     except UnsupportedPipeline:
         return False  # Nothing is predicted with this scheduler.
     in_force, held_back = _of_kind(observed, plan.kind)
-    file = next((each.covariance.at(levels) for each in files if each.kind == plan.kind), None)
+    file = file_of(files, plan)
     found = promotion.held_out(
-        file,
+        None if file is None else file.covariance.at(levels),
         [each.shown.covariance.at(levels) for each in in_force],
         [*(each.shown.covariance.at(levels) for each in held_back), shown.covariance],
         count,

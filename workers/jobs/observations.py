@@ -4,6 +4,7 @@ Nothing in it ever changes or moves, so a number of runs names what was known at
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Literal, cast
 
 from workers.jobs import keys, scripts
@@ -44,16 +45,21 @@ class Observations:
             key = keys.observed_requests(model, fingerprint)
             return self._connection.commands.zscore(key, _digest(request)) is not None
 
-    def since(self, model: str, fingerprint: str, count: int) -> list[str]:
-        """Those that came after the first `count`, in the order in which they came. Raises `QueueUnavailable`."""
+    def since(self, model: str, fingerprint: str, told: Sequence[str]) -> list[str] | None:
+        """Those that came after the ones told, in the order in which they came.
+
+        None where the list does not go on from those: Redis has lost it. Raises `QueueUnavailable`.
+        """
         key = keys.observations(model, fingerprint)
         with redis_errors():
-            texts = cast(list[str], self._connection.commands.lrange(key, count, -1))
+            texts = cast(list[str], self._connection.commands.lrange(key, max(0, len(told) - 1), -1))
             self._connection.commands.expire(key, KEPT_SECONDS)
-        return texts
+        if not told:
+            return texts
+        return texts[1:] if texts[:1] == [told[-1]] else None
 
 
 def _digest(request: GenerationRequest) -> str:
-    """The same for all requests with one uncached run."""
-    alike = request.uncached.model_copy(update={"basis_runs": None, "allow_uncalibrated": False})
+    """The same for all requests with one uncached run; of their fps only the file knows."""
+    alike = request.uncached.model_copy(update={"basis_runs": None, "allow_uncalibrated": False, "fps": 1})
     return hashlib.sha256(alike.model_dump_json().encode()).hexdigest()[:32]

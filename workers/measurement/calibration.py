@@ -51,6 +51,7 @@ def _shown(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_d
     path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.covariance.npz"
     if path.exists():
         return _kept(path)
+    measured_response(plan.scheduler, plan.sigmas)  # refuses at once what could not be reduced after all runs
     generation, fit = generated(model, prompt, plan, step_done)
     assert generation.covariance is not None  # uncached runs have one
     one = generation.covariance.covariance

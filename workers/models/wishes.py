@@ -5,7 +5,7 @@ from workers.jobs.job import GenerationRequest
 from workers.models.basis import not_measured, readable
 from workers.models.catalogue import Catalogue
 from workers.models.entry import ModelEntry
-from workers.scalingcache.budget import SMALLEST_GAIN, full_steps_of_speedup, sf_of, worthwhile
+from workers.scalingcache.budget import SMALLEST_GAIN, full_steps_of_speedup, reaches, sf_of, worthwhile
 
 
 def frames_of(seconds: float, fps: int, entry: ModelEntry, catalogue: Catalogue) -> int:
@@ -26,7 +26,7 @@ def knob(speedup: float, steps: int, entry: ModelEntry, catalogue: Catalogue, *,
     if entry.method == "paper":
         return {"sf": _evaluated_sf(speedup, steps, entry, catalogue, from_image)}
     count = full_steps_of_speedup(speedup, steps)
-    if steps < speedup * count:
+    if not reaches(speedup, count, steps):
         raise InvalidRequest(
             "target_speedup",
             f"{wanted}: {steps} steps are at most {steps / count:g} times faster, with {count} in full",

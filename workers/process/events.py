@@ -24,11 +24,13 @@ class Observed:
     """What uncached runs of a model have shown since the last of these, on any worker; holds for the runs to come.
 
     colours: what workers have learnt of how previews are coloured, `ColourFit` as JSON; None where nothing is new.
+    anew: what was told before is to be forgotten.
     """
 
     model: str
     texts: tuple[str, ...]
     colours: str | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class PreviewMade:
 class Learnt:
     """What becomes of what an uncached run has shown of its model. text: for the workers' common list, if any."""
 
-    verdict: Literal["promoted", "held_back", "not_needed"]
+    verdict: Literal["promoted", "held_back", "not_needed", "known"]
     text: str | None = None
 
 

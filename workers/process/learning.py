@@ -35,17 +35,20 @@ class Learning:
 
     def tell(self, child: Child, model: str) -> None:
         """Give the process what uncached runs of the model have shown since it was last told, on any worker."""
-        weights = self.fingerprints[model]
+        weights, told = self.fingerprints[model], self._told.get(model, ())
         try:
-            texts = self._observations.since(model, weights, len(self._told.get(model, ())))
+            texts = self._observations.since(model, weights, told)
+            if lost := texts is None:
+                log.warning("observed runs are gone from Redis, and forgotten here as elsewhere", model=model)
+                told, texts = (), self._observations.since(model, weights, ()) or []
             colours = None if model in self._told else self._colours.get(model, weights)
         except QueueUnavailable as error:
             log.warning("observed runs not read", model=model, error=str(error))
             return
-        if texts or colours:
+        if lost or texts or colours:
             with suppress(ChildDied):  # Who gives it the job sees that, too.
-                child.send(Observed(model, tuple(texts), colours))
-        self._told = {**self._told, model: (*self._told.get(model, ()), *texts)}
+                child.send(Observed(model, tuple(texts), colours, anew=lost))
+        self._told = {**self._told, model: (*told, *texts)}
 
     def known(self, model: str) -> str:
         """A digest of what the process was told and predictions of the model rest on: what is held back for now does

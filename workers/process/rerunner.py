@@ -13,6 +13,7 @@ from workers.engine.learning import ObservedRun, known_runs, learnt
 from workers.engine.loaded import LoadedModel
 from workers.engine.observation import Observation
 from workers.engine.plan import plan_run
+from workers.jobs import observations
 from workers.jobs.job import GenerationRequest, Stage
 from workers.measurement.fidelity import psnr, ssim
 from workers.media.formats import Format
@@ -40,10 +41,11 @@ class Rerunner:
         self._observed, self._callbacks, self._check = observed, callbacks, check
 
     def teaches(self) -> bool:
-        """Whether another run of this kind would bring anything."""
+        """Whether another run of this kind would bring anything, and there is room for what it shows."""
         plan = plan_run(self._model, self._request)
         known = known_runs(self._model.covariances, self._observed, plan)
-        return self._request.steps >= LEAST_STEPS and known < budget.CALIBRATION_RUNS
+        room = len(self._observed) < observations.MOST
+        return room and self._request.steps >= LEAST_STEPS and known < budget.CALIBRATION_RUNS
 
     def teach(self) -> Learnt:
         """Denoise, and look at that alone: nothing is decoded."""

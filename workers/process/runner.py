@@ -131,6 +131,8 @@ class Runner:
 
     def observe(self, observed: Observed) -> None:
         """Take in what uncached runs of a model have shown, in the order in which all workers take it in."""
+        if observed.anew:
+            self._observed[observed.model].clear()
         for text in observed.texts:
             try:
                 self._observed[observed.model].append(ObservedRun.parsed(text))

@@ -3,6 +3,9 @@
 SMALLEST_GAIN = 1.15
 """Below this speedup a run is not accelerated: it would lose fidelity for next to nothing."""
 
+ROUNDING = 1e-9
+"""Of a number of full steps: what a speedup that is written as a decimal may be off by."""
+
 ENOUGH_RUNS = 4
 """From so many measured runs on a covariance holds for prompts that were not among them."""
 
@@ -22,7 +25,12 @@ def full_steps(sf: int, steps: int) -> int:
 
 def full_steps_of_speedup(speedup: float, steps: int) -> int:
     """The most full steps with which a run is at least so many times faster, never fewer than 2."""
-    return max(2, min(steps, int(steps / speedup + 1e-9)))
+    return max(2, min(steps, int(steps / speedup + ROUNDING)))
+
+
+def reaches(speedup: float, count: int, steps: int) -> bool:
+    """Whether a run with `count` of `steps` in full is so many times faster."""
+    return count <= steps / speedup + ROUNDING
 
 
 def sf_of(count: int, steps: int) -> int:

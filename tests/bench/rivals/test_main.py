@@ -80,6 +80,14 @@ def test_a_rival_that_fails_or_hangs_does_not_stop_the_others_and_is_told(stand_
     assert [each.rival for each in Results.load(stand_in / "docs" / "wan-tiny.json").outcomes] == ["paper"]
 
 
+def test_a_page_of_some_rivals_leaves_that_of_all_alone(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(stand_in)
+    prepare(stand_in, "paper", 0.0)
+    result = invoke("--only", "paper", "--work", "work", "--held-out", "0")
+    assert result.exit_code == 0, result.output
+    assert (stand_in / "work" / "wan-tiny" / "wan-tiny.md").exists() and not (stand_in / "docs").exists()
+
+
 def test_an_unknown_rival_is_refused_with_those_there_are(tmp_path: Path) -> None:
     result = invoke("--only", "no-such", "--docs", str(tmp_path))
     assert result.exit_code == 2

@@ -66,6 +66,14 @@ def test_runs_of_another_kind_say_nothing(plan: RunPlan) -> None:
     assert known_covariance([other], [other], plan) is None
 
 
+def test_of_two_files_of_a_kind_the_one_measured_with_steps_nearest_to_the_runs_holds(plan: RunPlan) -> None:
+    levels = np.linspace(1.0, 0.02, 5 * plan.request.steps)
+    long = MeasuredCovariance(plan.kind, of_run(levels, np.eye(len(levels)), 1.0))
+    for files in ([long, shown(plan, 0)], [shown(plan, 0), long]):
+        covariance = known_covariance(files, [], plan)
+        assert covariance is not None and np.array_equal(covariance.matrix, shown(plan, 0).covariance.matrix)
+
+
 def test_enough_runs_of_a_kind_are_enough_and_short_ones_say_too_little(plan: RunPlan) -> None:
     levels = np.linspace(1.0, 0.02, LEAST_STEPS)
     long = MeasuredCovariance(plan.kind, of_run(levels, np.eye(LEAST_STEPS), 1.0))

@@ -40,6 +40,12 @@ def test_the_first_run_is_held_back_and_the_second_that_agrees_brings_both_into_
     assert verdicts == [("held_back", 0), ("promoted", 2)]
 
 
+def test_the_same_run_again_is_no_second_one(plan: RunPlan) -> None:
+    unusual = shown(plan, 4, length=8.0, jitter=0.0)
+    again = replace(unusual, covariance=replace(unusual.covariance, matrix=unusual.covariance.matrix * (1 + 1e-5)))
+    assert learnt([], [ObservedRun(unusual, False)], plan, again) == ("known", None)
+
+
 def test_a_run_unlike_the_others_is_held_back_and_leaves_what_counts_alone(plan: RunPlan) -> None:
     observed = [ObservedRun(shown(plan, seed), promotes=seed == 3) for seed in (1, 2, 3)]
     verdict, run = learnt([], observed, plan, shown(plan, 4, length=8.0, jitter=0.0))

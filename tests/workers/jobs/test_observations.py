@@ -20,20 +20,27 @@ def test_two_workers_add_to_one_list_and_none_overwrites(queue: Queue, known: Ob
     known.add("m", "weights", a_request("1"), "first")
     other.add("m", "weights", a_request("2"), "second")
     known.add("m", "weights", a_request("3"), "third")
-    assert known.since("m", "weights", 0) == other.since("m", "weights", 0) == ["first", "second", "third"]
-    assert other.since("m", "weights", 2) == ["third"]
-    assert other.since("m", "weights", 3) == []
+    assert known.since("m", "weights", ()) == other.since("m", "weights", ()) == ["first", "second", "third"]
+    assert other.since("m", "weights", ["first", "second"]) == ["third"]
+    assert other.since("m", "weights", ["first", "second", "third"]) == []
+
+
+def test_who_was_told_of_a_list_that_redis_has_lost_is_not_told_of_the_new_one_as_its_end(known: Observations) -> None:
+    known.add("m", "weights", a_request("1"), "of now")
+    assert known.since("m", "weights", ["of before"]) is None
+    assert known.since("m", "weights", ["of now"]) == []
+    assert known.since("m", "nothing", ["of before"]) is None
 
 
 def test_other_weights_and_other_models_have_a_list_of_their_own(known: Observations) -> None:
     known.add("m", "weights", a_request("1"), "first")
-    assert known.since("m", "others", 0) == known.since("n", "weights", 0) == []
+    assert known.since("m", "others", ()) == known.since("n", "weights", ()) == []
 
 
 def test_a_full_list_keeps_what_it_has(known: Observations, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observations, "MOST", 2)
     assert [known.add("m", "weights", a_request(text), text) for text in "abc"] == ["kept", "kept", "full"]
-    assert known.since("m", "weights", 0) == ["a", "b"]
+    assert known.since("m", "weights", ()) == ["a", "b"]
 
 
 def test_one_request_is_observed_once_whatever_its_speed(queue: Queue, known: Observations) -> None:
@@ -42,7 +49,8 @@ def test_one_request_is_observed_once_whatever_its_speed(queue: Queue, known: Ob
     assert known.add("m", "weights", request.uncached, "first") == "kept"
     assert known.knows("m", "weights", request.model_copy(update={"basis_runs": 3}))
     assert Observations(queue.connection).add("m", "weights", request, "again") == "known"
-    assert known.since("m", "weights", 0) == ["first"]
+    assert known.since("m", "weights", ()) == ["first"]
+    assert known.knows("m", "weights", request.model_copy(update={"fps": request.fps + 1}))
     assert not known.knows("m", "others", request)
     assert not known.knows("m", "weights", request.model_copy(update={"seed": request.seed + 1}))
 

@@ -93,6 +93,8 @@ class StandInRunner:
         return [PromptReader("text_encoder", words, 8)]
 
     def observe(self, observed: Observed) -> None:
+        if observed.anew:
+            self._observed = []
         self._observed += [*observed.texts, *([observed.colours] if observed.colours else [])]
 
     def run(self, run: Run, emit: Callable[[Event], None], stopped: Callable[[], bool]) -> Done:

@@ -46,7 +46,7 @@ def done(queue: Queue, prompt: str = "a red ball") -> Job:
 
 def learnt(queue: Queue) -> list[str]:
     """What uncached runs have shown, in the list that all workers share."""
-    return Observations(queue.connection).since(MODEL, "", 0)
+    return Observations(queue.connection).since(MODEL, "", ())
 
 
 def waiting(queue: Queue, work: str = "shadow") -> int:

@@ -8,6 +8,7 @@ from tests.waiting import wait_until
 from tests.workers.factories import MODEL, TENANT, a_request, submit
 from tests.workers.process.jobs import ended
 from tests.workers.process.worker_process import WorkerProcess
+from workers.jobs import keys
 from workers.jobs.finished import FinishedJobs
 from workers.jobs.job import JobState
 from workers.jobs.versions import Version
@@ -43,3 +44,6 @@ def test_what_a_run_has_shown_is_told_to_later_runs_here_and_on_other_workers(
     with start():
         assert result("what was observed") == "one two bluish"
         assert result("what was observed") == "one two bluish", "each is told once"
+        queue.connection.commands.delete(keys.observations(MODEL, ""))
+        result("show three")
+        assert result("what was observed") == "three", "what Redis has lost no other worker knows"

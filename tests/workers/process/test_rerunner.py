@@ -14,6 +14,7 @@ from tests.workers.micro_flux import save_micro_flux
 from tests.workers.micro_wan import micro_entry
 from workers.engine.generation import generate
 from workers.engine.loaded import load_model
+from workers.jobs import observations
 from workers.jobs.artifacts import ArtifactStore
 from workers.jobs.errors import JobCancelled, ModelLoadFailed
 from workers.jobs.job import AttemptKey, Basis, GenerationRequest, JobKey, new_job_id
@@ -143,6 +144,14 @@ def test_where_enough_runs_are_known_nothing_is_run(images: Lab) -> None:
     assert images.again(images.request(seed=8)) == LeftOut("b" * 32, "not_needed")
     assert images.again(images.request(steps=8, sf=3)) == LeftOut("b" * 32, "not_needed")
     assert images.events == []
+
+
+def test_where_no_more_can_be_kept_nothing_is_run(images: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    images.observe(images.again(images.request()))
+    monkeypatch.setattr(observations, "MOST", 1)
+    assert images.again(images.request(seed=8)) == LeftOut("b" * 32, "not_needed")
+    monkeypatch.setattr(observations, "MOST", 2)
+    assert isinstance(images.again(images.request(seed=8)), RanAgain)
 
 
 def test_it_stops_also_while_a_prompt_is_read_or_a_result_decoded_and_leaves_no_trace(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.scalingcache.budget import full_steps, full_steps_of_speedup, opening, sf_of, worthwhile
+from workers.scalingcache.budget import full_steps, full_steps_of_speedup, opening, reaches, sf_of, worthwhile
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,18 @@ def test_a_larger_sf_never_computes_fewer_steps(steps: int) -> None:
 )
 def test_a_wanted_speedup_is_reached(speedup: float, count: int) -> None:
     assert full_steps_of_speedup(speedup, 50) == count
+
+
+@pytest.mark.parametrize("steps", range(2, 101))
+def test_every_speedup_that_a_number_of_full_steps_has_can_be_asked_for(steps: int) -> None:
+    for count in range(2, steps + 1):
+        for speedup in (steps / count, float(f"{steps / count:.12g}")):
+            assert full_steps_of_speedup(speedup, steps) == count and reaches(speedup, count, steps)
+
+
+def test_a_speedup_beyond_what_two_full_steps_have_is_not_reached() -> None:
+    assert reaches(25.0, full_steps_of_speedup(25.0, 50), 50)
+    assert not reaches(25.1, full_steps_of_speedup(25.1, 50), 50)
 
 
 def test_an_sf_is_named_whose_full_steps_a_count_covers() -> None:
