@@ -7,6 +7,9 @@ NODE = build/node
 OPENAI_2 = build/openai-2
 
 PROMPT ?= a red circle moving to the right on a black background
+# Given to the shell as a variable, so that quotes and dollars in it stay as they are.
+override PROMPT := $(value PROMPT)
+export PROMPT
 SF ?= 10
 SEED ?= 7
 MODEL ?= wan-tiny
@@ -25,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## One prompt, uncached and accelerated, through Redis, service and worker. PROMPT="..." SF=10 SEED=7 MODEL=wan-tiny IMAGE=first-frame.png
-	$(BIN)/python -m demo run --prompt "$(PROMPT)" --sf $(SF) --seed $(SEED) --model $(MODEL) $(if $(IMAGE),--image "$(IMAGE)")
+	$(BIN)/python -m demo run --prompt "$$PROMPT" --sf $(SF) --seed $(SEED) --model $(MODEL) $(if $(IMAGE),--image "$(IMAGE)")
 
 up: $(READY) ## Redis, service and worker, left running, with a page to use them. PORT=8000
 	$(BIN)/python -m demo up --model $(MODEL) --port $(PORT)

@@ -78,7 +78,7 @@ def read_video(video: Video, lighting: str = "normal") -> Reading:
     masks = [object_mask(frame, threshold) for frame in video]
     seen = [index for index, mask in enumerate(masks) if mask.sum() >= 12]
     background = background_of(video, masks, lighting)
-    if len(seen) < len(video) // 2:
+    if len(seen) < max(1, len(video) // 2):
         return Reading("none", "none", "none", background)
     return Reading(
         colour_of(np.concatenate([video[i][masks[i]] for i in seen])),

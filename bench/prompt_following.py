@@ -5,8 +5,11 @@ Of images, no motion.
 With --first-frames each video goes on from the first frame of the clip that its prompt was worded after, and the table
 says how near its own first frame is to that.
 
+With --emoji there are prompts of emoji as well, and which one a picture shows is told by `bench.retrieval`.
+
 python -m bench.prompt_following --model wan-tiny --sf 10
 python -m bench.prompt_following --model wan-ti2v-tiny --first-frames
+python -m bench.prompt_following --model flux-tiny --emoji
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
@@ -25,9 +28,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench import checker
+from bench import retrieval
 from bench.checker import Video, read_video
-from demo.prompt_files import held_out_spec
+from demo.prompt_files import EMOJI, HELD_OUT, held_out_spec
+from demo.training import emoji
 from demo.training.clips import render
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
@@ -40,31 +44,40 @@ from workers.measurement.provenance import provenance, versions
 from workers.models.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[1]
-HELD_OUT = ROOT / "demo" / "prompts" / "held_out.jsonl"
 CATALOGUE = ROOT / "models.toml"
 ATTRIBUTES = ("colour", "motion", "shape", "background")
 FIRST_FRAME = "first frame kept"
+READERS = [ROOT / "bench" / name for name in ("checker.py", "retrieval.py")]
 
 Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt, and what a video of it must show."""
+    """A prompt, and what a video of it must show, by name."""
 
     text: str
-    colour: str
-    motion: str
-    shape: str
-    background: str
-    lighting: str
+    shows: Mapping[str, str]
+    lighting: str = "normal"
+    seed: int = 0
     first_frame: Picture | None = None
 
 
 def read_prompts(path: Path, first_frames: bool = False) -> list[Prompt]:
-    """The prompts of a file with one JSON object a line, if wanted with the first frames of their clips."""
+    """The prompts of a file with one JSON object a line, if wanted with the first frames of their clips.
+
+    The seed of each is its line, from 0.
+    """
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    prompts = [Prompt(row["prompt"], *(row[name] for name in (*ATTRIBUTES, "lighting"))) for row in rows]
+    prompts = [
+        Prompt(
+            row["prompt"],
+            {name: row[name] for name in (*ATTRIBUTES, "emoji") if name in row},
+            row.get("lighting", "normal"),
+            seed,
+        )
+        for seed, row in enumerate(rows)
+    ]
     if not first_frames:
         return prompts
     drawn = [render(held_out_spec(row, seed), torch.tensor([0]))[:, 0] for seed, row in enumerate(rows)]
@@ -101,10 +114,12 @@ class Following(Frozen):
             partial.write_text(self.model_dump_json(indent=1) + "\n")
 
 
-def agreement(prompts: Sequence[Prompt], runs: Sequence[Shown], names: Sequence[str]) -> dict[str, float]:
-    """Per cent of the prompts whose video shows the right of each name, and how well first frames are kept."""
+def agreement(prompts: Sequence[Prompt], runs: Sequence[Shown], names: Iterable[str]) -> dict[str, float]:
+    """Per cent of the prompts that say something of a name whose video shows it, and how well first frames are kept."""
     pairs = list(zip(prompts, runs, strict=True))
-    found = {name: 100.0 * fmean(getattr(p, name) == run.seen[name] for p, run in pairs) for name in names}
+    found = {
+        name: 100.0 * fmean(p.shows[name] == run.seen[name] for p, run in pairs if name in p.shows) for name in names
+    }
     kept = [run.first_frame for run in runs if run.first_frame is not None]
     return found | ({FIRST_FRAME: fmean(kept)} if kept else {})
 
@@ -124,9 +139,14 @@ def show(model: LoadedModel, request: GenerationRequest, prompt: Prompt, strip: 
     made = generate(model, request, image=image)
     save_strip(made.frames, strip)
     kept = None if prompt.first_frame is None else psnr(made.frames[:1], prompt.first_frame[None])
-    return Shown(
-        asdict(read_video(made.frames, prompt.lighting)), {str(k): v for k, v in made.report.timings.items()}, kept
-    )
+    return Shown(read(made.frames, prompt), {str(stage): took for stage, took in made.report.timings.items()}, kept)
+
+
+def read(video: Video, prompt: Prompt) -> dict[str, str]:
+    """What a video shows of what its prompt says."""
+    if "emoji" in prompt.shows:
+        return {"emoji": retrieval.nearest(video[0])}
+    return asdict(read_video(video, prompt.lighting))
 
 
 def save_strip(video: Video, path: Path, shown: int = 6) -> None:
@@ -139,26 +159,27 @@ def save_strip(video: Video, path: Path, shown: int = 6) -> None:
 def show_all(
     catalogue: Catalogue, model: LoadedModel, prompts: Sequence[Prompt], sf: int, work: Path, say: Callable[[str], None]
 ) -> list[Shown]:
-    """What each prompt shows, seed = its line, from 0. work: keeps every finished run, so that all of them go on."""
+    """What each prompt shows. work: keeps every finished run, so that all of them go on."""
     runs = []
-    for seed, prompt in enumerate(prompts):
+    for number, prompt in enumerate(prompts, 1):
         frame = prompt.first_frame
         reference = None if frame is None else hashlib.sha256(frame.tobytes()).hexdigest()
-        request = catalogue.request(model.entry.name, prompt.text, sf=sf, seed=seed, input_reference=reference)
+        request = catalogue.request(model.entry.name, prompt.text, sf=sf, seed=prompt.seed, input_reference=reference)
         kept = work / f"{_identity(model, request)}.json"
         if not kept.exists():
             run = show(model, request, prompt, kept.with_suffix(".png"))
             with replacing(kept) as partial:
                 partial.write_text(json.dumps(asdict(run)))
         runs.append(Shown(**json.loads(kept.read_text())))
-        wrong = [name for name in attributes_of(model) if getattr(prompt, name) != runs[-1].seen[name]]
-        say(f"sf={sf} {seed + 1}/{len(prompts)}  {prompt.text}: {', '.join(wrong) or 'as asked'}  {kept.stem}")
+        wrong = [name for name in attributes_of(model, [prompt]) if prompt.shows[name] != runs[-1].seen[name]]
+        say(f"sf={sf} {number}/{len(prompts)}  {prompt.text}: {', '.join(wrong) or 'as asked'}  {kept.stem}")
     return runs
 
 
-def attributes_of(model: LoadedModel) -> list[str]:
+def attributes_of(model: LoadedModel, prompts: Iterable[Prompt]) -> list[str]:
     """What is asked of its results: a picture cannot show motion."""
-    return [name for name in ATTRIBUTES if not (model.family.media == "image" and name == "motion")]
+    names = dict.fromkeys(name for prompt in prompts for name in prompt.shows)
+    return [name for name in names if not (model.family.media == "image" and name == "motion")]
 
 
 def _identity(model: LoadedModel, request: GenerationRequest) -> str:
@@ -168,14 +189,14 @@ def _identity(model: LoadedModel, request: GenerationRequest) -> str:
     paths = [path for name in model.entry.coefficients if accelerated and (path := Path(name)).exists()]
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     settings = model.entry.model_dump_json(exclude={"source", "coefficients", "evaluation"})
-    reading = hashlib.sha256(Path(checker.__file__).read_bytes()).hexdigest()
+    reading = [hashlib.sha256(each.read_bytes()).hexdigest() for each in READERS]
     identity = [model.fingerprint, settings, request.model_dump(), files, machine(model) | versions(), reading]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def measure(catalogue: Catalogue, model: LoadedModel, prompts: Sequence[Prompt], sf: int, work: Path) -> Following:
     """Uncached, and with an sf; prints what each prompt showed."""
-    names = attributes_of(model)
+    names = attributes_of(model, prompts)
     ways = {"uncached": model.entry.defaults.steps, f"sf={sf}": sf}
     runs = {
         way: show_all(catalogue, model, prompts, steps, work, lambda line: print(line, flush=True))
@@ -198,12 +219,16 @@ def main() -> None:
     parser.add_argument("--model", default="wan-tiny", help="a model of models.toml")
     parser.add_argument("--sf", type=int, default=10, help="of the accelerated column")
     parser.add_argument("--first-frames", action="store_true", help="give each prompt the first frame of its clip")
+    parser.add_argument("--emoji", action="store_true", help="prompts of emoji as well, for a model that knows them")
     parser.add_argument("--limit", type=int, help="only so many of the prompts")
     parser.add_argument("--output", type=Path, help="file of the result")
     parser.add_argument("--work", type=Path, default=Path("build/prompt_following"), help="finished runs and frames")
     arguments = parser.parse_args()
     catalogue = Catalogue.read(CATALOGUE)
     prompts = read_prompts(HELD_OUT, arguments.first_frames)[: arguments.limit]
+    if arguments.emoji:
+        emoji.install()
+        prompts += read_prompts(EMOJI)[: arguments.limit]
     model = load_model(catalogue.entry(arguments.model), catalogue.family(arguments.model))
     following = measure(catalogue, model, prompts, arguments.sf, arguments.work)
     print(table(following.agreement))

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from demo import generations
@@ -35,7 +36,7 @@ ModelOption = Annotated[str, typer.Option(help="A model of models.toml.")]
 @app.command()
 def run(
     prompt: Annotated[str, typer.Option(help="What the video shows.")] = PROMPT,
-    sf: Annotated[int, typer.Option(help="The speed knob of the accelerated job.")] = 10,
+    sf: Annotated[int, typer.Option(help="The speed knob of the accelerated job.", min=2)] = 10,
     seed: Annotated[int, typer.Option(help="The same for both jobs.")] = 7,
     model: ModelOption = "wan-tiny",
     image: Annotated[
@@ -68,10 +69,13 @@ def up(model: ModelOption = "wan-tiny", port: Annotated[int, typer.Option(help="
 
 
 def warn_of_unknown_words(model: str, prompt: str) -> None:
-    """Print which words of the prompt mean nothing to the model. Raises `CatalogueError`, `ModelNotFound`."""
+    """Print which words of the prompt mean nothing to the model, or are beyond what it reads.
+
+    Raises `CatalogueError`, `ModelNotFound`.
+    """
     settings = Settings()
     entry = settings.whole_catalogue().entry(model)
-    for line in warnings(model, Path(entry.source), prompt):
+    for line in warnings(model, Path(entry.source), prompt, entry.defaults.max_sequence_length):
         console.print(line, style="yellow", markup=False, soft_wrap=True)
 
 
@@ -151,5 +155,5 @@ if __name__ == "__main__":
     try:
         app()
     except (StackFailed, RedisServerMissing, ScalingCacheError) as error:
-        console.print(f"[red]error:[/red] {error}", highlight=False)
+        console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
         raise SystemExit(1) from error

@@ -22,15 +22,19 @@ from demo.training.clips import (
     render,
     training_spec,
 )
+from demo.training.emoji import PLAIN, phrase, taught
+from demo.training.emoji import is_held_out as is_kept
 from workers.media.png import write_png
 
 FOLDER = Path(__file__).parent / "prompts"
 HELD_OUT = FOLDER / "held_out.jsonl"
+EMOJI = FOLDER / "emoji.jsonl"
 CALIBRATION = FOLDER / "calibration.txt"
 #: A folder of pictures, and beside it the prompt files that name them.
 FIRST_FRAMES = FOLDER / "first_frames"
 SEED = 20261123
 COUNT = 60
+EMOJI_COUNT = 100
 #: The first half moves a lot or has busy scenes, the last six hardly vary at all.
 CALIBRATION_PROMPTS = """\
 # group: moving
@@ -87,6 +91,16 @@ def held_out_prompts() -> list[dict[str, str]]:
     return rows
 
 
+def emoji_prompts() -> list[dict[str, str]]:
+    """EMOJI_COUNT emoji, each on the plain background that training never had it on."""
+    left = [(each, ground) for each in taught() for ground in PLAIN if is_kept(each, ground)]
+    random.Random(SEED).shuffle(left)
+    return [
+        {"prompt": f"{phrase(each.name)} on a {ground} background", "emoji": each.name}
+        for each, ground in left[:EMOJI_COUNT]
+    ]
+
+
 def held_out_spec(row: dict[str, str], seed: int) -> ClipSpec:
     """The clip that a held-out prompt was worded after; `seed` is its line, from 0."""
     return plain_spec(row["colour"], row["shape"], row["motion"], row["background"], row["lighting"], seed)
@@ -111,6 +125,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     rows = held_out_prompts()
     HELD_OUT.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    EMOJI.write_text("".join(json.dumps(row) + "\n" for row in emoji_prompts()))
     CALIBRATION.write_text(CALIBRATION_PROMPTS)
     write_first_frames(rows)
 

@@ -13,6 +13,8 @@ from workers.models.catalogue import Catalogue
 
 PROMPTS = Path("demo/prompts")
 HELD_OUT = PROMPTS / "held_out.jsonl"
+CHECKER = Path("bench/checker.py")
+EMOJI = [PROMPTS / "emoji.jsonl", Path("bench/retrieval.py"), Path("demo/training/emoji.csv")]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Measured:
     calibration, bench: its prompt files. image_calibration: with first frames, where it also goes on from those.
     seeds: of the paper's coefficients, for each prompt; fewer than 5 where a run takes long on two cores.
     sf: of its evaluation; all of the command's when empty.
+    emoji: whether it was taught them.
     quoted: benches that pages quote, each with options.
     """
 
@@ -30,12 +33,18 @@ class Measured:
     image_calibration: str | None = None
     seeds: int = 5
     sf: tuple[int, ...] = ()
+    emoji: bool = False
     quoted: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 MODELS = {
     "wan-tiny": Measured(seeds=3, quoted=(("bench.interval_settings", ()), ("bench.watched_tokens", ()))),
-    "flux-tiny": Measured(quoted=(("bench.resampling", ()),)),
+    "flux-tiny": Measured(
+        calibration="calibration_pictures.txt",
+        bench="bench_pictures.txt",
+        emoji=True,
+        quoted=(("bench.resampling", ()),),
+    ),
     "hunyuan-tiny": Measured(),
     "wan-ti2v-tiny": Measured(
         bench="bench_first_frames.txt",
@@ -163,10 +172,11 @@ def _evaluations(subject: Subject) -> Iterator[Step]:
 def _following(subject: Subject) -> Step:
     output = f"alphas/{subject.name}.following.json"
     first_frames = ("--first-frames",) if subject.measured.image_calibration else ()
+    emoji = ("--emoji",) if subject.measured.emoji else ()
     return subject.step(
         "prompt following",
-        ("bench.prompt_following", "--model", subject.name, *first_frames, "--output", output),
-        (HELD_OUT, *subject.covariances),
+        ("bench.prompt_following", "--model", subject.name, *first_frames, *emoji, "--output", output),
+        (HELD_OUT, CHECKER, *(EMOJI if emoji else []), *subject.covariances),
         [output],
     )
 

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from bench.measured.steps import PAPER_SF
 from bench.prompt_following import Following, table
+from demo.prompt_files import EMOJI
 from workers.models.evaluation import Estimate, Evaluation, Pair, SfResult
 
 DEFAULT_SF = 10
@@ -62,10 +63,16 @@ def of_following(following: Following) -> str:
     whole = sum(following.uncached_seconds.values())
     beside = 1.0 - following.uncached_seconds["denoise"] / whole
     return (
-        f"{_made(following.provenance)}; {following.prompts} held-out prompts, seed = line number.\n\n"
+        f"{_made(following.provenance)}; {_prompts(following)}, seed = line number.\n\n"
         f"{table(following.agreement)}\n\n"
         f"An uncached run takes {whole:.1f} s there (median), {100.0 * beside:.0f} % of it for text and VAE."
     )
+
+
+def _prompts(following: Following) -> str:
+    emoji = len(EMOJI.read_text().splitlines()) if "emoji" in following.agreement["uncached"] else 0
+    held_out = f"{following.prompts - emoji} held-out prompts"
+    return f"{held_out} and {emoji} of emoji" if emoji else held_out
 
 
 def of_headline(evaluations: Sequence[Evaluation]) -> str | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.prompt_following import HELD_OUT
 from bench.prompt_following import read_prompts as read_held_out
 from bench.rivals.rival import Case
+from demo.prompt_files import HELD_OUT
 from workers.measurement.prompts import Prompt, read_prompts
 from workers.media.first_frame import fitted
 from workers.models.catalogue import Catalogue

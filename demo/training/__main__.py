@@ -14,7 +14,7 @@ from functools import partial
 
 import torch
 
-from demo.training import data_parallel, latents, transformer, vae
+from demo.training import data_parallel, emoji, latents, transformer, vae
 from demo.training.export import export
 from demo.training.recipes import NAMES, recipe
 
@@ -24,6 +24,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.training", description="A demo checkpoint from nothing.")
     parser.add_argument("model", choices=NAMES)
     wanted = recipe(parser.parse_args().model)
+    if wanted.emoji:
+        emoji.install()
     if wanted.vae_phases:
         data_parallel.run(partial(vae.train, wanted))
     torch.set_num_threads(data_parallel.WORKERS)

@@ -157,10 +157,9 @@ def _shade(texture: str, x: Tensor, y: Tensor, half: Tensor) -> Tensor:
     return 1.0 - 0.45 * dark
 
 
-def _background(spec: ClipSpec) -> Tensor:
-    """The empty scene, [3, SIZE, SIZE], 0 to 1, nearly without colour."""
-    generator = torch.Generator().manual_seed(spec.pattern_seed)
-    tone, kind = spec.tone, spec.background
+def empty_scene(kind: str, tone: float, pattern_seed: int) -> Tensor:
+    """A background alone, [3, SIZE, SIZE], 0 to 1, nearly without colour; its kind, and what `ClipSpec` has of it."""
+    generator = torch.Generator().manual_seed(pattern_seed)
     y, x = torch.meshgrid(torch.arange(SIZE) + 0.5, torch.arange(SIZE) + 0.5, indexing="ij")
     tint = torch.ones(3, 1, 1)
     if kind == "black":
@@ -195,7 +194,7 @@ def render(spec: ClipSpec, frames: Tensor | None = None, daylight: bool = False)
     frames = torch.arange(FRAMES) if frames is None else frames
     progress = (frames.float() / (FRAMES - 1)).view(-1, 1, 1)
     y, x = torch.arange(SIZE).view(1, -1, 1) + 0.5, torch.arange(SIZE).view(1, 1, -1) + 0.5
-    picture = _background(spec).unsqueeze(1).repeat(1, len(frames), 1, 1)
+    picture = empty_scene(spec.background, spec.tone, spec.pattern_seed).unsqueeze(1).repeat(1, len(frames), 1, 1)
     for thing in spec.objects:
         (x0, y0), (x1, y1), (h0, h1) = thing.start, thing.end, thing.half_sizes
         dx, dy = x - (x0 + (x1 - x0) * progress), y - (y0 + (y1 - y0) * progress)

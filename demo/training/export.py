@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from diffusers import DiffusionPipeline
 
 from demo.training.checkpoint import write
@@ -20,9 +22,12 @@ def build_pipeline(recipe: Recipe) -> DiffusionPipeline:
 
 def export(recipe: Recipe) -> None:
     """Writes the checkpoint's folder; keeps its model card. Raises `RuntimeError` where it is too large."""
-    folder = recipe.folder
-    write(build_pipeline(recipe), folder)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    made, folder = recipe.work / "exported", recipe.folder
+    write(build_pipeline(recipe), made)
+    size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
     if size > MAX_BYTES:
-        raise RuntimeError(f"{folder} has {size} bytes, more than {MAX_BYTES}")
+        raise RuntimeError(f"{made} has {size} bytes, more than {MAX_BYTES}")
+    for part in made.iterdir():
+        shutil.rmtree(folder / part.name, ignore_errors=True)
+    shutil.copytree(made, folder, dirs_exist_ok=True)
     print(f"{folder}: {size / 1e6:.2f} MB")

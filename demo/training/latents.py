@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from demo.training import data_parallel
-from demo.training.clips import render, to_model_range, training_spec
+from demo.training.clips import to_model_range
 from demo.training.precision import DTYPE
 from demo.training.progress import Progress, load_state, save_atomically
 from demo.training.recipe import Latents, Recipe
@@ -32,7 +32,7 @@ def encode(recipe: Recipe, rank: int) -> None:
         parts = []
         for first in range(shard * SHARD, (shard + 1) * SHARD, 4):
             seeds = range(first, first + 4)
-            drawn = [render(training_spec(s), recipe.frames(s), recipe.daylight) for s in seeds]
+            drawn = [recipe.render(s, recipe.frames(s)) for s in seeds]
             clips = torch.stack([to_model_range(clip) for clip in drawn])
             parts.append(encoded(recipe, vae, clips.to(DTYPE)).mode().to(torch.float16))
         save_atomically({"latents": torch.cat(parts)}, _shard_path(recipe, shard))

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from demo.training.captions import caption
-from demo.training.clips import FRAMES, ClipSpec
+from demo.training.clips import FRAMES, render, training_spec
+from demo.training.emoji import emoji_caption, emoji_spec, render_emoji
 from demo.training.progress import WORK
 
 if TYPE_CHECKING:
@@ -99,6 +100,15 @@ class Recipe(ABC):
     stride: ClassVar[int] = 1
     #: Images show one frame of a clip, any.
     still: ClassVar[bool] = False
+    #: Every second scene is of an emoji.
+    emoji: ClassVar[bool] = False
+    #: Of the sheets that are drawn on the way.
+    samples: ClassVar[tuple[str, ...]] = (
+        "a red square moves to the right on a white background",
+        "a blue cross moves up on a black background",
+        "a yellow triangle moves down and to the left on a gray background",
+        "a green circle grows on a checkered background",
+    )
     #: Every scene is lit from the left, which no caption says.
     daylight: ClassVar[bool] = False
     #: Part of the clips whose first frame is given to the transformer without noise.
@@ -126,9 +136,17 @@ class Recipe(ABC):
             return torch.tensor([random.Random(f"frame {seed}").randrange(FRAMES)])
         return torch.arange(0, FRAMES, self.stride)
 
-    def caption(self, spec: ClipSpec, rng: random.Random) -> str:
-        """One of the captions of a clip; of an image every second one says nothing of motion."""
-        return caption(spec, rng, moving=not self.still or rng.random() < 0.5)
+    def render(self, seed: int, frames: Tensor) -> Tensor:
+        """These frames of the clip of a seed, uint8 [3, frames, height, width]."""
+        if self.emoji and seed % 2:
+            return render_emoji(emoji_spec(seed))
+        return render(training_spec(seed), frames, self.daylight)
+
+    def caption(self, seed: int, rng: random.Random) -> str:
+        """One of the captions of the clip of a seed; of an image every second one says nothing of motion."""
+        if self.emoji and seed % 2:
+            return emoji_caption(emoji_spec(seed), rng)
+        return caption(training_spec(seed), rng, moving=not self.still or rng.random() < 0.5)
 
     @abstractmethod
     def vae(self) -> nn.Module:

@@ -18,12 +18,6 @@ from workers.models.catalogue import Catalogue
 CATALOGUE = Path(__file__).parents[2] / "models.toml"
 EVERY_SECONDS = 900.0
 STEPS = 20
-PROMPTS = (
-    "a red square moves to the right on a white background",
-    "a blue cross moves up on a black background",
-    "a yellow triangle moves down and to the left on a gray background",
-    "a green circle grows on a checkered background",
-)
 
 
 def draw(recipe: Recipe, phase: Phase, step: int, weights: Mapping[str, Tensor], latents: Latents) -> Path:
@@ -40,7 +34,9 @@ def draw(recipe: Recipe, phase: Phase, step: int, weights: Mapping[str, Tensor],
     # Where guidance becomes an input in a later phase, this one has seen it as 1 alone.
     later = phase.guidances is None and any(each.guidances for each in recipe.phases)
     settings = {"steps": STEPS, "sf": STEPS, "seed": 7} | ({"guidance": 1.0} if later else {})
-    rows = [Row(text, generate(model, catalogue.request(recipe.name, text, **settings)).frames) for text in PROMPTS]
+    rows = [
+        Row(text, generate(model, catalogue.request(recipe.name, text, **settings)).frames) for text in recipe.samples
+    ]
     sheet = recipe.work / "samples" / f"{phase.name}-{step:05d}.png"
     save_contact_sheet(sheet, f"{recipe.name}, {phase.name}, step {step} of {phase.steps}", rows)
     return sheet

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from demo.training import data_parallel, motion, samples
-from demo.training.clips import training_spec
 from demo.training.latents import read
 from demo.training.muon import Muon
 from demo.training.precision import autocast
@@ -42,7 +41,7 @@ class Batch:
             frames = phase.prefix[1]
         seeds = rng.sample(range(recipe.clips), count)
         drop = 0.0 if phase.guidances else CAPTION_DROP
-        texts = ["" if rng.random() < drop else recipe.caption(training_spec(seed), rng) for seed in seeds]
+        texts = ["" if rng.random() < drop else recipe.caption(seed, rng) for seed in seeds]
         self.texts = recipe.tokenize(texts)
         clean = latents[seeds, :, :frames].float()
         generator = torch.Generator().manual_seed(rng.getrandbits(60))

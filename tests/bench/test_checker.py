@@ -8,8 +8,7 @@ import torch
 from skimage.filters import gaussian
 
 from bench.checker import read_video
-from bench.prompt_following import HELD_OUT
-from demo.prompt_files import held_out_spec
+from demo.prompt_files import HELD_OUT, held_out_spec
 from demo.training.clips import BACKGROUNDS, LIGHTINGS, SHAPES, plain_spec, render
 
 FRAMES = torch.tensor([0, 8, 16, 24, 32])
@@ -42,8 +41,9 @@ def test_a_gradient_is_no_plain_background(background: str) -> None:
     assert read_video(lit).background not in ("black", "gray", "white")
 
 
-def test_a_picture_without_an_object_has_a_background_all_the_same() -> None:
-    seen = read_video(np.full((5, 96, 96, 3), 223, np.uint8))
+@pytest.mark.parametrize("frames", [1, 5])
+def test_a_picture_without_an_object_has_a_background_all_the_same(frames: int) -> None:
+    seen = read_video(np.full((frames, 96, 96, 3), 223, np.uint8))
     assert (seen.shape, seen.background) == ("none", "white")
 
 

@@ -6,13 +6,14 @@ import pytest
 
 from bench import prompt_following
 from bench.prompt_following import FIRST_FRAME, Following, Prompt, Shown, agreement, measure, read_prompts
+from demo.prompt_files import EMOJI, HELD_OUT
 from tests.workers.micro_wan import micro_entry, save_micro_wan
 from workers.engine.loaded import LoadedModel, load_model
 from workers.models.catalogue import Catalogue, families
 
 PROMPTS = [
-    Prompt("red circle", "red", "right", "circle", "black", "normal"),
-    Prompt("circle", "blue", "left", "circle", "gray", "dim"),
+    Prompt("red circle", {"colour": "red", "motion": "right", "shape": "circle", "background": "black"}),
+    Prompt("circle", {"colour": "blue", "motion": "left", "shape": "circle", "background": "gray"}, "dim"),
 ]
 
 
@@ -67,7 +68,18 @@ def test_an_interrupted_measurement_goes_on_where_it_was(
 
 
 def test_held_out_prompts_come_with_the_first_frames_of_their_clips() -> None:
-    plain, animated = read_prompts(prompt_following.HELD_OUT), read_prompts(prompt_following.HELD_OUT, True)
+    plain, animated = read_prompts(HELD_OUT), read_prompts(HELD_OUT, True)
     assert len(plain) == 60 and all(prompt.first_frame is None for prompt in plain)
     assert [prompt.text for prompt in animated] == [prompt.text for prompt in plain]
     assert all(prompt.first_frame is not None and prompt.first_frame.shape[-1] == 3 for prompt in animated)
+
+
+def test_an_attribute_counts_for_the_prompts_that_say_something_of_it() -> None:
+    prompts = [Prompt("red circle", {"colour": "red"}), Prompt("a rose", {"emoji": "rose"})]
+    runs = [Shown({"colour": "red"}, {}, None), Shown({"emoji": "tulip"}, {}, None)]
+    assert agreement(prompts, runs, ["colour", "emoji"]) == {"colour": 100.0, "emoji": 0.0}
+
+
+def test_prompts_of_emoji_ask_for_nothing_but_the_emoji() -> None:
+    prompts = read_prompts(EMOJI)
+    assert len(prompts) == 100 and all(list(prompt.shows) == ["emoji"] for prompt in prompts)

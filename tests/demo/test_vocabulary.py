@@ -43,9 +43,25 @@ def test_of_a_checkpoint_that_is_not_here_nothing_is_said() -> None:
 
 
 def test_a_word_with_nothing_near_it_leads_to_the_card() -> None:
-    near, far = warnings("wan-tiny", CHECKPOINTS[-1], "a blu xylophone")
+    near, far = warnings("wan-tiny", CHECKPOINTS[-1], "a blu xylophone", 64)
     assert near == "wan-tiny was never taught the word 'blu': near it are blue"
     assert far.startswith("wan-tiny was never taught the word 'xylophone': ") and "wan-tiny/README.md says" in far
+
+
+def test_a_colour_leads_to_those_that_look_like_it_and_a_symbol_to_its_name(tmp_path: Path) -> None:
+    words = ["<unk>", "a", "red", "yellow", "blue", "magenta", "wink", "triangle", "apple"]
+    made = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    (tmp_path / "tokenizer").mkdir()
+    made.save(str(tmp_path / "tokenizer" / "tokenizer.json"))
+    near = unknown_words(tmp_path, "a orange, pink \N{RED APPLE} \N{OCTOPUS}!")
+    assert near["orange"][:2] == ["yellow", "red"] and near["pink"][0] == "magenta" and "wink" not in near["pink"]
+    assert near["\N{RED APPLE}"] == ["red apple"] and near["\N{OCTOPUS}"] == []
+
+
+def test_what_is_beyond_the_tokens_that_are_read_is_told() -> None:
+    [line] = warnings("flux-tiny", ROOT / "demo/checkpoints/flux-tiny", "a red circle " * 20, 32)
+    assert line == "flux-tiny reads 32 tokens of a prompt, and this one has 61: the last ones are not read"
 
 
 def test_the_demo_says_which_words_mean_nothing_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,14 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+from demo.training.emoji import words
 from demo.training.recipe import Latents, Networks, Phase, Recipe, VaePhase
 from demo.training.tokenizer import build_tokenizer, vocabulary
 
 CHANNELS = 16
 """Of the latents, as in FLUX.1."""
-MAX_LENGTH = 48
-WORDS = ("picture",)
+MAX_LENGTH = 32
+WORDS = ("picture", *(word for word in words() if word not in vocabulary()))
 
 
 class FluxNetworks(Networks):
@@ -64,12 +65,21 @@ class FluxTiny(Recipe):
     """flux-tiny: text to image in the classes of FLUX.1."""
 
     name = "flux-tiny"
-    clips = 32768
+    clips = 16384
     still = True
+    emoji = True
+    samples = (
+        "a red square on a white background",
+        "a yellow triangle on a checkered background",
+        "a red apple on a white background",
+        "a cat face with tears of joy on a gray background",
+        "a rocket on a black background",
+        "a slice of pizza",
+    )
     normalised = "shift and scale"
     vae_phases = (VaePhase(2400, 8, ((1, 96),)),)
     phases = (
-        Phase("transformer", steps=2000, batch=32, shifts=(1.2, 0.3)),
+        Phase("transformer", steps=3000, batch=32, shifts=(1.2, 0.3)),
         Phase("guidance", steps=200, batch=32, shifts=(1.2, 0.3), muon_rate=1e-3, adam_rate=5e-4, guidances=(1.0, 5.0)),
     )
 
