@@ -2,11 +2,9 @@
 
 import json
 import random
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
 from bench.retrieval import nearest
 from demo.prompt_files import EMOJI
@@ -14,27 +12,6 @@ from demo.training import emoji
 from demo.training.clips import SIZE, empty_scene
 from demo.training.emoji import Emoji, emoji_caption, emoji_spec, is_held_out, phrase, render_emoji, taught, words
 from demo.training.recipes import recipe
-
-
-def drawn(number: int) -> Image.Image:
-    """A picture that no other number has, as those of emoji are: RGBA on nothing."""
-    rng = random.Random(number)
-    picture = Image.new("RGBA", (64, 64))
-    pen = ImageDraw.Draw(picture)
-    for _ in range(4):
-        left, top = rng.randrange(36), rng.randrange(36)
-        box = (left, top, left + rng.randrange(12, 28), top + rng.randrange(12, 28))
-        pen.ellipse(box, fill=(rng.randrange(256), rng.randrange(256), rng.randrange(256), 255))
-    return picture
-
-
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Pictures of the same kind in place of those that npm brings."""
-    pictures = {each: drawn(number) for number, each in enumerate(taught())}
-    monkeypatch.setattr(emoji, "picture", pictures.__getitem__)
-    monkeypatch.setattr("bench.retrieval.picture", pictures.__getitem__)
-    yield
 
 
 def test_no_two_emoji_share_a_name_and_all_words_are_known() -> None:
