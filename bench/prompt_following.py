@@ -162,9 +162,7 @@ def show_all(
     """What each prompt shows. work: keeps every finished run, so that all of them go on."""
     runs = []
     for number, prompt in enumerate(prompts, 1):
-        frame = prompt.first_frame
-        reference = None if frame is None else hashlib.sha256(frame.tobytes()).hexdigest()
-        request = catalogue.request(model.entry.name, prompt.text, sf=sf, seed=prompt.seed, input_reference=reference)
+        request = _asked(catalogue, model, prompt, sf)
         kept = work / f"{_identity(model, request)}.json"
         if not kept.exists():
             run = show(model, request, prompt, kept.with_suffix(".png"))
@@ -174,6 +172,25 @@ def show_all(
         wrong = [name for name in attributes_of(model, [prompt]) if prompt.shows[name] != runs[-1].seen[name]]
         say(f"sf={sf} {number}/{len(prompts)}  {prompt.text}: {', '.join(wrong) or 'as asked'}  {kept.stem}")
     return runs
+
+
+def save_pictures(
+    catalogue: Catalogue, model: LoadedModel, prompts: Sequence[Prompt], sf: int, work: Path, output: Path
+) -> None:
+    """What prompts of images have shown, as `show_all` has kept it, ten in a row."""
+    strips = [work / f"{_identity(model, _asked(catalogue, model, prompt, sf))}.png" for prompt in prompts]
+    pictures = [Image.open(strip) for strip in strips]
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (10 * width, -(-len(pictures) // 10) * height), "white")
+    for place, picture in enumerate(pictures):
+        sheet.paste(picture, (place % 10 * width, place // 10 * height))
+    sheet.save(output, quality=90)
+
+
+def _asked(catalogue: Catalogue, model: LoadedModel, prompt: Prompt, sf: int) -> GenerationRequest:
+    frame = prompt.first_frame
+    reference = None if frame is None else hashlib.sha256(frame.tobytes()).hexdigest()
+    return catalogue.request(model.entry.name, prompt.text, sf=sf, seed=prompt.seed, input_reference=reference)
 
 
 def attributes_of(model: LoadedModel, prompts: Iterable[Prompt]) -> list[str]:
@@ -220,20 +237,24 @@ def main() -> None:
     parser.add_argument("--sf", type=int, default=10, help="of the accelerated column")
     parser.add_argument("--first-frames", action="store_true", help="give each prompt the first frame of its clip")
     parser.add_argument("--emoji", action="store_true", help="prompts of emoji as well, for a model that knows them")
+    parser.add_argument("--pictures", type=Path, help="file of what the prompts of emoji showed, accelerated")
     parser.add_argument("--limit", type=int, help="only so many of the prompts")
     parser.add_argument("--output", type=Path, help="file of the result")
     parser.add_argument("--work", type=Path, default=Path("build/prompt_following"), help="finished runs and frames")
     arguments = parser.parse_args()
     catalogue = Catalogue.read(CATALOGUE)
     prompts = read_prompts(HELD_OUT, arguments.first_frames)[: arguments.limit]
-    if arguments.emoji:
+    of_emoji = read_prompts(EMOJI)[: arguments.limit] if arguments.emoji else []
+    if of_emoji:
         emoji.install()
-        prompts += read_prompts(EMOJI)[: arguments.limit]
+        prompts += of_emoji
     model = load_model(catalogue.entry(arguments.model), catalogue.family(arguments.model))
     following = measure(catalogue, model, prompts, arguments.sf, arguments.work)
     print(table(following.agreement))
     if arguments.output:
         following.save(arguments.output)
+    if of_emoji and arguments.pictures:
+        save_pictures(catalogue, model, of_emoji, arguments.sf, arguments.work, arguments.pictures)
 
 
 if __name__ == "__main__":

@@ -172,12 +172,13 @@ def _evaluations(subject: Subject) -> Iterator[Step]:
 def _following(subject: Subject) -> Step:
     output = f"alphas/{subject.name}.following.json"
     first_frames = ("--first-frames",) if subject.measured.image_calibration else ()
-    emoji = ("--emoji",) if subject.measured.emoji else ()
+    pictures = f"alphas/{subject.name}.emoji.jpg"
+    emoji = ("--emoji", "--pictures", pictures) if subject.measured.emoji else ()
     return subject.step(
         "prompt following",
         ("bench.prompt_following", "--model", subject.name, *first_frames, *emoji, "--output", output),
         (HELD_OUT, CHECKER, *(EMOJI if emoji else []), *subject.covariances),
-        [output],
+        [output, *([pictures] if emoji else [])],
     )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench import prompt_following
@@ -9,6 +10,7 @@ from bench.prompt_following import FIRST_FRAME, Following, Prompt, Shown, agreem
 from demo.prompt_files import EMOJI, HELD_OUT
 from tests.workers.micro_wan import micro_entry, save_micro_wan
 from workers.engine.loaded import LoadedModel, load_model
+from workers.media.png import read_png
 from workers.models.catalogue import Catalogue, families
 
 PROMPTS = [
@@ -78,6 +80,20 @@ def test_an_attribute_counts_for_the_prompts_that_say_something_of_it() -> None:
     prompts = [Prompt("red circle", {"colour": "red"}), Prompt("a rose", {"emoji": "rose"})]
     runs = [Shown({"colour": "red"}, {}, None), Shown({"emoji": "tulip"}, {}, None)]
     assert agreement(prompts, runs, ["colour", "emoji"]) == {"colour": 100.0, "emoji": 0.0}
+
+
+def test_pictures_of_what_was_kept_are_ten_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_following, "_asked", lambda _catalogue, _model, prompt, _sf: prompt)
+    monkeypatch.setattr(prompt_following, "_identity", lambda _model, prompt: prompt.text)
+    prompts = [Prompt(f"{number}", {}) for number in range(12)]
+    for number, prompt in enumerate(prompts):
+        prompt_following.save_strip(np.full((1, 8, 8, 3), 20 * number, np.uint8), tmp_path / f"{prompt.text}.png")
+    sheet = tmp_path / "sheet.png"
+    prompt_following.save_pictures(None, None, prompts, 10, tmp_path, sheet)  # type: ignore[arg-type]
+    shown = read_png(sheet)
+    assert shown.shape == (16, 80, 3)
+    assert [int(shown[4, 8 * place + 4, 0]) for place in (0, 9)] == [0, 180]
+    assert [int(shown[12, 8 * place + 4, 0]) for place in (0, 1, 2)] == [200, 220, 255]
 
 
 def test_prompts_of_emoji_ask_for_nothing_but_the_emoji() -> None:
