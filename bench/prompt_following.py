@@ -94,11 +94,16 @@ class Shown:
 
 
 class Following(Frozen):
-    """One result file. agreement: per cent by way of generating and attribute; uncached_seconds: medians by stage."""
+    """One result file.
+
+    emoji: how many of the prompts are of emoji. agreement: per cent by way of generating and attribute.
+    uncached_seconds: medians by stage.
+    """
 
     model: str
     fingerprint: str
     prompts: int
+    emoji: int = 0
     agreement: dict[str, dict[str, float]]
     uncached_seconds: dict[str, float]
     provenance: dict[str, str]
@@ -224,6 +229,7 @@ def measure(catalogue: Catalogue, model: LoadedModel, prompts: Sequence[Prompt],
         model=model.entry.name,
         fingerprint=model.fingerprint,
         prompts=len(prompts),
+        emoji=sum("emoji" in prompt.shows for prompt in prompts),
         agreement={way: agreement(prompts, shown, names) for way, shown in runs.items()},
         uncached_seconds={stage: median(run.seconds[stage] for run in runs["uncached"]) for stage in stages},
         provenance=provenance("python -m bench.prompt_following") | machine(model),
@@ -242,6 +248,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="file of the result")
     parser.add_argument("--work", type=Path, default=Path("build/prompt_following"), help="finished runs and frames")
     arguments = parser.parse_args()
+    if arguments.pictures and not arguments.emoji:
+        parser.error("--pictures shows what the prompts of emoji gave, which --emoji asks for")
     catalogue = Catalogue.read(CATALOGUE)
     prompts = read_prompts(HELD_OUT, arguments.first_frames)[: arguments.limit]
     of_emoji = read_prompts(EMOJI)[: arguments.limit] if arguments.emoji else []

@@ -7,7 +7,6 @@ from statistics import fmean
 
 from bench.measured.steps import PAPER_SF
 from bench.prompt_following import Following, table
-from demo.prompt_files import EMOJI
 from workers.models.evaluation import Estimate, Evaluation, Pair, SfResult
 
 DEFAULT_SF = 10
@@ -70,9 +69,8 @@ def of_following(following: Following) -> str:
 
 
 def _prompts(following: Following) -> str:
-    emoji = len(EMOJI.read_text().splitlines()) if "emoji" in following.agreement["uncached"] else 0
-    held_out = f"{following.prompts - emoji} held-out prompts"
-    return f"{held_out} and {emoji} of emoji" if emoji else held_out
+    held_out = f"{following.prompts - following.emoji} held-out prompts"
+    return f"{held_out} and {following.emoji} of emoji" if following.emoji else held_out
 
 
 def of_headline(evaluations: Sequence[Evaluation]) -> str | None:

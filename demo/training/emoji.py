@@ -24,6 +24,7 @@ from torch import Tensor
 from demo.training.captions import BACKGROUND_WORDS
 from demo.training.clips import BACKGROUNDS, SIZE, empty_scene
 from demo.training.progress import WORK
+from workers.files import replacing
 
 PACKAGE = "emoji-datasource-twitter@16.0.0"
 """Of npm: Twemoji's pictures, CC BY 4.0."""
@@ -74,7 +75,7 @@ def words() -> list[str]:
 
 
 def is_held_out(emoji: Emoji, background: str) -> bool:
-    """Whether the combination is kept from training: each emoji is on one of the plain backgrounds."""
+    """Whether the combination is kept from training: one plain background of each emoji is."""
     return background == PLAIN[hashlib.sha256(emoji.name.encode()).digest()[0] % len(PLAIN)]
 
 
@@ -93,7 +94,7 @@ def phrase(name: str) -> str:
     last = name.split()[-1]
     if last.endswith("s") and not last.endswith(("ss", "us")):
         return name
-    return f"{'an' if name[0] in 'aeiou' and not name.startswith('euro') else 'a'} {name}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def emoji_caption(spec: EmojiSpec, rng: random.Random) -> str:
@@ -134,7 +135,7 @@ def install() -> None:
         for member in package:
             content = package.extractfile(member) if member.name in wanted else None
             if content:
-                with wanted[member.name].open("wb") as file:
+                with replacing(wanted[member.name]) as partial, partial.open("wb") as file:
                     shutil.copyfileobj(content, file)
     (FOLDER / name).unlink()
 

@@ -10,7 +10,17 @@ from bench.retrieval import nearest
 from demo.prompt_files import EMOJI
 from demo.training import emoji
 from demo.training.clips import SIZE, empty_scene
-from demo.training.emoji import Emoji, emoji_caption, emoji_spec, is_held_out, phrase, render_emoji, taught, words
+from demo.training.emoji import (
+    PLAIN,
+    Emoji,
+    emoji_caption,
+    emoji_spec,
+    is_held_out,
+    phrase,
+    render_emoji,
+    taught,
+    words,
+)
 from demo.training.recipes import recipe
 
 
@@ -27,7 +37,6 @@ def test_no_two_emoji_share_a_name_and_all_words_are_known() -> None:
     [
         ("red apple", "a red apple"),
         ("octopus", "an octopus"),
-        ("european castle", "a european castle"),
         ("grapes", "grapes"),
         ("cactus", "a cactus"),
     ],
@@ -63,7 +72,7 @@ def test_prompts_of_the_check_are_not_trained() -> None:
 
 
 def test_a_picture_is_told_from_all_others() -> None:
-    plain = (spec for seed in range(400) if (spec := emoji_spec(seed)).background in ("black", "white", "gray"))
+    plain = (spec for seed in range(400) if (spec := emoji_spec(seed)).background in PLAIN)
     seen = [(spec.emoji.name, nearest(render_emoji(spec)[:, 0].permute(1, 2, 0).numpy())) for spec in plain]
     assert len(seen) > 100 and np.mean([name == told for name, told in seen]) > 0.97
 
