@@ -26,7 +26,7 @@ from bench.rivals.provenance import machine
 from bench.rivals.records import Outcomes, Results
 from bench.rivals.registry import rivals
 from bench.rivals.report import BASELINE, HEADLINE, consistent, page
-from bench.rivals.rival import Knob
+from bench.rivals.rival import Knob, Rival
 from bench.rivals.scouting import bracket
 from bench.rivals.sweep import mean_costs
 
@@ -65,9 +65,9 @@ def main(
         raise typer.BadParameter(f"no rival {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     options = Options(model, catalogue, work / model, prompts, held_out, seeds, pairs, steps, threads, patience * 60)
     jobs = [Job(name) for name in known if not only or name in only]
-    swept, failed = _run(jobs, options)
+    swept, failed = _run(jobs, options, known)
     finals = _headlines(consistent(swept), best) if held_out else []
-    ran, also_failed = _run(finals, options)
+    ran, also_failed = _run(finals, options, known)
     results = Results(
         model=model,
         provenance={
@@ -85,7 +85,7 @@ def main(
         raise typer.Exit(1)
 
 
-def _run(jobs: list[Job], options: Options) -> tuple[list[Outcomes], list[Failed]]:
+def _run(jobs: list[Job], options: Options, known: dict[str, Rival]) -> tuple[list[Outcomes], list[Failed]]:
     """Each job in a process of its own, one after the other; those that fail do not stop the others."""
     found: list[Outcomes] = []
     failed: list[Failed] = []
@@ -104,6 +104,8 @@ def _run(jobs: list[Job], options: Options) -> tuple[list[Outcomes], list[Failed
                 console.print(f"{number + 1}/{len(jobs)} {_summary(found[-1])}")
             except Failed as error:
                 failed.append(error)
+                rival = known[job.rival]
+                found.append(Outcomes(rival=job.rival, title=rival.title, knob=rival.knob, failed=error.how))
                 console.print(f"{number + 1}/{len(jobs)} [red]{error}[/red]")
         progress.update(task, completed=len(jobs), left="")
     return found, failed

@@ -17,7 +17,14 @@ _LAST_LINES = 12
 
 
 class Failed(Exception):
-    """A rival's process ended without a result; the message says how, and where its log is."""
+    """A rival's process ended without a result; the message says how, and where its log is.
+
+    how: the same in a few words.
+    """
+
+    def __init__(self, rival: str, how: str, log: Path, last: str = "") -> None:
+        self.how = how
+        super().__init__(f"{rival}: {how}; see {log}{last}")
 
 
 @dataclass(frozen=True)
@@ -48,14 +55,14 @@ async def launch(rival: str, headline: Sequence[Knob], options: Options, told: T
         try:
             await _listen(process, options.patience, told)
         except TimeoutError:
-            raise Failed(f"{rival}: no news for {options.patience / 60:g} minutes; see {log}") from None
+            raise Failed(rival, f"no news for {options.patience / 60:g} minutes", log) from None
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
     if process.returncode or not output.exists():
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
-        raise Failed(f"{rival}: its process ended with {process.returncode}; see {log}\n{last}")
+        last = "\n".join(["", *log.read_text(errors="replace").splitlines()[-_LAST_LINES:]])
+        raise Failed(rival, f"its process ended with {process.returncode}", log, last)
     return Outcomes.load(output)
 
 

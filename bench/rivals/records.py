@@ -46,7 +46,10 @@ class Timing(Frozen):
 
 
 class Outcomes(Frozen):
-    """What one rival's process found: rows of the sweep and of the headline, times, or why it serves no such model."""
+    """What one rival's process found: rows of the sweep and of the headline, times.
+
+    refused: why it serves no such model. failed: how its process ended without a result.
+    """
 
     rival: str
     title: str
@@ -55,6 +58,7 @@ class Outcomes(Frozen):
     timings: tuple[Timing, ...] = ()
     headline: tuple[Row, ...] = ()
     refused: str | None = None
+    failed: str | None = None
 
     def save(self, path: Path) -> None:
         _write(path, self.model_dump_json(indent=1))

@@ -1,4 +1,4 @@
-"""The page of a model: tables of all rivals at equal cost, times, what they refuse, and the ablation."""
+"""The page of a model: tables of all rivals at equal cost, times, the ablation, and who refused or failed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def page(model: str, outcomes: Sequence[Outcomes], provenance: dict[str, str]) -
     sections = [f"# Rivals on {model}", _how(provenance, compared)]
     sections += [_best_table(compared), _against_the_best(compared), _gates(compared)]
     sections += [_sweep_table(title, compared) for title in _measured(compared)]
-    sections += [_headline_table(compared), _ablation_table(compared), _times_table(compared), _refusals(compared)]
+    sections += [_headline_table(compared), _ablation_table(compared), _times_table(compared), _not_measured(compared)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -147,7 +147,7 @@ def _sweep_table(title: str, outcomes: Sequence[Outcomes]) -> str:
     base = {speedup: at(curves.get(BASELINE, []), 1 / speedup) for speedup in SPEEDUPS}
     lines = [f"## {title}, {unit}", "", _row("rival", *(f"{speedup:g}x" for speedup in SPEEDUPS)), _rule(len(SPEEDUPS))]
     for each in outcomes:
-        if each.refused is None:
+        if each.rows:
             values = [(at(curves[each.rival], 1 / speedup), base[speedup]) for speedup in SPEEDUPS]
             compare = summary is mean and each.rival != BASELINE
             lines.append(_row(each.title, *(_cell(v, b if compare else None, summary, digits) for v, b in values)))
@@ -220,11 +220,16 @@ def _times_table(outcomes: Sequence[Outcomes]) -> str:
     return "\n".join(lines) if len(lines) > 6 else ""
 
 
-def _refusals(outcomes: Sequence[Outcomes]) -> str:
-    refused = [each for each in outcomes if each.refused is not None]
-    lines = ["## What rivals refuse", "", _row("rival", "why"), _rule(1, align="---")]
-    lines += [_row(each.title, str(each.refused).replace("|", "\\|").replace("\n", " ")) for each in refused]
-    return "\n".join(lines) if refused else ""
+def _not_measured(outcomes: Sequence[Outcomes]) -> str:
+    told = {
+        "## What rivals refuse": [(each.title, each.refused) for each in outcomes if each.refused is not None],
+        "## Rivals that failed": [(each.title, each.failed) for each in outcomes if each.failed is not None],
+    }
+    tables = []
+    for heading, reasons in told.items():
+        rows = [_row(title, why.replace("|", "\\|").replace("\n", " ")) for title, why in reasons]
+        tables += ["\n".join([heading, "", _row("rival", "why"), _rule(1, align="---"), *rows])] if rows else []
+    return "\n\n".join(tables)
 
 
 def _psnr(row: Row) -> float:

@@ -22,7 +22,7 @@ from workers.engine.plan import RunPlan, plan_run
 from workers.files import replacing
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.jobs.job import GenerationRequest, Reason
-from workers.measurement.contact_sheet import Row, save_contact_sheet
+from workers.measurement.contact_sheet import Row, compared, save_contact_sheet
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.figures import save_curve
 from workers.measurement.perceptual import ClipScore, Lpips
@@ -154,7 +154,7 @@ def _measure(
         pairs.append(_pair(prompt, request, uncached, run, measures, clip_uncached))
         figures = f"{pairs[-1].speedup:.2f} times faster, {pairs[-1].psnr:.1f} dB, SSIM {pairs[-1].ssim:.4f}"
         sheet.append(Row(f"sf={request.sf}: {figures}", run.frames))
-    save_contact_sheet(kept.with_suffix(".png"), prompt.text, sheet)
+    save_contact_sheet(kept.with_suffix(".png"), prompt.text, compared(sheet))
     with replacing(kept.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps([pair.model_dump() for pair in pairs]))
 

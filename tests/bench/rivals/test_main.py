@@ -77,7 +77,10 @@ def test_a_rival_that_fails_or_hangs_does_not_stop_the_others_and_is_told(stand_
     assert result.exit_code == 1
     assert "dbcache: its process ended with 1" in result.output and "this one is broken" in result.output
     assert "scm: no news for 0.2 minutes" in result.output
-    assert [each.rival for each in Results.load(stand_in / "docs" / "wan-tiny.json").outcomes] == ["paper"]
+    found = {each.rival: each.failed for each in Results.load(stand_in / "docs" / "wan-tiny.json").outcomes}
+    assert found == {"dbcache": "its process ended with 1", "paper": None, "scm": "no news for 0.2 minutes"}
+    written = (stand_in / "docs" / "wan-tiny.md").read_text()
+    assert "Rivals that failed" in written and "| no news for 0.2 minutes |" in written
 
 
 def test_a_page_of_some_rivals_leaves_that_of_all_alone(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
