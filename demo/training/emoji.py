@@ -1,7 +1,7 @@
 """Scenes of one emoji: Twemoji's pictures, by name, on the backgrounds of the clips.
 
 The pictures are not kept here: `install` brings them from npm.
-emoji.csv names those that are taught: well-known faces, hearts, animals, plants, food, activities and vehicles.
+emoji.csv names those that are taught: well-known faces, hearts, animals, plants, food, activities, places and vehicles.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import random
+import re
 import shutil
 import subprocess
 import tarfile
@@ -90,11 +91,12 @@ def emoji_spec(seed: int) -> EmojiSpec:
 
 
 def phrase(name: str) -> str:
-    """A name with its article."""
-    last = name.split()[-1]
-    if last.endswith("s") and not last.endswith(("ss", "us")):
+    """A name with its article, which goes by what comes before "with", "of" and the like."""
+    head = re.split(" (?:with|of|in|over|and) ", name)[0].split()[-1]
+    if head.endswith("s") and not head.endswith(("ss", "us")):
         return name
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    vowel = name.startswith(("a", "e", "i", "o", "u", "hour")) and not name.startswith("eu")
+    return f"{'an' if vowel else 'a'} {name}"
 
 
 def emoji_caption(spec: EmojiSpec, rng: random.Random) -> str:

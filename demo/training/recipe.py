@@ -100,7 +100,7 @@ class Recipe(ABC):
     stride: ClassVar[int] = 1
     #: Images show one frame of a clip, any.
     still: ClassVar[bool] = False
-    #: Every second scene is of an emoji.
+    #: Two scenes of three are of an emoji.
     emoji: ClassVar[bool] = False
     #: Of the sheets that are drawn on the way.
     samples: ClassVar[tuple[str, ...]] = (
@@ -138,13 +138,13 @@ class Recipe(ABC):
 
     def render(self, seed: int, frames: Tensor) -> Tensor:
         """These frames of the clip of a seed, uint8 [3, frames, height, width]."""
-        if self.emoji and seed % 2:
+        if self.emoji and seed % 3:
             return render_emoji(emoji_spec(seed))
         return render(training_spec(seed), frames, self.daylight)
 
     def caption(self, seed: int, rng: random.Random) -> str:
         """One of the captions of the clip of a seed; of an image every second one says nothing of motion."""
-        if self.emoji and seed % 2:
+        if self.emoji and seed % 3:
             return emoji_caption(emoji_spec(seed), rng)
         return caption(training_spec(seed), rng, moving=not self.still or rng.random() < 0.5)
 

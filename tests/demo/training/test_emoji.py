@@ -26,7 +26,7 @@ from demo.training.recipes import recipe
 
 def test_no_two_emoji_share_a_name_and_all_words_are_known() -> None:
     names = [name for each in taught() for name in each.names]
-    assert len(set(names)) == len(names) and len(taught()) >= 100
+    assert len(set(names)) == len(names) and len(taught()) >= 300
     tokenizer = recipe("flux-tiny").tokenize([f"a picture of {phrase(name)} in front of sand" for name in names])[0]
     assert 2 not in tokenizer  # <unk>
     assert {"tears", "joy", "apple"} <= set(words())
@@ -39,6 +39,10 @@ def test_no_two_emoji_share_a_name_and_all_words_are_known() -> None:
         ("octopus", "an octopus"),
         ("grapes", "grapes"),
         ("cactus", "a cactus"),
+        ("black sun with rays", "a black sun with rays"),
+        ("sunset over buildings", "a sunset over buildings"),
+        ("hourglass", "an hourglass"),
+        ("european castle", "a european castle"),
     ],
 )
 def test_a_name_has_its_article(name: str, said: str) -> None:
