@@ -14,11 +14,16 @@ def summary(uncached: dict[str, Any], accelerated: dict[str, Any], psnr: float, 
     else:
         before, after = uncached["timings"]["denoise"], accelerated["timings"]["denoise"]
         told = (
-            f"The second {what} took {after:.2f} s instead of {before:.2f} s, {before / after:.1f} times faster:\n"
+            f"The second {what} took {after:.2f} s instead of {before:.2f} s, {_faster(before, after)}:\n"
             f"the model ran on {full} of {steps} steps, and ScalingCache predicted the other {steps - full}.\n"
             f"{_alike(psnr, what)}"
         )
     return f"{told}\n{_next(model)}"
+
+
+def _faster(before: float, after: float) -> str:
+    """An accelerated run computes less, so one that took longer shared the machine."""
+    return f"{before / after:.1f} times faster" if after < before else "while something else kept the machine busy"
 
 
 def _alike(psnr: float, what: str) -> str:

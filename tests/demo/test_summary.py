@@ -25,6 +25,11 @@ def test_a_difference_that_shows_is_not_played_down(what: str, seen: str) -> Non
     assert seen in summary(UNCACHED, ACCELERATED, 28.0, what, "wan-tiny")
 
 
+def test_a_run_that_took_longer_on_a_busy_machine_is_not_called_faster() -> None:
+    told = summary(UNCACHED, ACCELERATED | {"timings": {"denoise": 4.2}}, 49.6, "video", "wan-tiny")
+    assert "took 4.20 s instead of 4.20 s, while something else kept the machine busy" in told and "faster" not in told
+
+
 def test_what_was_not_accelerated_is_not_called_faster() -> None:
     in_full = ACCELERATED | {"engaged": False, "reason": "little_gain", "full_steps": 50, "cached_steps": 0}
     told = summary(UNCACHED, in_full, 100.0, "image", "flux-tiny")
