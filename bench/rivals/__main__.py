@@ -138,8 +138,8 @@ def _headlines(swept: list[Outcomes], best: int) -> list[Job]:
 
 
 def _merged(swept: list[Outcomes], ran: list[Outcomes]) -> list[Outcomes]:
-    headlines = {each.rival: each.headline for each in ran}
-    return [each.model_copy(update={"headline": headlines.get(each.rival, ())}) for each in swept]
+    finals = {each.rival: {"headline": each.headline, "failed": each.failed} for each in ran}
+    return [each.model_copy(update=finals.get(each.rival, {})) for each in swept]
 
 
 def _write(results: Results, docs: Path) -> None:

@@ -138,13 +138,16 @@ class Recipe(ABC):
 
     def render(self, seed: int, frames: Tensor) -> Tensor:
         """These frames of the clip of a seed, uint8 [3, frames, height, width]."""
-        if self.emoji and seed % 3:
+        if self._is_of_emoji(seed):
             return render_emoji(emoji_spec(seed))
         return render(training_spec(seed), frames, self.daylight)
 
+    def _is_of_emoji(self, seed: int) -> bool:
+        return self.emoji and seed % 3 > 0
+
     def caption(self, seed: int, rng: random.Random) -> str:
         """One of the captions of the clip of a seed; of an image every second one says nothing of motion."""
-        if self.emoji and seed % 3:
+        if self._is_of_emoji(seed):
             return emoji_caption(emoji_spec(seed), rng)
         return caption(training_spec(seed), rng, moving=not self.still or rng.random() < 0.5)
 

@@ -14,6 +14,7 @@ from workers.measurement.fidelity import Video
 #: How many times stronger than it is a difference is shown.
 AMPLIFIED = 8
 
+COLUMNS = 6
 _SCALE = 2
 _MOST_HEIGHT = 288  # Pixels of a row's pictures; larger ones are made smaller.
 _LEAST_WIDTH = 640  # Pixels of a sheet: text needs room also above one small picture.
@@ -29,6 +30,12 @@ class Row(NamedTuple):
     video: Video
 
 
+def moments(video: Video, columns: int = COLUMNS) -> Video:
+    """So many of its frames, evenly spread, first and last among them: all that a sheet shows of it."""
+    shown: Video = video[np.linspace(0, len(video) - 1, min(columns, len(video))).round().astype(int)]
+    return shown
+
+
 def compared(rows: Sequence[Row]) -> list[Row]:
     """The rows, and under each but the first how it differs from the first."""
     first, *others = rows
@@ -42,7 +49,7 @@ def _difference(row: Row, first: Row) -> Row:
     return Row(title, np.minimum(AMPLIFIED * apart, 255).astype(np.uint8))
 
 
-def save_contact_sheet(path: Path, heading: str, rows: Sequence[Row], columns: int = 6) -> None:
+def save_contact_sheet(path: Path, heading: str, rows: Sequence[Row], columns: int = COLUMNS) -> None:
     """Write a heading and, under its title, `columns` evenly spread frames of each video, at twice their size."""
     strips = [_strip(row.video, columns) for row in rows]
     width = max(_LEAST_WIDTH, *(strip.width for strip in strips))
@@ -97,10 +104,10 @@ def _strip(video: Video, columns: int) -> Image.Image:
     height = min(_SCALE * video.shape[1], _MOST_HEIGHT)
     width = round(video.shape[2] * height / video.shape[1])
     larger = height > video.shape[1]
-    picked = np.linspace(0, len(video) - 1, min(columns, len(video))).round().astype(int)
+    picked = moments(video, columns)
     strip = Image.new("RGB", (len(picked) * (width + _MARGIN) + _MARGIN, height), "white")
     for column, frame in enumerate(picked):
         resampling = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
-        picture = Image.fromarray(video[frame]).resize((width, height), resampling)
+        picture = Image.fromarray(frame).resize((width, height), resampling)
         strip.paste(picture, (_MARGIN + column * (width + _MARGIN), 0))
     return strip

@@ -22,7 +22,7 @@ from workers.engine.plan import RunPlan, plan_run
 from workers.files import replacing
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.jobs.job import GenerationRequest, Reason
-from workers.measurement.contact_sheet import Row, compared, save_contact_sheet
+from workers.measurement.contact_sheet import Row, compared, moments, save_contact_sheet
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.figures import save_curve
 from workers.measurement.perceptual import ClipScore, Lpips
@@ -146,14 +146,14 @@ def _measure(
     image = prompt.picture(requests[0])
     uncached = generate(model, requests[0], image=image)
     clip_uncached = None if measures.clip is None else measures.clip(uncached.frames, prompt.text)
-    sheet = [Row("uncached", uncached.frames)]
+    sheet = [Row("uncached", moments(uncached.frames))]
     pairs = []
     for number, request in enumerate(requests[1:], start=1):
         done(number)
         run = generate(model, request, image=image)
         pairs.append(_pair(prompt, request, uncached, run, measures, clip_uncached))
         figures = f"{pairs[-1].speedup:.2f} times faster, {pairs[-1].psnr:.1f} dB, SSIM {pairs[-1].ssim:.4f}"
-        sheet.append(Row(f"sf={request.sf}: {figures}", run.frames))
+        sheet.append(Row(f"sf={request.sf}: {figures}", moments(run.frames)))
     save_contact_sheet(kept.with_suffix(".png"), prompt.text, compared(sheet))
     with replacing(kept.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps([pair.model_dump() for pair in pairs]))

@@ -9,7 +9,7 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from bench.rivals import launch
-from bench.rivals.__main__ import _headlines, main
+from bench.rivals.__main__ import _headlines, _merged, main
 from bench.rivals.records import Outcomes, Results
 from tests.bench.rivals.made_up import some_outcomes
 from tests.workers.micro_wan import micro_entry, save_micro_wan
@@ -104,6 +104,13 @@ def test_the_headline_is_of_ours_the_paper_and_the_best_that_reach_its_speedup()
     swept = [slow, refusing, some_outcomes("a", 1.0), some_outcomes("b", 3.0), some_outcomes("paper", -9.0)]
     swept.append(some_outcomes("ours-prior", -5.0))
     assert [job.rival for job in _headlines(swept, 1)] == ["paper", "ours-prior", "b"]
+
+
+def test_a_headline_that_failed_is_told_beside_the_sweep_that_did_not() -> None:
+    swept = some_outcomes("paper", 0.0).model_copy(update={"headline": ()})
+    failed = Outcomes(rival="paper", title="p", knob="k", failed="its process ended with 1")
+    (merged,) = _merged([swept], [failed])
+    assert merged.rows == swept.rows and merged.failed == "its process ended with 1"
 
 
 def test_one_rival_is_measured_in_a_real_process(tmp_path: Path) -> None:
