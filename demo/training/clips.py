@@ -181,12 +181,11 @@ def empty_scene(kind: str, tone: float, pattern_seed: int) -> Tensor:
     return (tint * level).clamp(0.0, 1.0)
 
 
-def render(spec: ClipSpec, frames: Tensor | None = None, daylight: bool = False) -> Tensor:
+def render(spec: ClipSpec, frames: Tensor | None = None) -> Tensor:
     """Draws a clip.
 
     Args:
         frames: indices of the frames to draw; all FRAMES by default.
-        daylight: lit as `_daylight` says, which no caption does.
 
     Returns:
         uint8 tensor [3, len(frames), SIZE, SIZE].
@@ -205,21 +204,7 @@ def render(spec: ClipSpec, frames: Tensor | None = None, daylight: bool = False)
         picture = picture + cover * (colour * shade - picture)
     gain, lift = LIGHTINGS[spec.lighting]
     picture = picture * torch.tensor(gain).view(3, 1, 1, 1) + lift
-    if daylight:
-        picture = picture + _daylight(x, y, progress)
     return (picture.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
-
-
-def _daylight(x: Tensor, y: Tensor, progress: Tensor) -> Tensor:
-    """A light, [3, frames, SIZE, SIZE], to be added: from the left, warm below, cool above, rising.
-
-    A transformer with rotary positions is told how far apart two tokens are, not where they are, and without a reason
-    it finds out late. This light is a reason: a model trained with it places it exactly, even in pure noise, and
-    from there can tell the left of a picture, where something that moves to the right begins.
-    """
-    across, down = (0.5 - x / SIZE) * 0.24, (y / SIZE - 0.5) * 0.2
-    rising = (progress - 0.5) * 0.16
-    return torch.stack([across + down + rising, across + 0.0 * down + rising, across - down + rising])
 
 
 def to_model_range(clip: Tensor) -> Tensor:

@@ -109,8 +109,6 @@ class Recipe(ABC):
         "a yellow triangle moves down and to the left on a gray background",
         "a green circle grows on a checkered background",
     )
-    #: Every scene is lit from the left, which no caption says.
-    daylight: ClassVar[bool] = False
     #: Part of the clips whose first frame is given to the transformer without noise.
     given_first: ClassVar[float] = 0.0
     #: How the VAE's config can say what latents are normalised by.
@@ -140,7 +138,7 @@ class Recipe(ABC):
         """These frames of the clip of a seed, uint8 [3, frames, height, width]."""
         if self._is_of_emoji(seed):
             return render_emoji(emoji_spec(seed))
-        return render(training_spec(seed), frames, self.daylight)
+        return render(training_spec(seed), frames)
 
     def _is_of_emoji(self, seed: int) -> bool:
         return self.emoji and seed % 3 > 0

@@ -18,7 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, LlamaConfig, LlamaModel,
 from demo.training.recipe import Latents, Networks, Phase, Recipe, VaePhase
 from demo.training.tokenizer import build_tokenizer, vocabulary
 
-CHANNELS = 8
+CHANNELS = 16
 """Of the latents."""
 PROMPT_LENGTH = 48
 CLIP_LENGTH = 77
@@ -45,7 +45,7 @@ def _spoken() -> str:
 
 
 class HunyuanNetworks(Networks):
-    """Llama, CLIP, 5 blocks of two streams and 12 of one."""
+    """Llama, CLIP, 4 blocks of two streams and 7 of one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,8 +64,8 @@ class HunyuanNetworks(Networks):
             )
         )  # fmt: skip
         self.transformer = HunyuanVideoTransformer3DModel(
-            in_channels=CHANNELS, out_channels=CHANNELS, num_attention_heads=4, attention_head_dim=32, num_layers=5,
-            num_single_layers=12, num_refiner_layers=1, mlp_ratio=3.0, text_embed_dim=128, pooled_projection_dim=64,
+            in_channels=CHANNELS, out_channels=CHANNELS, num_attention_heads=4, attention_head_dim=32, num_layers=4,
+            num_single_layers=7, num_refiner_layers=1, mlp_ratio=3.0, text_embed_dim=128, pooled_projection_dim=64,
             rope_axes_dim=(8, 12, 12),
         )  # fmt: skip
         nn.init.zeros_(self.transformer.proj_out.weight)
@@ -91,14 +91,16 @@ class HunyuanTiny(Recipe):
     """hunyuan-tiny: text to video in the classes of HunyuanVideo."""
 
     name = "hunyuan-tiny"
-    daylight = True
+    clips = 6144
     stride = 2
     normalised = "scale"
     #: No crop is wider: from 96 pixels on the gradient of a 3D convolution in bfloat16 writes where it must not
     #: (torch 2.13.0 on CPUs with AMX, oneDNN 3.12).
-    vae_phases = (VaePhase(600, 8, ((1, 64),)), VaePhase(2000, 1, ((9, 64), (17, 48), (17, 64)), rate=0.4))
+    vae_phases = (VaePhase(2400, 8, ((1, 64),)), VaePhase(3400, 1, ((9, 64), (17, 48), (17, 64)), rate=0.3))
     phases = (
         Phase("transformer", steps=1800, batch=8, prefix=(500, 2)),
+        Phase("shapes", steps=1200, batch=8, short=2, shifts=(1.8, 0.6), muon_rate=2.5e-3, adam_rate=1.2e-3),
+        Phase("corners", steps=4000, batch=8, short=2, shifts=(1.2, 0.1), muon_rate=2.5e-3, adam_rate=1.2e-3),
         Phase("guidance", steps=150, batch=8, muon_rate=1e-3, adam_rate=5e-4, guidances=(1.0, 6.0)),
     )
 
@@ -106,10 +108,9 @@ class HunyuanTiny(Recipe):
         """4x in time, 8x in space."""
         vae = AutoencoderKLHunyuanVideo(
             latent_channels=CHANNELS,
-            block_out_channels=(16, 16, 32, 48),
+            block_out_channels=(16, 32, 64, 64),
             layers_per_block=1,
-            norm_num_groups=4,
-            mid_block_add_attention=False,
+            norm_num_groups=8,
         )
         with torch.no_grad():  # begin with little posterior noise, or the first steps learn nothing
             vae.quant_conv.bias[CHANNELS:] -= 6.0

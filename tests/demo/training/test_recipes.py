@@ -24,11 +24,17 @@ def made(request: pytest.FixtureRequest) -> Recipe:
     return recipe(request.param)
 
 
+def channels_of(made: Recipe) -> int:
+    """Of its latents, as its VAE says."""
+    config: Any = made.vae().config
+    return int(config.get("latent_channels") or config.z_dim)
+
+
 @pytest.fixture(scope="module")
 def latents(made: Recipe) -> Latents:
     """Of two clips, as the stages keep them."""
     size = CATALOGUE.entry(made.name).defaults
-    channels = 16 if made.still else 8
+    channels = channels_of(made)
     frames = (size.frames - 1) // 4 + 1
     values = torch.randn(64, channels, frames, size.height // 8, size.width // 8, dtype=torch.float16)
     return Latents(values, [0.25] * channels, [2.0] * channels)
@@ -53,7 +59,7 @@ def test_the_text_that_training_sees_is_the_pipelines(made: Recipe, pipeline: An
 
     networks.transformer.register_forward_pre_hook(remember, with_kwargs=True)
     entry = CATALOGUE.entry(made.name)
-    noisy = torch.zeros(1, 16 if made.still else 8, 1, 12, 12)
+    noisy = torch.zeros(1, channels_of(made), 1, 12, 12)
     with torch.no_grad():
         networks(noisy, torch.full((1, 1), 0.5), torch.ones(1), *made.tokenize([PROMPT]))
         request = CATALOGUE.request(made.name, PROMPT, seed=1)

@@ -96,6 +96,6 @@ def test_every_view_of_the_menu_is_readable_to_all_and_fits_a_phone(page: Page, 
     expect(links.first).to_be_visible()
     for name in links.all_inner_texts():
         page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
         assert violations(page) == [], name
         assert not is_wider_than_a_phone(page), name
