@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from demo.training.clips import ClipSpec, ObjectSpec
+from demo.training.clips import OUTLINED, ClipSpec, ObjectSpec
 
 SHAPE_WORDS: dict[str, tuple[str, ...]] = {
     "square": ("square", "square", "box", "block"),
@@ -46,6 +46,8 @@ TEXTURE_WORDS: dict[str, tuple[str, ...]] = {
     "striped": ("striped",),
     "dotted": ("dotted", "spotted"),
 }
+OUTLINED_WORDS = ("outlined", "hollow")
+"""Not among those above, which models of videos know."""
 
 
 def motion_phrases(motion: str) -> list[str]:
@@ -64,12 +66,12 @@ def motion_phrases(motion: str) -> list[str]:
 
 
 def _describe(thing: ObjectSpec, rng: random.Random, moving: bool) -> str:
-    texture = rng.choice(TEXTURE_WORDS[thing.texture])
+    texture = rng.choice(OUTLINED_WORDS if thing.texture == OUTLINED else TEXTURE_WORDS[thing.texture])
     phrase = rng.choice(motion_phrases(thing.motion))
     if rng.random() < 0.15 and " " in phrase:
         phrase = f"slowly {phrase}"
-    words = ["a", texture, thing.colour, rng.choice(SHAPE_WORDS[thing.shape]), phrase if moving else ""]
-    return " ".join(word for word in words if word)
+    words = [texture, thing.colour, rng.choice(SHAPE_WORDS[thing.shape]), phrase if moving else ""]
+    return f"{'an' if texture in OUTLINED_WORDS[:1] else 'a'} {' '.join(word for word in words if word)}"
 
 
 def caption(spec: ClipSpec, rng: random.Random, moving: bool = True) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -50,6 +51,8 @@ LIGHTINGS: dict[str, tuple[tuple[float, float, float], float]] = {
 }
 """Gain per channel and lift, applied to the finished picture."""
 TEXTURES = ("plain", "striped", "dotted")
+OUTLINED = "outlined"
+"""A texture of pictures alone: the outline is drawn, two pixels wide, and nothing in it."""
 
 CROSS_ARM = 0.2
 """Width of a cross's arm as a part of its box: it fills 0.36 of the box."""
@@ -122,6 +125,12 @@ def training_spec(seed: int) -> ClipSpec:
         texture = "plain" if rng.random() < 0.85 else rng.choice(TEXTURES[1:])
         objects.append(place(colour, shape, motion, texture, rng))
     return ClipSpec(tuple(objects), background, lighting, rng.random(), rng.getrandbits(31))
+
+
+@cache
+def clips_of(shape: str, clips: int) -> tuple[int, ...]:
+    """Seeds of the training clips, of so many, that show a shape."""
+    return tuple(seed for seed in range(clips) if any(o.shape == shape for o in training_spec(seed).objects))
 
 
 def plain_spec(colour: str, shape: str, motion: str, background: str, lighting: str, seed: int) -> ClipSpec:
@@ -198,7 +207,10 @@ def render(spec: ClipSpec, frames: Tensor | None = None) -> Tensor:
         (x0, y0), (x1, y1), (h0, h1) = thing.start, thing.end, thing.half_sizes
         dx, dy = x - (x0 + (x1 - x0) * progress), y - (y0 + (y1 - y0) * progress)
         half = h0 + (h1 - h0) * progress
-        cover = (0.5 - signed_distance(thing.shape, dx, dy, half)).clamp(0.0, 1.0)
+        distance = signed_distance(thing.shape, dx, dy, half)
+        if thing.texture == OUTLINED:
+            distance = (distance + 1.0).abs() - 1.0
+        cover = (0.5 - distance).clamp(0.0, 1.0)
         shade = _shade(thing.texture, dx, dy, half)
         colour = torch.tensor(COLOURS[thing.colour]).view(3, 1, 1, 1)
         picture = picture + cover * (colour * shade - picture)

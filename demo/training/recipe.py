@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from demo.training.captions import caption
-from demo.training.clips import FRAMES, render, training_spec
-from demo.training.emoji import emoji_caption, emoji_spec, render_emoji
+from demo.training.clips import FRAMES, clips_of, render, training_spec
 from demo.training.progress import WORK
 
 if TYPE_CHECKING:
@@ -53,7 +52,8 @@ class Phase:
 
     batch: clips per process and step. prefix: the first so many steps see only so many latent frames, a valid shorter
     clip at a fraction of the cost. short: two steps of three see only so many latent frames, of more clips in
-    proportion: what a shape looks like is learned from many scenes rather than from many frames of one. shifts, spread:
+    proportion: what a shape looks like is learned from many scenes rather than from many frames of one. favoured: a
+    shape, and which part of the clips is taken from `Recipe.showing` it; others may show it as well. shifts, spread:
     sigma = sigmoid(shift + spread * normal), the shift falling from the first value to the second over the phase.
     guidances: the phase before becomes a teacher, and this one learns to give in one call what the teacher gives in two
     with a guidance scale from this range.
@@ -64,6 +64,7 @@ class Phase:
     batch: int
     prefix: tuple[int, int] = (0, 0)
     short: int | None = None
+    favoured: tuple[str, float] | None = None
     shifts: tuple[float, float] = (3.0, 1.0)
     spread: float = 1.3
     muon_rate: float = 3e-3
@@ -100,7 +101,7 @@ class Recipe(ABC):
     stride: ClassVar[int] = 1
     #: Images show one frame of a clip, any.
     still: ClassVar[bool] = False
-    #: Two scenes of three are of an emoji.
+    #: Some show emoji, whose pictures the repository does not have.
     emoji: ClassVar[bool] = False
     #: Of the sheets that are drawn on the way.
     samples: ClassVar[tuple[str, ...]] = (
@@ -136,18 +137,15 @@ class Recipe(ABC):
 
     def render(self, seed: int, frames: Tensor) -> Tensor:
         """These frames of the clip of a seed, uint8 [3, frames, height, width]."""
-        if self._is_of_emoji(seed):
-            return render_emoji(emoji_spec(seed))
         return render(training_spec(seed), frames)
 
-    def _is_of_emoji(self, seed: int) -> bool:
-        return self.emoji and seed % 3 > 0
-
     def caption(self, seed: int, rng: random.Random) -> str:
-        """One of the captions of the clip of a seed; of an image every second one says nothing of motion."""
-        if self._is_of_emoji(seed):
-            return emoji_caption(emoji_spec(seed), rng)
-        return caption(training_spec(seed), rng, moving=not self.still or rng.random() < 0.5)
+        """One of the captions of the clip of a seed."""
+        return caption(training_spec(seed), rng)
+
+    def showing(self, shape: str) -> tuple[int, ...]:
+        """Seeds of the training clips that show a shape."""
+        return clips_of(shape, self.clips)
 
     @abstractmethod
     def vae(self) -> nn.Module:

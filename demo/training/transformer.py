@@ -40,6 +40,9 @@ class Batch:
         elif step < phase.prefix[0]:
             frames = phase.prefix[1]
         seeds = rng.sample(range(recipe.clips), count)
+        if phase.favoured:
+            shape, part = phase.favoured
+            seeds = [rng.choice(recipe.showing(shape)) if rng.random() < part else seed for seed in seeds]
         drop = 0.0 if phase.guidances else CAPTION_DROP
         texts = ["" if rng.random() < drop else recipe.caption(seed, rng) for seed in seeds]
         self.texts = recipe.tokenize(texts)

@@ -46,7 +46,7 @@ def plan_run(model: LoadedModel, request: GenerationRequest) -> RunPlan:
     """
     scheduler = _scheduler(model, request)
     key = _key(model, request, scheduler)
-    sigmas = model.family.sigmas(scheduler, request)
+    sigmas = model.family.sigmas(model.pipeline, scheduler, request)
     segments = tuple(model.family.segments(model.pipeline, scheduler))
     kind = RunKind(key.model, key.fingerprint, key.size_class, key.guidance, key.input_reference)
     return RunPlan(request, scheduler, sigmas, segments, kind, key)
@@ -95,4 +95,4 @@ def _halfway_sigma(model: LoadedModel, request: GenerationRequest, scheduler: An
     In steps of 0.05, so that sizes with nearly the same schedule share coefficients.
     """
     two_steps = request.model_copy(update={"steps": 2})
-    return round(float(model.family.sigmas(scheduler, two_steps)[1]) * 20) / 20
+    return round(float(model.family.sigmas(model.pipeline, scheduler, two_steps)[1]) * 20) / 20

@@ -30,7 +30,7 @@ class Family(ABC):
     saved_by: ClassVar[str]
     #: What of a checkpoint it cannot do without.
     parts: ClassVar[tuple[str, ...]] = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
-    #: Width and height are multiples of this many pixels.
+    #: Width and height are multiples of this many pixels, of which a pipeline may make more than one token.
     size_multiple: ClassVar[int]
     #: Frames are `frame_multiple * k + 1`.
     frame_multiple: ClassVar[int]
@@ -152,7 +152,7 @@ class Family(ABC):
         """How many consecutive steps each of `transformers` computes. scheduler: as `sigmas` leaves it."""
         return [len(scheduler.timesteps)]
 
-    def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":
+    def sigmas(self, pipeline: "DiffusionPipeline", scheduler: Any, request: GenerationRequest) -> "Tensor":
         """The falling noise levels `[steps]` at which a run of this request calls the transformer.
 
         Overridden where the pipeline gives its scheduler noise levels of its own. Sets the scheduler's timesteps.

@@ -44,6 +44,10 @@ def _spoken() -> str:
     return text
 
 
+_FINE: dict[str, Any] = {"shifts": (1.2, 0.1), "muon_rate": 2.5e-3, "adam_rate": 1.2e-3}
+"""Of the phases that teach edges: low noise levels."""
+
+
 class HunyuanNetworks(Networks):
     """Llama, CLIP, 4 blocks of two streams and 7 of one."""
 
@@ -100,7 +104,9 @@ class HunyuanTiny(Recipe):
     phases = (
         Phase("transformer", steps=1800, batch=8, prefix=(500, 2)),
         Phase("shapes", steps=1200, batch=8, short=2, shifts=(1.8, 0.6), muon_rate=2.5e-3, adam_rate=1.2e-3),
-        Phase("corners", steps=4000, batch=8, short=2, shifts=(1.2, 0.1), muon_rate=2.5e-3, adam_rate=1.2e-3),
+        Phase("corners", steps=4000, batch=8, short=2, **_FINE),
+        Phase("crosses", steps=1500, batch=8, short=2, favoured=("cross", 0.25), **_FINE),
+        Phase("whole", steps=1800, batch=8, favoured=("cross", 0.3), **_FINE),
         Phase("guidance", steps=150, batch=8, muon_rate=1e-3, adam_rate=5e-4, guidances=(1.0, 6.0)),
     )
 

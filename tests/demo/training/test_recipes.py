@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 
+from demo.training.clips import clips_of
 from demo.training.latents import _statistics
 from demo.training.recipe import Latents, Phase, Recipe
 from demo.training.recipes import NAMES, recipe
@@ -36,7 +37,8 @@ def latents(made: Recipe) -> Latents:
     size = CATALOGUE.entry(made.name).defaults
     channels = channels_of(made)
     frames = (size.frames - 1) // 4 + 1
-    values = torch.randn(64, channels, frames, size.height // 8, size.width // 8, dtype=torch.float16)
+    factor = 4 if made.still else 8
+    values = torch.randn(64, channels, frames, size.height // factor, size.width // factor, dtype=torch.float16)
     return Latents(values, [0.25] * channels, [2.0] * channels)
 
 
@@ -138,6 +140,19 @@ def test_two_of_three_short_steps_see_the_beginnings_of_more_clips() -> None:
     values = torch.randn(24, 8, 9, 2, 2)
     sizes = [tuple(Batch(made, phase, step, 0, values).noisy.shape[::2]) for step in range(4)]
     assert sizes == [(4, 9, 2), (12, 3, 2), (12, 3, 2), (4, 9, 2)]
+
+
+def test_a_favoured_shape_is_seen_more_often() -> None:
+    made = type("Marked", (type(recipe("wan-tiny")),), {"clips": 512})()
+    values = torch.zeros(512, 8, 1, 2, 2)
+    values[list(clips_of("cross", 512))] = 1.0  # velocity = noise - clean and noisy between: clean is what is left
+
+    def part(favoured: tuple[str, float] | None) -> float:
+        batch = Batch(made, Phase("some", steps=9, batch=256, favoured=favoured), 0, 0, values)
+        clean = batch.noisy - batch.levels.view(-1, 1, 1, 1, 1) * batch.velocity
+        return float(clean.mean())
+
+    assert part(("cross", 0.5)) > part(None) + 0.2 and part(("cross", 1.0)) == pytest.approx(1.0)
 
 
 def test_the_vae_makes_latents_of_the_size_that_the_pipeline_expects(made: Recipe, latents: Latents) -> None:

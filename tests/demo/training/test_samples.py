@@ -19,7 +19,7 @@ def test_a_sheet_is_drawn_of_the_weights_as_they_are(tmp_path: Path, monkeypatch
     monkeypatch.setattr(samples, "trained_vae", lambda made: made.vae().eval())
     monkeypatch.setattr(samples, "STEPS", 2)
     weights = flux.networks().state_dict()
-    latents = Latents(torch.zeros(1), [0.0] * 16, [1.0] * 16)
+    latents = Latents(torch.zeros(1), [0.0] * 8, [1.0] * 8)
     sheet = samples.draw(flux, flux.phases[0], 25, weights, latents)
     assert sheet == tmp_path / "samples" / "transformer-00025.png"
     first = Image.open(sheet).tobytes()

@@ -110,6 +110,7 @@ def test_a_checkpoint_of_another_family_is_refused_with_what_was_found_and_whose
         ("wan with experts", "model_index.json", {"boundary_ratio": None}, "a transformer_2 and boundary_ratio None"),
         ("wan-i2v", "model_index.json", {"image_encoder": [None, None]}, "image_dim 16, .*has no image_encoder"),
         ("flux", "transformer/config.json", {"in_channels": 384}, "in_channels 384, family flux needs 4 times .* 16"),
+        ("flux", "vae/config.json", {"block_out_channels": [8] * 5}, "multiples of 32, family flux of 16"),
         ("hunyuan_video", "transformer/config.json", {"in_channels": 9}, "in_channels 9, family hunyuan_video needs"),
     ],
 )  # fmt: skip

@@ -52,7 +52,7 @@ class Flux(Family):
                 f"its transformer has in_channels {channels}, family {self.name} needs 4 times the VAE's "
                 f"latent_channels, {4 * latent}"
             )
-        if multiple != self.size_multiple:
+        if self.size_multiple % multiple:
             return f"it makes sizes in multiples of {multiple}, family {self.name} of {self.size_multiple}"
         return None
 
@@ -63,12 +63,13 @@ class Flux(Family):
 
         return FluxPipeline.from_pretrained(entry.source, **options(entry))
 
-    def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":
+    def sigmas(self, pipeline: "DiffusionPipeline", scheduler: Any, request: GenerationRequest) -> "Tensor":
         import numpy as np
         from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
         # As in `FluxPipeline.__call__`: the more tokens, the more steps at high noise.
-        tokens = (request.width // self.size_multiple) * (request.height // self.size_multiple)
+        side = 2 * pipeline.vae_scale_factor
+        tokens = (request.width // side) * (request.height // side)
         names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
         mu = calculate_shift(tokens, *(scheduler.config[name] for name in names))
         scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / request.steps, request.steps), mu=mu)

@@ -57,7 +57,7 @@ class HunyuanVideo(Family):
 
         return HunyuanVideoPipeline.from_pretrained(entry.source, **options(entry))
 
-    def sigmas(self, scheduler: Any, request: GenerationRequest) -> "Tensor":
+    def sigmas(self, pipeline: "DiffusionPipeline", scheduler: Any, request: GenerationRequest) -> "Tensor":
         import numpy as np
 
         # As in `HunyuanVideoPipeline.__call__`.
