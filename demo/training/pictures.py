@@ -20,7 +20,7 @@ from demo.training.letters import LetterSpec, letter_caption, letter_spec, rende
 from demo.training.tokenizer import vocabulary
 
 _KINDS = (emoji_spec,) * 5 + (letter_spec,)
-"""Of six scenes of eight; each third or fourth one is of shapes."""
+"""Of six pictures of eight; the other two are of shapes."""
 _OUTLINED = 0.2
 """Part of the scenes of shapes whose shapes are outlines."""
 _SPOKEN = ("picture", *OUTLINED_WORDS, *letters.WORDS, *words_of_emoji())
