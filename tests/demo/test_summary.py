@@ -30,6 +30,12 @@ def test_a_run_that_took_longer_on_a_busy_machine_is_not_called_faster() -> None
     assert "took 4.20 s instead of 4.20 s, while something else kept the machine busy" in told and "faster" not in told
 
 
+def test_more_than_the_steps_can_save_is_not_called_faster() -> None:
+    told = summary({"timings": {"denoise": 19.0}}, ACCELERATED, 49.6, "image", "flux-tiny")
+    assert "took 1.50 s instead of 19.00 s, while something else kept the machine busy" in told
+    assert "faster" not in told
+
+
 def test_what_was_not_accelerated_is_not_called_faster() -> None:
     in_full = ACCELERATED | {"engaged": False, "reason": "little_gain", "full_steps": 50, "cached_steps": 0}
     told = summary(UNCACHED, in_full, 100.0, "image", "flux-tiny")
