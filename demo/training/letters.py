@@ -47,7 +47,7 @@ def letter_caption(spec: LetterSpec, rng: random.Random) -> str:
 
 
 @cache
-def _strokes(letter: str) -> Tensor:
+def strokes(letter: str) -> Tensor:
     """How far each pixel is covered, [SIZE, SIZE], 0 to 1: in Pillow's own font, in the middle."""
     drawn = Image.new("L", (SIZE, SIZE))
     place = (SIZE / 2, SIZE / 2)
@@ -58,5 +58,5 @@ def _strokes(letter: str) -> Tensor:
 def render_letter(spec: LetterSpec) -> Tensor:
     """Draws a scene: uint8 [3, 1, SIZE, SIZE]."""
     scene = empty_scene(spec.background, spec.tone, spec.pattern_seed)
-    scene += _strokes(spec.letter) * (torch.tensor(COLOURS[spec.colour]).view(3, 1, 1) - scene)
+    scene += strokes(spec.letter) * (torch.tensor(COLOURS[spec.colour]).view(3, 1, 1) - scene)
     return (scene.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).unsqueeze(1)

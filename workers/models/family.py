@@ -166,7 +166,7 @@ class Family(ABC):
         """How this family's transformer is built."""
 
     def tokens(self, request: GenerationRequest) -> int:
-        """How many tokens of picture or video the transformer computes."""
+        """How many tokens of picture or video the transformer computes, at one for each `size_multiple` squared."""
         width, height = (side // self.size_multiple for side in (request.width, request.height))
         return width * height * ((request.frames - 1) // self.frame_multiple + 1)
 

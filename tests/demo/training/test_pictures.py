@@ -9,7 +9,7 @@ import torch
 from demo.training.captions import OUTLINED_WORDS, caption
 from demo.training.clips import COLOURS, OUTLINED, SIZE, ClipSpec, ObjectSpec, empty_scene, render
 from demo.training.emoji import EmojiSpec
-from demo.training.letters import LETTERS, LetterSpec, _strokes, letter_caption, letter_spec, render_letter
+from demo.training.letters import LETTERS, LetterSpec, letter_caption, letter_spec, render_letter, strokes
 from demo.training.pictures import picture_caption, render_picture, spec_of
 from demo.training.recipes import recipe
 
@@ -70,7 +70,7 @@ def test_a_letter_is_drawn_in_its_colour_before_its_background() -> None:
     spec = letter_spec(3)
     assert letter_spec(3) == spec
     drawn = render_letter(spec)[:, 0].float()
-    cover = _strokes(spec.letter)
+    cover = strokes(spec.letter)
     behind = (255.0 * empty_scene(spec.background, spec.tone, spec.pattern_seed)).round()
     colour = torch.tensor(COLOURS[spec.colour]).mul(255.0).round().view(3, 1)
     assert (drawn[:, cover == 1] == colour).all() and (drawn[:, cover == 0] == behind[:, cover == 0]).all()
@@ -78,8 +78,8 @@ def test_a_letter_is_drawn_in_its_colour_before_its_background() -> None:
 
 
 def test_no_two_letters_look_alike_and_captions_name_theirs() -> None:
-    strokes = np.stack([_strokes(letter).numpy().ravel() for letter in LETTERS])
-    apart = [np.abs(one - other).mean() for index, one in enumerate(strokes) for other in strokes[:index]]
+    drawn = np.stack([strokes(letter).numpy().ravel() for letter in LETTERS])
+    apart = [np.abs(one - other).mean() for index, one in enumerate(drawn) for other in drawn[:index]]
     assert min(apart) > 0.01
     spec = letter_spec(5)
     for seed in range(30):
