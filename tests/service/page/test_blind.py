@@ -98,7 +98,7 @@ def test_the_invitation_is_in_no_address_and_nothing_tells_the_settings(guest: P
     guest.on("request", lambda request: asked.append(request.url))
     guest.goto(link)
     expect(guest.get_by_role("heading", name="Pair 1 of 2")).to_be_visible()
-    secret = link.rsplit("_", 1)[1]
+    secret = link.split("_", 3)[3]  # which may have a _ of its own
     assert guest.url.endswith("/#vote") and len(asked) > 4
     assert not [url for url in asked if secret in url.partition("#")[0]]
     shown = guest.content()
