@@ -15,9 +15,10 @@ from workers.media.first_frame import fitted
 from workers.models.catalogue import Catalogue
 
 FOLDER = Path("demo/prompts")
-SWEEP = {False: FOLDER / "bench.txt", True: FOLDER / "bench_first_frames.txt"}
-FITTING = {False: FOLDER / "calibration.txt", True: FOLDER / "calibration_first_frames.txt"}
-"""By whether a video goes on from a given first frame."""
+_SWEEP = "bench{}.txt"
+_FITTING = "calibration{}.txt"
+_ENDINGS = {"videos": "", "pictures": "_pictures", "first frames": "_first_frames"}
+"""Of both files, by what a model makes; the last are videos that go on from a given first frame."""
 FITTED = 2
 """How many of the fitting prompts a rival's own calibration takes; what it measures hardly varies with them."""
 
@@ -28,13 +29,13 @@ class SharedPrompt(ValueError):
 
 def sweep_cases(catalogue: Catalogue, model: str, count: int, steps: int | None) -> list[Case]:
     """The first prompts of the benchmark, each with a seed of its own."""
-    prompts = read_prompts(SWEEP[_animates(catalogue, model)], count)
+    prompts = read_prompts(_file(_SWEEP, catalogue, model), count)
     return [_case(catalogue, model, each.text, _opened(each), seed, steps) for seed, each in enumerate(prompts)]
 
 
 def fitting_cases(catalogue: Catalogue, model: str, steps: int | None) -> list[Case]:
     """What rivals are fitted on, with seeds that nothing else has."""
-    prompts = read_prompts(FITTING[_animates(catalogue, model)], FITTED)
+    prompts = read_prompts(_file(_FITTING, catalogue, model), FITTED)
     return [
         _case(catalogue, model, each.text, _opened(each), 5000 + number, steps) for number, each in enumerate(prompts)
     ]
@@ -42,9 +43,9 @@ def fitting_cases(catalogue: Catalogue, model: str, steps: int | None) -> list[C
 
 def held_out_cases(catalogue: Catalogue, model: str, count: int, seeds: int, steps: int | None) -> list[Case]:
     """Prompts of the held-out file that neither the sweep nor any calibration has, each with several seeds."""
-    animates = _animates(catalogue, model)
-    taken = {*texts(read_prompts(SWEEP[animates])), *fitting_texts()}
-    left = [each for each in read_held_out(HELD_OUT, animates) if _plain(each.text) not in taken][:count]
+    taken = {*texts(read_prompts(_file(_SWEEP, catalogue, model))), *fitting_texts()}
+    held_out = read_held_out(HELD_OUT, _makes(catalogue, model) == "first frames")
+    left = [each for each in held_out if _plain(each.text) not in taken][:count]
     pictures = [None if each.first_frame is None else Image.fromarray(each.first_frame) for each in left]
     return [
         _case(catalogue, model, each.text, picture, 1000 * (seed + 1) + number, steps)
@@ -55,7 +56,8 @@ def held_out_cases(catalogue: Catalogue, model: str, count: int, seeds: int, ste
 
 def fitting_texts() -> set[str]:
     """All prompts that coefficients, covariances or rivals may have been fitted on."""
-    return texts(prompt for path in FITTING.values() for prompt in read_prompts(path))
+    files = [FOLDER / _FITTING.format(ending) for ending in _ENDINGS.values()]
+    return texts(prompt for path in files for prompt in read_prompts(path))
 
 
 def texts(prompts: Iterable[Prompt]) -> set[str]:
@@ -75,8 +77,14 @@ def _plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def _animates(catalogue: Catalogue, model: str) -> bool:
-    return catalogue.family(model).input_reference != "none"
+def _makes(catalogue: Catalogue, model: str) -> str:
+    if catalogue.family(model).input_reference != "none":
+        return "first frames"
+    return "pictures" if catalogue.request(model, "any").frames == 1 else "videos"
+
+
+def _file(name: str, catalogue: Catalogue, model: str) -> Path:
+    return FOLDER / name.format(_ENDINGS[_makes(catalogue, model)])
 
 
 def _opened(prompt: Prompt) -> Image.Image | None:

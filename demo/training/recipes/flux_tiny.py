@@ -76,12 +76,13 @@ class FluxTiny(Recipe):
         "a rocket on a black background",
         "a blue letter k on a white background",
         "an outlined green cross on a black background",
+        "red and blue confetti on a white background",
     )
     normalised = "shift and scale"
-    vae_phases = (VaePhase(2400, 8, ((1, 96),)),)
+    vae_phases = (VaePhase(4000, 8, ((1, 96),)),)
     phases = (
         Phase("transformer", steps=2200, batch=32, shifts=(1.6, 0.5), muon_rate=2.5e-3, adam_rate=1.2e-3),
-        Phase("shapes", steps=500, batch=32, shifts=(1.6, 0.5), favoured=("any", 0.5), muon_rate=2e-3, adam_rate=1e-3),
+        Phase("shapes", steps=1200, batch=32, shifts=(1.2, 0.4), favoured=("any", 0.4), muon_rate=2e-3, adam_rate=1e-3),
         Phase("guidance", steps=120, batch=24, shifts=(1.6, 0.5), muon_rate=1e-3, adam_rate=5e-4, guidances=(1.0, 5.0)),
     )
 

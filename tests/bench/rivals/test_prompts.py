@@ -56,3 +56,10 @@ def test_a_model_that_animates_gets_first_frames_in_its_size(catalogue: Catalogu
         assert case.request.input_reference is not None
         assert case.request.steps == 10
     assert sweep_cases(catalogue, "wan-tiny", 1, 10)[0].image is None
+
+
+def test_a_model_of_pictures_gets_prompts_of_every_kind_of_picture(catalogue: Catalogue) -> None:
+    prompts = [case.request.prompt for case in sweep_cases(catalogue, "flux-tiny", 8, None)]
+    kinds = [next((kind for kind in ("confetti", "moves") if kind in prompt), "emoji") for prompt in prompts]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"moves": 4, "emoji": 2, "confetti": 2}
+    assert kinds[:6] == ["moves", "moves", "emoji", "emoji", "confetti", "confetti"]

@@ -8,6 +8,7 @@ import torch
 
 from demo.training.captions import OUTLINED_WORDS, caption
 from demo.training.clips import COLOURS, OUTLINED, SIZE, ClipSpec, ObjectSpec, empty_scene, render
+from demo.training.confetti import ConfettiSpec, confetti_caption, confetti_spec, render_confetti
 from demo.training.emoji import EmojiSpec
 from demo.training.letters import LETTERS, LetterSpec, letter_caption, letter_spec, render_letter, strokes
 from demo.training.pictures import picture_caption, render_picture, spec_of
@@ -28,8 +29,9 @@ def test_pictures_are_of_every_kind_and_the_same_each_time() -> None:
     assert specs == [spec_of(seed) for seed in range(400)]
     shapes = [spec for spec in specs if isinstance(spec, ClipSpec)]
     outlines = [spec for spec in shapes if spec.objects[0].texture == OUTLINED]
-    assert [sum(isinstance(spec, kind) for spec in specs) for kind in (EmojiSpec, LetterSpec)] == [250, 50]
-    assert len(shapes) == 100 and 5 < len(outlines) < 40
+    kinds = (EmojiSpec, LetterSpec, ConfettiSpec)
+    assert [sum(isinstance(spec, kind) for spec in specs) for kind in kinds] == [200, 50, 50]
+    assert len(shapes) == 100 and 20 < len(outlines) < 60
 
 
 def test_pictures_of_shapes_are_all_of_them_and_no_others() -> None:
@@ -85,3 +87,25 @@ def test_no_two_letters_look_alike_and_captions_name_theirs() -> None:
     for seed in range(30):
         words = letter_caption(spec, random.Random(seed)).split()
         assert words[words.index("letter") + 1] == spec.letter and spec.colour in words
+
+
+def test_confetti_is_of_the_colours_that_its_caption_names_and_lies_on_its_background() -> None:
+    for seed in range(12):
+        spec = confetti_spec(seed)
+        assert confetti_spec(seed) == spec and 20 <= len(spec.discs) <= 36
+        drawn = render_confetti(spec)[:, 0].float().view(3, -1)
+        shown = {
+            name: (drawn == torch.tensor(colour).mul(255.0).round().view(3, 1)).all(0).float().mean().item()
+            for name, colour in COLOURS.items()
+        }
+        assert {name for name, part in shown.items() if part > 0} == set(spec.colours)
+        behind = (255.0 * empty_scene(spec.background, spec.tone, spec.pattern_seed)).round().view(3, -1)
+        assert sum(shown.values()) > 0.05 and (drawn == behind).all(0).float().mean() > 0.3
+        words = set(confetti_caption(spec, random.Random(seed)).split())
+        assert words & set(COLOURS) == set(spec.colours) and "confetti" in words
+
+
+def test_confetti_lies_elsewhere_in_every_scene() -> None:
+    places = [disc[:2] for seed in range(20) for disc in confetti_spec(seed).discs]
+    assert len(set(places)) == len(places)
+    assert all(0 <= value <= SIZE for place in places for value in place)
