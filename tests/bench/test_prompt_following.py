@@ -1,5 +1,6 @@
 """How often videos show what prompts say, over many runs that may be interrupted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,12 @@ def test_an_interrupted_measurement_goes_on_where_it_was(
     assert following.fingerprint == model.fingerprint and following.uncached_seconds["denoise"] > 0
     following.save(tmp_path / "result" / "following.json")
     assert Following.load(tmp_path / "result" / "following.json") == following
+
+
+def test_what_was_kept_is_of_one_version_of_the_model(catalogue: Catalogue, model: LoadedModel, tmp_path: Path) -> None:
+    measure(catalogue, model, PROMPTS[:1], 4, tmp_path)
+    measure(catalogue, replace(model, version="another VAE"), PROMPTS[:1], 4, tmp_path)
+    assert len(list(tmp_path.glob("*.json"))) == 4
 
 
 def test_held_out_prompts_come_with_the_first_frames_of_their_clips() -> None:

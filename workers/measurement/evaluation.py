@@ -113,8 +113,8 @@ def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: M
     """The same for two evaluations exactly when a prompt's result is."""
     identity = {
         "key": asdict(plan_run(model, requests[0]).key),
+        "version": model.version,  # also of its VAE and text encoders
         "requests": [r.model_dump() for r in requests],
-        "method": model.entry.method,
         "coefficients": _numbers(model, plan_run(model, requests[1])),
         "measures": [measures.lpips is not None, measures.clip is not None],
         "switches": model.entry.shown(),
