@@ -67,7 +67,7 @@ class WanTiny(Recipe):
     #: Single frames first; without long clips after them, quality decays along a video.
     vae_phases: ClassVar[tuple[VaePhase, ...]] = (
         VaePhase(800, 8, ((1, 96),)),
-        VaePhase(1600, 1, ((13, 64), (25, 48), (33, 40))),
+        VaePhase(6000, 1, ((17, 64), (33, 56), (17, 88), (33, 40))),
     )
     phases: ClassVar[tuple[Phase, ...]] = (
         Phase("transformer", steps=2700, batch=8, prefix=(800, 5)),
