@@ -3,6 +3,7 @@
 A channel keeps nothing. Who comes later, or back, reads the job's record and what `events.py` has of it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -70,6 +71,10 @@ class LiveEvents:
                 asked = message is None
                 if asked:
                     await pubsub.ping()
+            # Before Python 3.12 `asyncio.wait_for`, by which the client sends, may swallow a cancellation: whoever had
+            # ended would go on listening, and tell everything a second time.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError
             if message is not None and message["type"] == "message":
                 try:
                     yield LiveEvent.model_validate_json(message["data"])

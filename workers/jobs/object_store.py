@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from errno import EACCES, ENOENT, ETIMEDOUT
 from pathlib import Path
@@ -132,8 +132,10 @@ class ObjectStore:
 
     def discard(self, attempt: AttemptKey) -> None:
         """As `Store.discard`."""
-        with suppress(OSError):
+        try:
             self._delete(f"{attempt_path(attempt)}/")
+        except OSError:
+            self._seen.clear()  # Or the next job would be taken on an answer from before.
 
     def sweep(self, is_referenced: Callable[[AttemptKey], bool], older_than_seconds: float) -> Iterator[bool]:
         """As `Store.sweep`."""

@@ -11,6 +11,7 @@ import { badge } from "./watch.js";
 
 const PAGE = 24;
 const MOST = 100;
+const SOON = 100;
 const STATUSES = [["", "All"], "queued", "in_progress", "completed", "failed"];
 
 export async function mount(root, api, { query, signal }) {
@@ -38,6 +39,7 @@ export async function mount(root, api, { query, signal }) {
   );
   const shown = new Map();
   const reading = new Set();
+  let due;
   const chosen = { status: status.value, model: model.value };
   const media = models.filter((each) => each.id === chosen.model).map((each) => each.media);
   const pages = listing(api, { query: chosen, limit: PAGE, signal, ...(media.length && { media }) });
@@ -103,7 +105,10 @@ export async function mount(root, api, { query, signal }) {
 
   /** What happens to the account's jobs while they are looked at. */
   async function goOn() {
-    const onLine = (problem) => (problem ? show(line, problemBox(problem)) : catchUp().catch(failed));
+    const onLine = (problem) => {
+      show(line, problem && problemBox(problem));
+      if (!problem) catchUp().catch(failed);
+    };
     for await (const { event, data } of events(api, "v1/events", { signal, onLine })) {
       if (event === "deleted") hear(data.id, null);
       else if (event === "step") tellStep(data);
@@ -111,17 +116,30 @@ export async function mount(root, api, { query, signal }) {
     }
   }
 
-  /** What happened before the line was there. */
+  /** As the list has them: what happened before the line was there. What follows all that are shown comes with a later page. */
   async function catchUp() {
-    show(line);
-    (await read(listing(api, { limit: MOST, signal }), MOST)).reverse().forEach(take);
+    const jobs = await read(listing(api, { limit: MOST, signal }), MOST);
+    const last = jobs.findLastIndex((job) => shown.has(job.id));
+    jobs.slice(0, pages.over || last < 0 ? MOST : last + 1).reverse().forEach(take);
   }
 
   /** News of a job, or that it is gone: null. */
   function hear(id, job) {
     for (const heard of reading) heard.set(id, job);
-    if (job) take(job);
-    else remove(id);
+    if (!job) remove(id);
+    else if (shown.has(id) || pages.over || !sharesSecond(job)) take(job);
+    else catchUpSoon();
+  }
+
+  /** Whether time alone does not tell where a job belongs: it is in whole seconds. */
+  function sharesSecond(job) {
+    return [...cards.children].some(({ dataset: { at } }) => Number(at) === job.created_at);
+  }
+
+  /** Once for all that come at about the same time. */
+  function catchUpSoon() {
+    clearTimeout(due);
+    due = setTimeout(() => catchUp().catch(failed), SOON);
   }
 
   /** The jobs that follow in a list. Of those that are heard of meanwhile, what is heard: that is newer. */
@@ -148,8 +166,7 @@ export async function mount(root, api, { query, signal }) {
 
   /** In its place by time, in whole seconds; what is older than all that are shown comes with a later page. */
   function put(job) {
-    const isBefore = ({ dataset: { at } }) => Number(at) < job.created_at || (pages.over && Number(at) === job.created_at);
-    const next = [...cards.children].find(isBefore);
+    const next = [...cards.children].find(({ dataset: { at } }) => Number(at) <= job.created_at);
     if (next) next.before(card(job));
     else if (pages.over) cards.append(card(job));
     tellEnd();

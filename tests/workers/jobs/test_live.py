@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import pytest
 import redis
+from redis.asyncio.client import PubSub
 
 from demo.embedded_redis import EmbeddedRedis
 from tests.queues import Queue
@@ -176,3 +178,17 @@ def test_a_redis_that_hangs_ends_the_listening(own_redis: EmbeddedRedis) -> None
             await anext(events)
 
     listening(own_redis.url, hear, silence_seconds=1.0)
+
+
+def test_an_end_that_the_client_swallows_ends_the_listening_all_the_same(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def swallowing(_pubsub: PubSub) -> None:
+        task = asyncio.current_task()
+        assert task is not None and task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(PubSub, "ping", swallowing)
+    with pytest.raises(asyncio.CancelledError):
+        listening(redis_url, anext, silence_seconds=0.05)

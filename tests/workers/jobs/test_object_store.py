@@ -205,6 +205,18 @@ def test_what_is_asked_before_every_job_is_not_asked_of_the_store_every_time(
     assert store.probe() >= first
 
 
+def test_after_a_call_that_the_store_failed_the_next_job_is_not_taken_on_what_it_answered_before(
+    server: S3Server, location: S3Location
+) -> None:
+    store = ObjectStore(location, WAITS)
+    wait_until(lambda: answers(store))
+    with server.hanging():
+        store.probe()
+        store.discard(ATTEMPT)
+        with pytest.raises(StoreUnreachable):
+            store.probe()
+
+
 def test_a_store_that_hangs_or_is_dead_is_waited_for_so_long_and_no_longer(tmp_path: Path) -> None:
     with an_s3_server() as server:
         patient, store = (ObjectStore(server.location("own"), waits) for waits in (PATIENT, WAITS))
