@@ -60,6 +60,13 @@ class Pipelines:
         timestep = self._running.current_timestep
         return math.inf if timestep is None else float(timestep)
 
+    def place(self) -> dict[str, Any]:
+        """Where the denoising loop is, as `cache_context` takes it: step, noise level, number of steps."""
+        scheduler = self._running.scheduler
+        step = scheduler.step_index or 0  # None before the first step.
+        steps = len(scheduler.timesteps)
+        return {"step_index": step, "sigma": float(scheduler.sigmas[step]), "num_inference_steps": steps}
+
 
 class _Streams(ModelHook):  # type: ignore[misc]  # diffusers is untyped
     """Gives every hook that has one `state` for all calls a state for each cache context."""

@@ -13,7 +13,6 @@ from tests.bench.rivals.micros import MICRO, Micro
 
 #: Those that serve no such model; `test_sweep` holds what they say.
 REFUSE = {
-    *product(["sea-cache", "sea-cache-unlimited"], ["flux", "hunyuan_video"]),
     ("faster-cache", "wan"),
     *product(["faster-cache-attention"], ["flux", "hunyuan_video"]),
 }

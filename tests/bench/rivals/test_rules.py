@@ -1,14 +1,16 @@
-"""When TeaCache and EasyCache compute, on made-up inputs."""
+"""When TeaCache and EasyCache compute and what SeaCache looks at, on made-up inputs."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import FluxPipeline
 from torch import Tensor, nn
 
 from bench.rivals.methods import tea_cache
 from bench.rivals.methods.easy_cache import EasyCacheMethod
+from bench.rivals.methods.sea_cache import latents_of
 from bench.rivals.methods.tea_cache import TeaCacheMethod
 
 
@@ -71,3 +73,11 @@ def test_easycache_adds_the_last_difference_of_output_and_input_for_each_stream(
     for stream, expected in (("cond", 14.0), ("uncond", 18.0)):
         method.called(stream, {"hidden_states": torch.full((1, 1), 10.0)})
         assert not method.full and float(method.predict(stream)) == expected
+
+
+def test_seacache_looks_at_the_picture_that_flux_has_packed_into_tokens() -> None:
+    latents = torch.randn(2, 16, 6, 8)
+    packed = FluxPipeline._pack_latents(latents, 2, 16, 6, 8)
+    places = FluxPipeline._prepare_latent_image_ids(2, 3, 4, "cpu", torch.float32)
+    seen = latents_of(nn.Identity(), (), {"hidden_states": packed, "img_ids": places})
+    assert torch.equal(torch.stack(seen), latents.unsqueeze(2))

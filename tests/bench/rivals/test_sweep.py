@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.rivals.diffusers_cache import DiffusersRival
 from bench.rivals.methods.fewer_steps import FewerSteps
+from bench.rivals.methods.sea_cache import SeaCache
 from bench.rivals.prompts import SharedPrompt
 from bench.rivals.records import Records
 from bench.rivals.registry import rivals
@@ -101,7 +103,6 @@ def test_what_was_measured_of_a_model_counts_where_it_matters(flux: Micro, tmp_p
 @pytest.mark.parametrize(
     ("name", "family", "why"),
     [
-        ("sea-cache", "flux", "every block still runs: SeaCache is running in fail-open mode because the scheduler"),
         ("faster-cache", "wan", "IndexError: tuple index out of range"),
         ("faster-cache-attention", "flux", "it is FasterCache itself where guidance has no second stream"),
     ],
@@ -114,6 +115,15 @@ def test_a_library_s_refusal_is_part_of_the_result(
     assert why in str(found.refused)
     again = sweep(a_bench(micros[family], rivals()[name], tmp_path), [micros[family].case], 0, ignore)
     assert again == found
+
+
+def test_what_a_library_accepts_and_does_not_do_is_a_refusal(flux: Micro, tmp_path: Path) -> None:
+    class Untold(SeaCache):
+        engaged = DiffusersRival.engaged  # whose noise levels FLUX's pipeline does not tell
+
+    found = sweep(a_bench(flux, Untold("untold", "SeaCache", 2), tmp_path), [flux.case], 0, ignore)
+    assert found.rows == ()
+    assert "every block still runs: SeaCache is running in fail-open mode because the scheduler" in str(found.refused)
 
 
 def test_a_rival_that_reaches_no_speedup_to_compare_at_shows_how_far_it_gets(
