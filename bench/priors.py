@@ -69,11 +69,11 @@ class Recorded:
     def guessed(self, guess: Guess, count: int) -> float:
         """What a kernel brings on all runs."""
         matrix = priors.kernel(self.sigmas, *guess)
-        return self.snr(matrix, schedule.plan(matrix, count, opening(count, 0)), self.runs)
+        return self.snr(matrix, schedule.plan(matrix, count, opening(count, len(self.sigmas), 0)), self.runs)
 
     def likeliest(self, count: int) -> Guess:
         """The kernel that the full steps of accelerated runs, all together, make most probable."""
-        full = schedule.plan(priors.usual(self.sigmas).matrix, count, opening(count, 0))
+        full = schedule.plan(priors.usual(self.sigmas).matrix, count, opening(count, len(self.sigmas), 0))
         matrices = np.stack([priors.kernel(self.sigmas, *guess) for guess in GUESSES])
         evidence = sum(priors.evidence(matrices, run.matrix, full) for run in self.runs)
         return GUESSES[int(np.argmax(evidence))]

@@ -45,7 +45,7 @@ def covariance(loop: Loop, steps: int, count: int) -> Run:
     """Ours, on the prior, with an Euler solver. count: of full steps."""
     levels = np.linspace(1.0, 1.0 / steps, steps)
     euler = Response(levels, np.ones(steps + 1), np.tril(np.ones((steps + 1, steps)), -1) / -steps)
-    forecast = Forecast(usual(levels), euler, plan(usual(levels).matrix, count, opening(count, 0)))
+    forecast = Forecast(usual(levels), euler, plan(usual(levels).matrix, count, opening(count, len(levels), 0)))
     taken: Taken = []
     most = peak(lambda: taken.extend(loop.run_forecast(forecast)))
     return Run.of(taken, forecast.peak_cache_bytes, most)

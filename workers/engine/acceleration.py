@@ -47,7 +47,8 @@ def accelerate(model: LoadedModel, plan: RunPlan, observed: Sequence[MeasuredCov
         return Acceleration(None, Reason(code=ReasonCode.LITTLE_GAIN, detail=detail))
     known = known_covariance(model.covariances, observed, plan)
     try:
-        session = CovarianceSession(plan, known, count, budget.opening(count, known.runs if known else 0))
+        opening = budget.opening(count, request.steps, known.runs if known else 0)
+        session = CovarianceSession(plan, known, count, opening)
     except UnsupportedPipeline as error:
         return Acceleration(None, Reason(code=ReasonCode.UNSUPPORTED_SOLVER, detail=str(error)))
     return Acceleration(session, None)

@@ -96,4 +96,4 @@ def expected_snr(covariance: Covariance, response: Response, count: int) -> floa
 def planned(covariance: Covariance, count: int) -> tuple[np.ndarray, tuple[int, ...]]:
     """The matrix that a run with `count` full steps goes by, and which steps those are."""
     matrix = priors.combined(covariance, covariance.sigmas).matrix
-    return matrix, schedule.plan(matrix, count, budget.opening(count, covariance.runs))
+    return matrix, schedule.plan(matrix, count, budget.opening(count, len(matrix), covariance.runs))

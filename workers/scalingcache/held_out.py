@@ -34,5 +34,6 @@ def _leaving_out(runs: Sequence[Covariance], n: int, count: int) -> float:
 
 def _error(measured: Covariance | None, runs: Sequence[Covariance], count: int) -> float:
     matrix = priors.combined(measured, runs[0].sigmas).matrix
-    full = schedule.plan(matrix, count, budget.opening(count, measured.runs if measured else 0))
+    opening = budget.opening(count, len(matrix), measured.runs if measured else 0)
+    full = schedule.plan(matrix, count, opening)
     return float(np.mean([schedule.cost(matrix, full, run.matrix) for run in runs]))

@@ -42,7 +42,7 @@ def held_out(
 def _error(files: Covariance | None, known: Sequence[Covariance], runs: Sequence[Covariance], count: int) -> float:
     """Of all runs, each predicted by the known ones but itself."""
     sigmas, whole = runs[0].sigmas, _mean(files, known)
-    opening = budget.opening(count, whole.runs if whole else 0)
+    opening = budget.opening(count, len(sigmas), whole.runs if whole else 0)
     full = schedule.plan(priors.combined(whole, sigmas).matrix, count, opening)
     errors = []
     for run in runs:

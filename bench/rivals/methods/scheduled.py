@@ -32,7 +32,7 @@ def scheduled(model: LoadedModel, plan: RunPlan, count: int) -> tuple[int, ...]:
     """The full steps that our method would compute."""
     known = measured(model, plan)
     matrix = priors.combined(known, plan.sigmas.double().numpy()).matrix
-    return schedule.plan(matrix, count, budget.opening(count, known.runs))
+    return schedule.plan(matrix, count, budget.opening(count, len(matrix), known.runs))
 
 
 @dataclass(frozen=True)

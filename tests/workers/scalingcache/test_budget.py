@@ -57,9 +57,15 @@ def test_a_run_that_gains_next_to_nothing_is_not_worth_it(count: int, steps: int
 
 @pytest.mark.parametrize("runs", [4, 50])
 def test_the_opening_is_a_quarter_of_the_full_steps_where_several_runs_were_measured(runs: int) -> None:
-    assert [opening(count, runs) for count in (2, 4, 8, 11, 18, 40)] == [2, 2, 2, 2, 4, 10]
+    assert [opening(count, 50, runs) for count in (2, 4, 8, 11, 18, 29)] == [2, 2, 2, 2, 4, 7]
 
 
 @pytest.mark.parametrize("runs", [0, 3])
 def test_the_opening_is_a_third_of_the_full_steps_where_few_or_none_were(runs: int) -> None:
-    assert [opening(count, runs) for count in (2, 4, 8, 11, 18, 40)] == [2, 2, 2, 3, 6, 13]
+    assert [opening(count, 50, runs) for count in (2, 4, 8, 11, 18, 29)] == [2, 2, 2, 3, 6, 9]
+
+
+@pytest.mark.parametrize("runs", [0, 4])
+def test_the_opening_is_larger_where_most_steps_are_computed(runs: int) -> None:
+    assert [opening(count, 50, runs) for count in (30, 34, 40)] == [12, 13, 16]
+    assert opening(3, 5, runs) == 2
