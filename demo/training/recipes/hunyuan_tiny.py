@@ -100,7 +100,7 @@ class HunyuanTiny(Recipe):
     normalised = "scale"
     #: No crop is wider: from 96 pixels on the gradient of a 3D convolution in bfloat16 writes where it must not
     #: (torch 2.13.0 on CPUs with AMX, oneDNN 3.12).
-    vae_phases = (VaePhase(2400, 8, ((1, 64),)), VaePhase(3400, 1, ((9, 64), (17, 48), (17, 64)), rate=0.3))
+    vae_phases = (VaePhase(2400, 8, ((1, 64),)), VaePhase(10000, 1, ((17, 64), (17, 56), (9, 88), (17, 40)), rate=0.3))
     phases = (
         Phase("transformer", steps=1800, batch=8, prefix=(500, 2)),
         Phase("shapes", steps=1200, batch=8, short=2, shifts=(1.8, 0.6), muon_rate=2.5e-3, adam_rate=1.2e-3),
