@@ -138,8 +138,10 @@ export async function mount(root, api, { query, signal }) {
 
   /** Once for all that come at about the same time. */
   function catchUpSoon() {
-    clearTimeout(due);
-    due = setTimeout(() => catchUp().catch(failed), SOON);
+    due ??= setTimeout(() => {
+      due = undefined;
+      catchUp().catch(failed);
+    }, SOON);
   }
 
   /** The jobs that follow in a list. Of those that are heard of meanwhile, what is heard: that is newer. */
