@@ -37,6 +37,10 @@ class Session(Attachment, Protocol):
     def peak_cache_bytes(self) -> int:
         """The most device memory held at once."""
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What it is made of, as JSON has it, with its `method`: two of one recipe do the same with one run."""
+
     def account(self) -> Account:
         """What the report says of the method."""
 

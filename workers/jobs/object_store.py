@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from errno import EACCES, ENOENT, ETIMEDOUT
 from pathlib import Path
@@ -132,10 +132,9 @@ class ObjectStore:
 
     def discard(self, attempt: AttemptKey) -> None:
         """As `Store.discard`."""
-        try:
+        with suppress(OSError):
             self._delete(f"{attempt_path(attempt)}/")
-        except OSError:
-            self._seen.clear()  # Or the next job would be taken on an answer from before.
+        self._seen.clear()  # It may be the store that failed the attempt: the next one waits for an answer of now.
 
     def sweep(self, is_referenced: Callable[[AttemptKey], bool], older_than_seconds: float) -> Iterator[bool]:
         """As `Store.sweep`."""

@@ -15,13 +15,11 @@ import torch
 
 from workers.engine.acceleration import accelerate
 from workers.engine.generation import Generation, generate
-from workers.engine.knowledge import known_covariance
 from workers.engine.loaded import LoadedModel
-from workers.engine.paper_acceleration import fitting_coefficients
-from workers.engine.plan import RunPlan, plan_run
+from workers.engine.plan import plan_run
 from workers.files import replacing
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
-from workers.jobs.job import GenerationRequest, Reason
+from workers.jobs.job import GenerationRequest
 from workers.measurement.contact_sheet import Row, compared, moments, save_contact_sheet
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.figures import save_curve
@@ -67,16 +65,15 @@ def evaluate(
         raise EvaluationError("SSIM needs scikit-image: pip install 'scalingcache-serve[evaluate]'")
     same_kind(settings.prompts)
     planned = [_requests(model, catalogue, settings, number) for number in range(len(settings.prompts))]
-    for requests in planned:
-        _check(model, requests)
+    recipes = [_recipes(model, requests) for requests in planned]
     first = planned[0]
     total = len(settings.prompts) * len(first)
     warm_up = first[0].model_copy(update={"steps": 2})  # The first run is always slow.
     generate(model, warm_up, image=settings.prompts[0].picture(warm_up))
     pairs: list[Pair] = []
     sheets: list[Path] = []
-    for number, (prompt, requests) in enumerate(zip(settings.prompts, planned, strict=True)):
-        kept = settings.work / _identity(model, requests, measures)
+    for number, (prompt, requests, made_of) in enumerate(zip(settings.prompts, planned, recipes, strict=True)):
+        kept = settings.work / _identity(model, requests, made_of, measures)
         if not kept.with_suffix(".json").exists():
             prompt_progress = partial(_report_progress, progress, number * len(first), total)
             _measure(model, prompt, requests, measures, kept, prompt_progress)
@@ -100,38 +97,33 @@ def _requests(
     return [plain.uncached, *(plain.model_copy(update={"sf": sf}) for sf in settings.sf)]
 
 
-def _check(model: LoadedModel, requests: list[GenerationRequest]) -> None:
+def _recipes(model: LoadedModel, requests: list[GenerationRequest]) -> list[dict[str, Any]]:
+    """What each of the accelerated runs is made of. Raises `InvalidRequest`, `CoefficientsMismatch`."""
     if not 2 <= min(r.sf for r in requests) <= max(r.sf for r in requests[1:]) < requests[0].steps:
         raise InvalidRequest("sf", f"every sf must be at least 2 and below the number of steps, {requests[0].steps}")
+    recipes = []
     for request in requests[1:]:
         acceleration = accelerate(model, plan_run(model, request))
         if acceleration.session is None:
             raise CoefficientsMismatch(f"sf={request.sf} cannot be evaluated: {acceleration.reason}")
+        recipes.append(acceleration.session.recipe)
+    return recipes
 
 
-def _identity(model: LoadedModel, requests: list[GenerationRequest], measures: Measures) -> str:
+def _identity(
+    model: LoadedModel, requests: list[GenerationRequest], recipes: list[dict[str, Any]], measures: Measures
+) -> str:
     """The same for two evaluations exactly when a prompt's result is."""
     identity = {
         "key": asdict(plan_run(model, requests[0]).key),
         "version": model.version,  # also of its VAE and text encoders
         "requests": [r.model_dump() for r in requests],
-        "coefficients": _numbers(model, plan_run(model, requests[1])),
+        "recipes": recipes,
         "measures": [measures.lpips is not None, measures.clip is not None],
         "switches": model.entry.shown(),
         "machine": machine(model) | versions(),
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _numbers(model: LoadedModel, plan: RunPlan) -> list[Any] | None:
-    """All that the acceleration of a run is computed from."""
-    if model.entry.method == "covariance":
-        covariance = known_covariance(model.covariances, (), plan)
-        return None if covariance is None else [covariance.matrix.tolist(), covariance.sigmas.tolist(), covariance.runs]
-    fitting = fitting_coefficients(model, plan)
-    if isinstance(fitting, Reason):
-        return None
-    return [fitting.alpha.tolist(), fitting.kappa, fitting.max_skip, fitting.final_full_steps]
 
 
 def _measure(

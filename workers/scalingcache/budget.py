@@ -10,7 +10,7 @@ ENOUGH_RUNS = 4
 """From so many measured runs on a covariance holds for prompts that were not among them."""
 
 MOST = 0.6
-"""From this part of the steps on a run begins with more of them, see `opening`; measured on the demo checkpoints."""
+"""From this part of the steps on a run begins with more of them, see `opening`; measured on flux-tiny."""
 
 CALIBRATION_RUNS = 8
 """With so many measured runs of a kind more bring next to nothing."""
@@ -50,7 +50,7 @@ def opening(count: int, steps: int, runs: int) -> int:
 
     A quarter where enough runs were measured that they tell by themselves which steps matter.
     A third where fewer were, or none: early outputs of guided models change in ways that differ from prompt to prompt.
-    Two fifths where most steps are computed: gaps of one step later on cost less than any at the start.
+    Two fifths where most steps are computed: what is wrong in an early one, later outputs answer to.
     """
     if count >= MOST * steps:
         return max(2, 2 * count // 5)

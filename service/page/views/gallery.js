@@ -39,10 +39,12 @@ export async function mount(root, api, { query, signal }) {
   );
   const shown = new Map();
   const reading = new Set();
+  const unplaced = new Map();
   let due;
   const chosen = { status: status.value, model: model.value };
   const media = models.filter((each) => each.id === chosen.model).map((each) => each.media);
-  const pages = listing(api, { query: chosen, limit: PAGE, signal, ...(media.length && { media }) });
+  const listed = { query: chosen, limit: PAGE, ...(media.length && { media }) };
+  const pages = listing(api, { ...listed, signal });
   await more();
   await goOn();
 
@@ -116,32 +118,16 @@ export async function mount(root, api, { query, signal }) {
     }
   }
 
-  /** As the list has them: what happened before the line was there. What follows all that are shown comes with a later page. */
+  /** What happened before the line was there. */
   async function catchUp() {
-    const jobs = await read(listing(api, { limit: MOST, signal }), MOST);
-    const last = jobs.findLastIndex((job) => shown.has(job.id));
-    jobs.slice(0, pages.over || last < 0 ? MOST : last + 1).reverse().forEach(take);
+    (await read(listing(api, { limit: MOST, signal }), MOST)).reverse().forEach(take);
   }
 
   /** News of a job, or that it is gone: null. */
   function hear(id, job) {
     for (const heard of reading) heard.set(id, job);
-    if (!job) remove(id);
-    else if (shown.has(id) || pages.over || !sharesSecond(job)) take(job);
-    else catchUpSoon();
-  }
-
-  /** Whether time alone does not tell where a job belongs: it is in whole seconds. */
-  function sharesSecond(job) {
-    return [...cards.children].some(({ dataset: { at } }) => Number(at) === job.created_at);
-  }
-
-  /** Once for all that come at about the same time. */
-  function catchUpSoon() {
-    due ??= setTimeout(() => {
-      due = undefined;
-      catchUp().catch(failed);
-    }, SOON);
+    if (job) take(job);
+    else remove(id);
   }
 
   /** The jobs that follow in a list. Of those that are heard of meanwhile, what is heard: that is newer. */
@@ -163,10 +149,34 @@ export async function mount(root, api, { query, signal }) {
   function take(job) {
     if (!isWanted(job)) return remove(job.id);
     if (shown.has(job.id)) return redraw(job);
-    put(job);
+    if (pages.over || !sharesSecond(job)) return put(job);
+    unplaced.set(job.id, job);
+    due ??= setTimeout(place, SOON); // Once for all that come at about the same time.
   }
 
-  /** In its place by time, in whole seconds; what is older than all that are shown comes with a later page. */
+  /** Whether time, in whole seconds, does not tell where a job belongs. */
+  function sharesSecond(job) {
+    return [...cards.children].some(({ dataset: { at } }) => Number(at) === job.created_at);
+  }
+
+  /** Those of which time does not tell it, as the list has them; what follows all that are shown comes with a later page. */
+  async function place() {
+    const jobs = [...unplaced.values()];
+    unplaced.clear();
+    due = undefined;
+    try {
+      const list = await read(listing(api, { ...listed, signal }), shown.size + jobs.length);
+      for (const [at, job] of [...list.entries()].reverse()) {
+        const next = list.slice(at + 1).find((each) => shown.has(each.id));
+        if (next && isWanted(job) && !shown.has(job.id)) shown.get(next.id).element.before(card(job));
+      }
+      tellEnd();
+    } catch {
+      if (!signal.aborted) jobs.filter((job) => !shown.has(job.id)).forEach(put); // Better a card too far up than none.
+    }
+  }
+
+  /** In its place by time; what is older than all that are shown comes with a later page. */
   function put(job) {
     const next = [...cards.children].find(({ dataset: { at } }) => Number(at) <= job.created_at);
     if (next) next.before(card(job));
@@ -188,6 +198,7 @@ export async function mount(root, api, { query, signal }) {
   }
 
   function remove(id) {
+    unplaced.delete(id);
     shown.get(id)?.element.remove();
     if (shown.delete(id)) tellEnd();
   }

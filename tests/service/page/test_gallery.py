@@ -54,6 +54,16 @@ LISTED_WITH_AN_EMPTY_PAGE = """async ({module}) => {
   const pages = listing({get}, {media: ["video"], limit: 1});
   return [await pages.next(1), calls, pages.over];
 }"""
+ALL_IN_ONE_SECOND = """(() => {
+  const {parse} = JSON;
+  const {json} = Response.prototype;
+  const told = (data) => {
+    for (const job of [data, ...(data?.data ?? [])]) if (job?.created_at) job.created_at = 1;
+    return data;
+  };
+  JSON.parse = (text, ...others) => told(parse(text, ...others));
+  Response.prototype.json = async function () { return told(await json.call(this)); };
+})()"""
 
 
 @pytest.fixture
@@ -187,6 +197,21 @@ def test_more_are_shown_page_by_page(page: Page, address: str) -> None:
     expect(cards).to_have_count(PAGE + 1)
     expect(cards.last).to_contain_text("ball 0")
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+
+
+def test_jobs_of_one_second_stand_as_the_list_has_them(page: Page, address: str) -> None:
+    page.add_init_script(ALL_IN_ONE_SECOND)
+    for number in range(PAGE + 1):
+        make(address, f"ball {number}")
+    page.goto(f"{address}/#gallery")
+    cards = page.get_by_role("article")
+    expect(cards).to_have_count(PAGE)
+    for name in ("later", "last"):
+        make(address, f"ball of {name}")
+        expect(cards.first).to_contain_text(f"ball of {name}")
+    page.get_by_role("button", name="Show more").click()
+    expect(cards).to_have_count(PAGE + 3)
+    expect(cards.last).to_contain_text("ball 0")
 
 
 def test_the_button_for_more_is_the_same_one_while_jobs_come(page: Page, address: str) -> None:

@@ -205,16 +205,17 @@ def test_what_is_asked_before_every_job_is_not_asked_of_the_store_every_time(
     assert store.probe() >= first
 
 
-def test_after_a_call_that_the_store_failed_the_next_job_is_not_taken_on_what_it_answered_before(
-    server: S3Server, location: S3Location
+def test_after_an_attempt_that_failed_the_next_is_not_taken_on_what_the_store_answered_before_it(
+    server: S3Server, location: S3Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(object_store, "PROBE_SECONDS", 600.0)
     store = ObjectStore(location, WAITS)
     wait_until(lambda: answers(store))
     with server.hanging():
         store.probe()
-        store.discard(ATTEMPT)
-        with pytest.raises(StoreUnreachable):
-            store.probe()
+    store.discard(ATTEMPT)
+    with server.hanging(), pytest.raises(StoreUnreachable):
+        store.probe()
 
 
 def test_a_store_that_hangs_or_is_dead_is_waited_for_so_long_and_no_longer(tmp_path: Path) -> None:

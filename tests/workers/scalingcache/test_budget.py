@@ -68,4 +68,4 @@ def test_the_opening_is_a_third_of_the_full_steps_where_few_or_none_were(runs: i
 @pytest.mark.parametrize("runs", [0, 4])
 def test_the_opening_is_larger_where_most_steps_are_computed(runs: int) -> None:
     assert [opening(count, 50, runs) for count in (30, 34, 40)] == [12, 13, 16]
-    assert opening(3, 5, runs) == 2
+    assert [opening(10, 15, runs), opening(3, 5, runs)] == [4, 2]
