@@ -1,12 +1,14 @@
-"""Where the full steps of a model with two experts belong: `python -m bench.two_experts`, some minutes on a CPU.
+"""Where the full steps of a model with two experts belong, and what holds for its outputs.
 
+`python -m bench.two_experts`, some minutes on a CPU.
 The checkpoint is wan-tiny twice, the second expert with noise in its weights and a guidance of its own, since no small
-one with two trained experts exists. Each schedule has the same number of full steps.
+one with two trained experts exists. All schedules of one basis have the same number of full steps.
 """
 
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -18,12 +20,14 @@ import typer
 from safetensors.torch import load_file, save_file
 
 from workers.engine.generation import generate
-from workers.engine.loaded import load_model
+from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
+from workers.jobs.job import GenerationRequest
 from workers.measurement.fidelity import psnr
 from workers.models.catalogue import Catalogue
 from workers.scalingcache import schedule
 from workers.scalingcache.covariance import Array
+from workers.scalingcache.measured import MeasuredCovariance
 
 BOUNDARY, STEPS, SF = 0.875, 40, 10
 CHANGED = {"steps": STEPS, "guidance_2": 3.0, "flow_shift": 5.0, "frames": 17, "width": 64, "height": 64}
@@ -62,9 +66,17 @@ def with_full(wanted: tuple[int, ...], plan: Plan) -> Plan:
     return planned
 
 
+def of_each_expert(shown: MeasuredCovariance, handover: int) -> MeasuredCovariance:
+    """The same without what it says of outputs of one expert beside those of the other."""
+    matrix = shown.covariance.matrix.copy()
+    matrix[:handover, handover:] = matrix[handover:, :handover] = 0.0
+    return replace(shown, covariance=replace(shown.covariance, matrix=matrix))
+
+
 def main(
     noise: Annotated[float, typer.Option(help="Of the second expert, in standard deviations of its weights.")] = 0.1,
     limit: Annotated[int, typer.Option(help="Prompts of demo/prompts/bench.txt.")] = 3,
+    runs: Annotated[int, typer.Option(help="Uncached runs, of demo/prompts/calibration.txt, that are measured.")] = 4,
 ) -> None:
     """Print the mean PSNR of each schedule against uncached runs, and its decisions for the first prompt."""
     catalogue = Catalogue.read(Path("models.toml"))
@@ -74,24 +86,37 @@ def main(
         defaults = catalogue.entry("wan-tiny").defaults.model_copy(update=CHANGED)
         catalogue = catalogue.changed("wan-tiny", source=str(folder), coefficients=(), defaults=defaults)
         model = load_model(catalogue.entry("wan-tiny"), catalogue.family("wan-tiny"))
+    shown = [_shown(model, catalogue.request("wan-tiny", prompt, seed=100)) for prompt in _prompts("calibration", runs)]
     found: dict[str, list[tuple[float, str]]] = {}
-    for seed, prompt in enumerate(Path("demo/prompts/bench.txt").read_text().splitlines()[:limit]):
+    for seed, prompt in enumerate(_prompts("bench", limit)):
         request = catalogue.request("wan-tiny", prompt, seed=seed, sf=SF)
         handover = plan_run(model, request).segments[0]
         uncached = generate(model, request.uncached).frames
         plan = schedule.plan
-        schedules = {
-            "as planned": plan,
-            "the second expert's first step in full": with_full((handover,), plan),
-            "its first two in full": with_full((handover, handover + 1), plan),
+        tried: dict[str, tuple[Plan, list[MeasuredCovariance]]] = {
+            "as planned": (plan, []),
+            "the second expert's first step in full": (with_full((handover,), plan), []),
+            "its first two in full": (with_full((handover, handover + 1), plan), []),
+            f"{runs} runs measured, one covariance": (plan, shown),
+            f"{runs} runs measured, one of each expert": (plan, [of_each_expert(each, handover) for each in shown]),
         }
-        for name, each in schedules.items():
+        for name, (each, observed) in tried.items():
             with patch.object(schedule, "plan", each):
-                run = generate(model, request)
+                run = generate(model, request, observed=observed)
             found.setdefault(name, []).append((psnr(run.frames, uncached), run.report.decisions))
-    for name, runs in found.items():
-        full = fmean(decisions.count("F") for _, decisions in runs)
-        typer.echo(f"{name}: {fmean(value for value, _ in runs):.2f} dB, {full:.1f} full steps, {runs[0][1]}")
+    for name, results in found.items():
+        full = fmean(decisions.count("F") for _, decisions in results)
+        typer.echo(f"{name}: {fmean(value for value, _ in results):.2f} dB, {full:.1f} full steps, {results[0][1]}")
+
+
+def _prompts(file: str, count: int) -> list[str]:
+    return Path(f"demo/prompts/{file}.txt").read_text().splitlines()[:count]
+
+
+def _shown(model: LoadedModel, request: GenerationRequest) -> MeasuredCovariance:
+    covariance = generate(model, request.uncached).covariance
+    assert covariance is not None
+    return covariance
 
 
 if __name__ == "__main__":

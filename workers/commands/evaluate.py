@@ -17,10 +17,13 @@ from workers.commands.options import (
     UncalibratedOption,
     settings,
 )
+from workers.jobs.connection import Connection
 from workers.jobs.errors import InvalidRequest
+from workers.jobs.observations import Observations
 from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import EvaluationError
+from workers.process.settings import Settings
 
 
 def evaluate(
@@ -41,6 +44,12 @@ def evaluate(
         Path | None,
         typer.Option("-o", "--output", help="The entry's file, by its name, or any other path. Default: the former."),
     ] = None,
+    teach: Annotated[
+        bool,
+        typer.Option(
+            "--teach", help="Give the workers of SCALINGCACHE_REDIS_URL what the uncached runs show of the model."
+        ),
+    ] = False,
     source: SourceOption = None,
     catalogue: CatalogueOption = None,
     work: Annotated[Path, typer.Option(help="Where an interrupted run keeps what it has.")] = Path("build/evaluation"),
@@ -53,12 +62,14 @@ def evaluate(
     )
     texts = read_prompts(prompts, limit)
     destination = _destination(models, model, output, images=texts[0].image is not None)
+    observations = _observations(values) if teach else None
     use_threads(values.torch_threads)
     from workers.engine.loaded import load_model
     from workers.measurement import tables
     from workers.measurement.evaluation import EvaluationSettings, Measures, save_evaluation
     from workers.measurement.evaluation import evaluate as measure
     from workers.measurement.perceptual import ClipScore, Lpips
+    from workers.measurement.teaching import Teaching
 
     measures = Measures(Lpips.load(lpips) if lpips else None, ClipScore(clip) if clip else None)
     overrides = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
@@ -68,10 +79,21 @@ def evaluate(
     with progress() as bar:
         done = Done(bar, f"{len(texts)} prompts × {len(wanted.sf) + 1} runs", len(texts))
         with interruptible(lambda: _kept(done, work)):
-            evaluation, sheet = measure(loaded, models, wanted, measures, done)
+            teaching = Teaching(loaded, observations) if observations else None
+            evaluation, sheet = measure(loaded, models, wanted, measures, done, teaching or (lambda *_: None))
     console.print(tables.of_evaluation(evaluation))
+    if teaching is not None:
+        verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in teaching.verdicts.items())
+        console.print(f"uncached runs, for the workers: {verdicts}")
     written = save_evaluation(evaluation, sheet, destination)
     console.print(f"wrote {', '.join(str(path) for path in written)}", soft_wrap=True)
+
+
+def _observations(values: Settings) -> Observations:
+    """The list that workers share. Raises `QueueUnavailable` before anything is measured, not after."""
+    connection = Connection(values.redis_address)
+    connection.ping()
+    return Observations(connection, values.retention_seconds)
 
 
 def _kept(done: Done, work: Path) -> str:

@@ -1,11 +1,12 @@
 """What an uncached run teaches: it is held back until it, and those held back before it, make predictions better."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import structlog
 
 from workers.caching.solver import measured_response
 from workers.engine.knowledge import file_of, worth_keeping
@@ -13,6 +14,8 @@ from workers.engine.plan import RunPlan
 from workers.jobs.errors import UnsupportedPipeline
 from workers.scalingcache import budget, promotion
 from workers.scalingcache.measured import MeasuredCovariance, RunKind
+
+log = structlog.get_logger()
 
 REFERENCE_SF = 10
 """Of 50 steps: what a run's worth is told for, as by `calibrate`."""
@@ -45,6 +48,17 @@ class ObservedRun:
         """From JSON; where it does not say so it promotes. Raises `ValueError`, `KeyError`, `TypeError`."""
         table = json.loads(text)
         return cls(MeasuredCovariance.parsed(table), bool(table.get("promotes", True)))
+
+
+def readable(model: str, texts: Iterable[str]) -> list[ObservedRun]:
+    """The entries of a model's list; one that cannot be read, as of a later version, is left out and logged."""
+    runs = []
+    for text in texts:
+        try:
+            runs.append(ObservedRun.parsed(text))
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("observation unreadable", model=model, error=str(error))
+    return runs
 
 
 def counting(observed: Sequence[ObservedRun]) -> list[MeasuredCovariance]:

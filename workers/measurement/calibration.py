@@ -47,7 +47,8 @@ def calibrate(catalogue: Catalogue, runs: UncachedRuns, progress: Callable[[int,
 
 def _shown(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_done: Callable[[int], None]) -> Shown:
     """What one generation shows, from an earlier, interrupted run if it got that far."""
-    identity = json.dumps([asdict(plan.kind), plan.request.model_dump()], sort_keys=True)
+    # The version is also that of the text encoders and the VAE, which colours of previews are from.
+    identity = json.dumps([model.version, asdict(plan.kind), plan.request.model_dump()], sort_keys=True)
     path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.covariance.npz"
     if path.exists():
         return _kept(path)

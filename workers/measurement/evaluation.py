@@ -28,6 +28,13 @@ from workers.measurement.prompts import Prompt, same_kind
 from workers.measurement.provenance import provenance, versions
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation, EvaluationError, Pair, summarise
+from workers.scalingcache.measured import MeasuredCovariance
+
+#: Told what the uncached run of a request has shown of the model; None where that is nothing.
+Observer = Callable[[GenerationRequest, MeasuredCovariance | None], None]
+
+COVARIANCE = ".covariance"
+"""How the name of what a prompt's uncached run has shown ends, in the folder of finished prompts."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +62,12 @@ def evaluate(
     settings: EvaluationSettings,
     measures: Measures,
     progress: Callable[[int, int], None],
+    observe: Observer = lambda _request, _shown: None,
 ) -> tuple[Evaluation, Path]:
     """Every prompt uncached and with every sf; also gives the contact sheet of the first prompt.
 
-    progress: told (generations done, generations in all). Raises `CoefficientsMismatch` before the first generation
+    progress: told (generations done, generations in all). observe: told of each prompt as it is finished; what it
+    learns is not in force here. Raises `CoefficientsMismatch` before the first generation
     when the model cannot be accelerated as planned, and what a generation raises.
     """
     if find_spec("skimage") is None:
@@ -77,6 +86,7 @@ def evaluate(
         if not kept.with_suffix(".json").exists():
             prompt_progress = partial(_report_progress, progress, number * len(first), total)
             _measure(model, prompt, requests, measures, kept, prompt_progress)
+        observe(requests[0], _shown(kept.with_suffix(COVARIANCE)))
         progress((number + 1) * len(first), total)
         pairs += [Pair.model_validate(row) for row in json.loads(kept.with_suffix(".json").read_text())]
         sheets.append(kept.with_suffix(".png"))
@@ -147,8 +157,14 @@ def _measure(
         figures = f"{pairs[-1].speedup:.2f} times faster, {pairs[-1].psnr:.1f} dB, SSIM {pairs[-1].ssim:.4f}"
         sheet.append(Row(f"sf={request.sf}: {figures}", moments(run.frames)))
     save_contact_sheet(kept.with_suffix(".png"), prompt.text, compared(sheet))
+    if uncached.covariance is not None:
+        uncached.covariance.save(kept.with_suffix(COVARIANCE))
     with replacing(kept.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps([pair.model_dump() for pair in pairs]))
+
+
+def _shown(kept: Path) -> MeasuredCovariance | None:
+    return MeasuredCovariance.parsed(json.loads(kept.read_text())) if kept.exists() else None
 
 
 def _pair(

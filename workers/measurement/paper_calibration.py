@@ -54,7 +54,7 @@ def calibrate_paper(
 
 def _sample(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_done: Callable[[int], None]) -> Sample:
     """One generation's statistics, from an earlier, interrupted run if it got that far."""
-    identity = json.dumps([asdict(plan.key), plan.request.model_dump()], sort_keys=True)
+    identity = json.dumps([model.version, asdict(plan.key), plan.request.model_dump()], sort_keys=True)
     path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.npz"
     if path.exists():
         with np.load(path) as stored:

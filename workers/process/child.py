@@ -243,7 +243,8 @@ def _load(jobs: RunsJobs, models: Sequence[str]) -> Ready:
     seconds, fingerprints = zip(*loaded.values(), strict=True) if loaded else ((), ())
     readers = {model: jobs.readers(model) for model in loaded}
     versions = {model: jobs.version(model) for model in loaded}
-    return Ready(tuple(loaded), seconds, fingerprints, failed, failing_seconds, readers, versions)
+    warmed = {model: shown for model in loaded if (shown := jobs.warmed(model)) is not None}
+    return Ready(tuple(loaded), seconds, fingerprints, failed, failing_seconds, readers, versions, warmed)
 
 
 def _problem(models: Sequence[str], error: Exception) -> JobError:

@@ -65,10 +65,27 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """What becomes of what an uncached run has shown of its model. text: for the workers' common list, if any."""
+
+    verdict: Literal["promoted", "held_back", "not_needed", "known"]
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """A warm-up's request, and what becomes of what it has shown."""
+
+    request: GenerationRequest
+    learnt: Learnt
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The models are loaded, each in so many seconds; `fingerprints` are of their weights.
 
-    readers: what counts the tokens of their prompts, and versions what they compute with, by model.
+    readers: what counts the tokens of their prompts, versions what they compute with, and warmed what the warm-ups of
+    those that had one have shown, by model.
     failed: those that cannot be loaded, with the reason; the others are served without them.
     failing_seconds: how long these took until then, together.
     """
@@ -80,6 +97,7 @@ class Ready:
     failing_seconds: float = 0.0
     readers: Mapping[str, Sequence[PromptReader]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    warmed: Mapping[str, Warmed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +136,6 @@ class PreviewMade:
     job_id: str
     step: int
     picture: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Learnt:
-    """What becomes of what an uncached run has shown of its model. text: for the workers' common list, if any."""
-
-    verdict: Literal["promoted", "held_back", "not_needed", "known"]
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

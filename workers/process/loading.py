@@ -10,7 +10,7 @@ from workers.jobs.job import JobError
 from workers.models.prompt_reader import PromptReader
 from workers.process.announcer import Announcer
 from workers.process.child import Child, ChildDied
-from workers.process.events import Load, LoadFailed, Ready
+from workers.process.events import Load, LoadFailed, Ready, Warmed
 from workers.process.metrics import Metrics
 from workers.process.shutdown import Shutdown
 
@@ -27,7 +27,8 @@ RELOAD_SECONDS = 1800.0
 
 class Loading:
     """Owns the process. `models` are those that it has loaded, `fingerprints` are of their weights, `readers` count
-    the tokens of their prompts, `versions` is what they compute with."""
+    the tokens of their prompts, `versions` is what they compute with. `warmed` is what their warm-ups have shown, for
+    whoever keeps it."""
 
     def __init__(self, start: Callable[[], Child], announcer: Announcer, metrics: Metrics, shutdown: Shutdown) -> None:
         """start: a process that loads all of the worker's models."""
@@ -37,6 +38,7 @@ class Loading:
         self.fingerprints: dict[str, str] = {}
         self.readers: dict[str, Sequence[PromptReader]] = {}
         self.versions: dict[str, str] = {}
+        self.warmed: list[Warmed] = []
         self._failed: dict[str, JobError] = {}
         self._failures = 0
         self._try_at = 0.0
@@ -111,6 +113,7 @@ class Loading:
         self.fingerprints |= dict(zip(ready.models, ready.fingerprints, strict=True))
         self.readers = {**self.readers, **ready.readers}  # a new one: another thread goes through it
         self.versions = {**self.versions, **ready.versions}
+        self.warmed += ready.warmed.values()
         self.models = (*self.models, *ready.models)
         self._failed = dict(ready.failed)
         if loads:

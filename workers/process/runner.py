@@ -20,7 +20,7 @@ from workers.engine.in_force import prompt_tokens, without_effect
 from workers.engine.latent_colours import LatentColours
 from workers.engine.latent_preview import Previews
 from workers.engine.leader import Leader
-from workers.engine.learning import ObservedRun, counting, learnt
+from workers.engine.learning import ObservedRun, counting, learnt, readable
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
 from workers.engine.prompt_cache import PromptCache
@@ -57,6 +57,7 @@ from workers.process.events import (
     Run,
     StageStarted,
     StepDone,
+    Warmed,
 )
 from workers.process.rerunner import Rerunner
 from workers.process.warmup import warm_up
@@ -84,6 +85,7 @@ class Runner:
         self._previews: dict[str, Previews] = {}
         self._models: dict[str, LoadedModel] = {}
         self._observed: dict[str, list[ObservedRun]] = defaultdict(list)
+        self._warmed: dict[str, Warmed] = {}
         self._leader: Leader | None = None  # One group for all models that have one.
 
     def load(self, names: Sequence[str]) -> list[str]:
@@ -113,8 +115,10 @@ class Runner:
                 method=entry.method,
                 covariances=[f"{each.covariance.runs} runs: {each.kind.shown()}" for each in model.covariances],
                 coefficients=[each.key.shown() for each in model.coefficients],
-                warm_step_seconds=warm and round(warm.full_step_seconds, 4),
+                warm_step_seconds=warm and round(warm[1].report.full_step_seconds, 4),
             )
+            if warm and (shown := _learnt(model, *warm, self._observed[name])) and shown.text:
+                self._warmed[name] = Warmed(warm[0], shown)
             # The others of a group encode every prompt, and rank 0 would only wait for them.
             self._models[name] = model if model.share is not None else replace(model, prompts=self._prompts)
         return [self._models[name].fingerprint for name in names]
@@ -122,6 +126,10 @@ class Runner:
     def version(self, model: str) -> str:
         """What a loaded model computes with, and what its files say of that."""
         return f"{self._models[model].version}-{self._embedded}"
+
+    def warmed(self, model: str) -> Warmed | None:
+        """What a loaded model's warm-up has shown of it, if it had one."""
+        return self._warmed.get(model)
 
     def readers(self, model: str) -> Sequence[PromptReader]:
         """What counts the tokens of a loaded model's prompts, in any process; empty where that cannot be had."""
@@ -133,11 +141,7 @@ class Runner:
         """Take in what uncached runs of a model have shown, in the order in which all workers take it in."""
         if observed.anew:
             self._observed[observed.model].clear()
-        for text in observed.texts:
-            try:
-                self._observed[observed.model].append(ObservedRun.parsed(text))
-            except (ValueError, KeyError, TypeError) as error:
-                log.warning("observation unreadable", model=observed.model, error=str(error))
+        self._observed[observed.model] += readable(observed.model, observed.texts)
         colours = self._colours(observed.model)
         if observed.colours is not None and colours is not None:
             try:

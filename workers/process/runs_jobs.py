@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from workers.models.prompt_reader import PromptReader
-from workers.process.events import Again, Done, Event, LeftOut, Observed, RanAgain, Run
+from workers.process.events import Again, Done, Event, LeftOut, Observed, RanAgain, Run, Warmed
 
 
 class RunsJobs(Protocol):
@@ -19,6 +19,9 @@ class RunsJobs(Protocol):
     def version(self, model: str) -> str:
         """What a loaded model computes with: where that is equal, equal requests with equal knowledge get equal files.
         Empty where that is not known."""
+
+    def warmed(self, model: str) -> Warmed | None:
+        """What a loaded model's warm-up has shown of it, if it had one."""
 
     def readers(self, model: str) -> Sequence[PromptReader]:
         """What counts the tokens of a loaded model's prompts, in any process."""

@@ -165,6 +165,9 @@ class Supervisor:
         """Wait for a job and run it; returns now and then without one."""
         child = self._loading.child
         assert child is not None
+        while self._loading.warmed:
+            warmed = self._loading.warmed.pop()
+            self._learning.keep(warmed.request, warmed.learnt)
         try:
             if not self._can_store():
                 child.receive(0)

@@ -3,15 +3,17 @@
 import torch
 from PIL import Image
 
-from workers.engine.generation import generate
+from workers.engine.generation import Generation, generate
 from workers.engine.latent_preview import Previews
 from workers.engine.loaded import LoadedModel
 from workers.jobs.errors import ModelLoadFailed, ScalingCacheError
-from workers.jobs.job import RunReport
+from workers.jobs.job import GenerationRequest
 from workers.models.catalogue import Catalogue
 
 
-def warm_up(model: LoadedModel, catalogue: Catalogue, previews: Previews | None = None) -> RunReport | None:
+def warm_up(
+    model: LoadedModel, catalogue: Catalogue, previews: Previews | None = None
+) -> tuple[GenerationRequest, Generation] | None:
     """Run the entry's `warmup_steps` of its default request, uncached; None when it has none.
 
     previews: learn from it.
@@ -30,7 +32,7 @@ def warm_up(model: LoadedModel, catalogue: Catalogue, previews: Previews | None 
             input_reference="0" * 64 if animates else None,
         ).uncached
         image = Image.new("RGB", (request.width, request.height)) if animates else None
-        return generate(model, request, image=image, previews=previews).report
+        return request, generate(model, request, image=image, previews=previews)
     except torch.OutOfMemoryError as error:
         raise ModelLoadFailed(
             f"model {entry.name}: the device has too little memory for its default request"

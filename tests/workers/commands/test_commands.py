@@ -1,18 +1,23 @@
 """The commands as a person runs them, on the micro checkpoint, with the covariance method."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.catalogues import catalogue_text
 from tests.workers.commands.command_line import run
 from tests.workers.micro_wan import micro_entry
 from workers.engine.latent_colours import LatentColours
+from workers.engine.learning import readable
 from workers.engine.loaded import load_model, read_coefficients
-from workers.jobs.errors import CoefficientsMismatch, GenerationFailed
+from workers.jobs.connection import Connection
+from workers.jobs.errors import CoefficientsMismatch, GenerationFailed, QueueUnavailable
+from workers.jobs.observations import Observations
 from workers.media.mp4 import read_mp4
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation
@@ -97,6 +102,18 @@ def test_an_interrupted_calibration_goes_on_and_ends_the_same(catalogue: Path, p
     assert first.colours is not None and again.colours == pytest.approx(first.colours, abs=1e-4)
 
 
+def test_runs_with_another_vae_under_the_same_transformer_are_not_taken_up(
+    catalogue: Path, prompts: Path, micro_folder: Path, tmp_path: Path
+) -> None:
+    calibrate(catalogue, prompts, "--limit", "1")
+    other = tmp_path / "other"
+    shutil.copytree(micro_folder, other)
+    [weights] = (other / "vae").glob("*.safetensors")
+    save_file({name: 2 * tensor for name, tensor in load_file(weights).items()}, weights)
+    calibrate(catalogue, prompts, "--limit", "1", "--source", str(other))
+    assert len(list((prompts.parent / "work").glob("*.npz"))) == 2
+
+
 def test_colours_are_added_to_a_file_without_them_and_nothing_else_of_it_changes(
     catalogue: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +195,34 @@ def test_an_interrupted_evaluation_goes_on_and_another_covariance_or_method_star
     calibrate(catalogue, prompts, "--seeds", "2")
     evaluate(catalogue, prompts)
     assert len(list((prompts.parent / "evaluated").glob("*.json"))) == 4
+
+
+def test_what_an_evaluation_s_uncached_runs_show_is_for_the_workers_where_that_is_asked_for(
+    unmeasured: Path, prompts: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = "evaluate", "--model", "micro-wan", "--prompts", str(prompts), "--sf", "6", "--steps", "20"
+    arguments = *command, "--catalogue", str(unmeasured), "--work", str(prompts.parent / "evaluated")
+    models = Catalogue.read(unmeasured)
+    loaded = load_model(models.entry("micro-wan"), models.family("micro-wan"))
+    observations = Observations(Connection(redis_url))
+    monkeypatch.setenv("SCALINGCACHE_REDIS_URL", redis_url)
+    first = run(*arguments)
+    assert "for the workers" not in first and observations.since("micro-wan", loaded.fingerprint, ()) == []
+    assert "uncached runs, for the workers: " in run(*arguments, "--teach")
+    texts = observations.since("micro-wan", loaded.fingerprint, ())
+    assert texts is not None and len(texts) == 3 and len(readable("micro-wan", [*texts, "{}"])) == 3
+    request = models.request("micro-wan", "red circle", seed=0, steps=20)
+    assert observations.knows("micro-wan", loaded.fingerprint, request)
+    assert "uncached runs, for the workers: 3 known" in run(*arguments, "--teach")
+
+
+def test_without_the_workers_redis_nothing_is_evaluated_for_them(
+    unmeasured: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCALINGCACHE_REDIS_URL", "redis://127.0.0.1:1/0")
+    with pytest.raises(QueueUnavailable):
+        evaluate(unmeasured, prompts, "--teach")
+    assert not (prompts.parent / "evaluated").exists()
 
 
 def test_an_sf_that_gains_next_to_nothing_cannot_be_evaluated(unmeasured: Path, prompts: Path) -> None:

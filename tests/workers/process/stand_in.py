@@ -42,6 +42,7 @@ from workers.process.events import (
     StageStarted,
     StepDone,
     Stopped,
+    Warmed,
 )
 from workers.process.runs_jobs import RunsJobs
 from workers.process.settings import Settings
@@ -86,6 +87,9 @@ class StandInRunner:
 
     def version(self, model: str) -> str:
         return f"stand-in-{model}"
+
+    def warmed(self, model: str) -> Warmed | None:
+        return None
 
     def readers(self, model: str) -> Sequence[PromptReader]:
         words = Tokenizer(models.WordLevel({"<unk>": 0}, "<unk>"))

@@ -46,6 +46,27 @@ def test_idle_workers_compare_what_was_delivered_and_make_later_jobs_rest_on_wha
         assert worker.metric("scalingcache_observed_runs_total", model=entry.name, verdict="promoted") == 1
 
 
+def test_a_warm_up_with_enough_steps_and_an_uncached_job_make_later_jobs_rest_on_what_they_have_shown(
+    own_redis: EmbeddedRedis, queue: Queue, tmp_path: Path
+) -> None:
+    save_micro_flux(tmp_path / "micro-flux")
+    path = tmp_path / "models.toml"
+    path.write_text(catalogue_text(micro_entry(tmp_path / "micro-flux", warmup_steps=20)))
+    catalogue = Catalogue.read(path)
+
+    def job(**settings: int) -> Job:
+        request = catalogue.request("micro-flux", "red circle", seed=1, steps=20, **settings)
+        return wait_until(ended(queue, submit(queue, request)), seconds=120)
+
+    with WorkerProcess(
+        "workers", own_redis.url, tmp_path, "run", catalogue=path, torch_threads=1, metrics_port=0
+    ) as worker:
+        wait_until(lambda: worker.logged("uncached run kept", verdict="held_back"), seconds=120)
+        assert basis_runs(job(sf=4)) == 0
+        assert job(sf=20).report
+        assert basis_runs(job(sf=4)) == 2
+
+
 def basis_runs(job: Job) -> int:
     assert job.report and job.report.account and job.report.account.basis
     return job.report.account.basis.runs
