@@ -75,8 +75,8 @@ def of_each_expert(shown: MeasuredCovariance, handover: int) -> MeasuredCovarian
 
 def main(
     noise: Annotated[float, typer.Option(help="Of the second expert, in standard deviations of its weights.")] = 0.1,
-    limit: Annotated[int, typer.Option(help="Prompts of demo/prompts/bench.txt.")] = 3,
-    runs: Annotated[int, typer.Option(help="Uncached runs, of demo/prompts/calibration.txt, that are measured.")] = 4,
+    limit: Annotated[int, typer.Option(help="Prompts of demo/prompts/bench.txt.")] = 8,
+    runs: Annotated[int, typer.Option(help="Uncached runs, of demo/prompts/calibration.txt, that are measured.")] = 8,
 ) -> None:
     """Print the mean PSNR of each schedule against uncached runs, and its decisions for the first prompt."""
     catalogue = Catalogue.read(Path("models.toml"))
@@ -86,7 +86,8 @@ def main(
         defaults = catalogue.entry("wan-tiny").defaults.model_copy(update=CHANGED)
         catalogue = catalogue.changed("wan-tiny", source=str(folder), coefficients=(), defaults=defaults)
         model = load_model(catalogue.entry("wan-tiny"), catalogue.family("wan-tiny"))
-    shown = [_shown(model, catalogue.request("wan-tiny", prompt, seed=100)) for prompt in _prompts("calibration", runs)]
+    measured = enumerate(_prompts("calibration", runs), start=100)
+    shown = [_shown(model, catalogue.request("wan-tiny", prompt, seed=seed)) for seed, prompt in measured]
     found: dict[str, list[tuple[float, str]]] = {}
     for seed, prompt in enumerate(_prompts("bench", limit)):
         request = catalogue.request("wan-tiny", prompt, seed=seed, sf=SF)

@@ -12,7 +12,7 @@ from workers.jobs.job import Account, Basis, Misprediction
 from workers.models.family import Family
 from workers.scalingcache import priors, schedule
 from workers.scalingcache.covariance import Covariance
-from workers.scalingcache.forecast import Forecast, Innovation
+from workers.scalingcache.forecast import GUARD, Forecast, Innovation
 
 
 class CovarianceSession:
@@ -48,7 +48,7 @@ class CovarianceSession:
         """What it was made of."""
         measured = None if self._measured is None else self._measured.table()
         what = {"measured": measured, "full_steps": self._full_steps, "opening": self._opening}
-        return {"method": "covariance", **what}
+        return {"method": "covariance", **what, "guard": GUARD}
 
     @classmethod
     def made_of(cls, plan: RunPlan, recipe: Mapping[str, Any]) -> "CovarianceSession":
