@@ -22,8 +22,10 @@ from workers.jobs.errors import InvalidRequest
 from workers.jobs.observations import Observations
 from workers.measurement.prompts import read_prompts
 from workers.models.catalogue import Catalogue
+from workers.models.entry import ModelEntry
 from workers.models.evaluation import EvaluationError
 from workers.process.settings import Settings
+from workers.scalingcache.budget import LEAST_STEPS
 
 
 def evaluate(
@@ -47,7 +49,7 @@ def evaluate(
     teach: Annotated[
         bool,
         typer.Option(
-            "--teach", help="Give the workers of SCALINGCACHE_REDIS_URL what the uncached runs show of the model."
+            "--teach", help="At the end, give the workers of SCALINGCACHE_REDIS_URL what the uncached runs have shown."
         ),
     ] = False,
     source: SourceOption = None,
@@ -62,6 +64,8 @@ def evaluate(
     )
     texts = read_prompts(prompts, limit)
     destination = _destination(models, model, output, images=texts[0].image is not None)
+    if teach:
+        _teachable(models.entry(model), steps, {"source": source, "coefficients": coefficients, "method": method})
     observations = _observations(values) if teach else None
     use_threads(values.torch_threads)
     from workers.engine.loaded import load_model
@@ -69,7 +73,7 @@ def evaluate(
     from workers.measurement.evaluation import EvaluationSettings, Measures, save_evaluation
     from workers.measurement.evaluation import evaluate as measure
     from workers.measurement.perceptual import ClipScore, Lpips
-    from workers.measurement.teaching import Teaching
+    from workers.measurement.teaching import teach as teach_workers
 
     measures = Measures(Lpips.load(lpips) if lpips else None, ClipScore(clip) if clip else None)
     overrides = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
@@ -79,14 +83,24 @@ def evaluate(
     with progress() as bar:
         done = Done(bar, f"{len(texts)} prompts × {len(wanted.sf) + 1} runs", len(texts))
         with interruptible(lambda: _kept(done, work)):
-            teaching = Teaching(loaded, observations) if observations else None
-            evaluation, sheet = measure(loaded, models, wanted, measures, done, teaching or (lambda *_: None))
-    console.print(tables.of_evaluation(evaluation))
-    if teaching is not None:
-        verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in teaching.verdicts.items())
-        console.print(f"uncached runs, for the workers: {verdicts}")
-    written = save_evaluation(evaluation, sheet, destination)
+            evaluated = measure(loaded, models, wanted, measures, done)
+    console.print(tables.of_evaluation(evaluated.evaluation))
+    written = save_evaluation(evaluated.evaluation, evaluated.sheet, destination)
     console.print(f"wrote {', '.join(str(path) for path in written)}", soft_wrap=True)
+    if observations is not None:
+        verdicts = teach_workers(loaded, observations, evaluated.uncached)
+        told = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in verdicts.items())
+        console.print(f"uncached runs, for the workers: {told}")
+
+
+def _teachable(entry: ModelEntry, steps: int | None, given: dict[str, object]) -> None:
+    """Raises `InvalidRequest` where workers would learn nothing, or by other files and weights than they have."""
+    if options := [f"--{name}" for name, value in given.items() if value is not None]:
+        raise InvalidRequest("teach", f"--teach is for the model as its workers have it, without {', '.join(options)}")
+    if entry.method == "paper":
+        raise InvalidRequest("teach", f"--teach: {entry.name} has the method paper, which learns nothing from runs")
+    if (each := steps or entry.defaults.steps) < LEAST_STEPS:
+        raise InvalidRequest("teach", f"--teach needs runs of {LEAST_STEPS} steps or more, not {each}")
 
 
 def _observations(values: Settings) -> Observations:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 from workers.engine.plan import RunPlan
 from workers.jobs.errors import RequestRefused
+from workers.scalingcache.budget import LEAST_STEPS
 from workers.scalingcache.covariance import Covariance, mean
 from workers.scalingcache.measured import MeasuredCovariance
 
 MOST_RUNS = 32
 """Observed runs of one kind that are kept: the mean of more hardly changes."""
-LEAST_STEPS = 20
-"""Runs with fewer steps say too little of what lies between their noise levels."""
 
 
 def file_of(files: Sequence[MeasuredCovariance], plan: RunPlan) -> MeasuredCovariance | None:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import structlog
 
 from workers.caching.solver import measured_response
@@ -19,9 +18,6 @@ log = structlog.get_logger()
 
 REFERENCE_SF = 10
 """Of 50 steps: what a run's worth is told for, as by `calibrate`."""
-
-ALIKE = 1e-3
-"""Two runs whose covariances are this near, relative to their size, are one run made twice."""
 
 #: Whether a run counts: `held_back` until more are there; `not_needed` with few steps, or where there are enough;
 #: `known` where it was made before.
@@ -79,7 +75,7 @@ def learnt(
     """
     if shown is None or not worth_keeping(shown, [each.shown for each in observed]):
         return "not_needed", None
-    if any(_same(shown, each.shown) for each in observed):
+    if any(shown.alike(each.shown) for each in observed):
         return "known", None  # Each of the two would be predicted by the other, and so count whatever it is like.
     promotes = _promotes(files, observed, plan, shown)
     return ("promoted" if promotes else "held_back"), ObservedRun(shown, promotes)
@@ -89,13 +85,6 @@ def known_runs(files: Sequence[MeasuredCovariance], observed: Sequence[ObservedR
     """How many uncached runs of a kind there are, those included that are held back."""
     file = file_of(files, plan)
     return (0 if file is None else file.covariance.runs) + sum(each.shown.kind == plan.kind for each in observed)
-
-
-def _same(one: MeasuredCovariance, other: MeasuredCovariance) -> bool:
-    a, b = one.covariance, other.covariance
-    if one.kind != other.kind or a.matrix.shape != b.matrix.shape or not np.allclose(a.sigmas, b.sigmas, atol=1e-6):
-        return False
-    return bool(np.linalg.norm(a.matrix - b.matrix) < ALIKE * np.linalg.norm(a.matrix))
 
 
 def _promotes(

@@ -28,10 +28,6 @@ from workers.measurement.prompts import Prompt, same_kind
 from workers.measurement.provenance import provenance, versions
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation, EvaluationError, Pair, summarise
-from workers.scalingcache.measured import MeasuredCovariance
-
-#: Told what the uncached run of a request has shown of the model; None where that is nothing.
-Observer = Callable[[GenerationRequest, MeasuredCovariance | None], None]
 
 COVARIANCE = ".covariance"
 """How the name of what a prompt's uncached run has shown ends, in the folder of finished prompts."""
@@ -56,18 +52,29 @@ class Measures:
     clip: ClipScore | None = None
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """sheet: the contact sheet of the first prompt.
+
+    uncached: each prompt's uncached run, and the file with what it has shown of the model; there is none where that
+    was nothing.
+    """
+
+    evaluation: Evaluation
+    sheet: Path
+    uncached: list[tuple[GenerationRequest, Path]]
+
+
 def evaluate(
     model: LoadedModel,
     catalogue: Catalogue,
     settings: EvaluationSettings,
     measures: Measures,
     progress: Callable[[int, int], None],
-    observe: Observer = lambda _request, _shown: None,
-) -> tuple[Evaluation, Path]:
-    """Every prompt uncached and with every sf; also gives the contact sheet of the first prompt.
+) -> Evaluated:
+    """Every prompt uncached and with every sf.
 
-    progress: told (generations done, generations in all). observe: told of each prompt as it is finished; what it
-    learns is not in force here. Raises `CoefficientsMismatch` before the first generation
+    progress: told (generations done, generations in all). Raises `CoefficientsMismatch` before the first generation
     when the model cannot be accelerated as planned, and what a generation raises.
     """
     if find_spec("skimage") is None:
@@ -80,17 +87,17 @@ def evaluate(
     warm_up = first[0].model_copy(update={"steps": 2})  # The first run is always slow.
     generate(model, warm_up, image=settings.prompts[0].picture(warm_up))
     pairs: list[Pair] = []
-    sheets: list[Path] = []
+    finished: list[tuple[GenerationRequest, Path]] = []
     for number, (prompt, requests, made_of) in enumerate(zip(settings.prompts, planned, recipes, strict=True)):
         kept = settings.work / _identity(model, requests, made_of, measures)
         if not kept.with_suffix(".json").exists():
             prompt_progress = partial(_report_progress, progress, number * len(first), total)
             _measure(model, prompt, requests, measures, kept, prompt_progress)
-        observe(requests[0], _shown(kept.with_suffix(COVARIANCE)))
         progress((number + 1) * len(first), total)
         pairs += [Pair.model_validate(row) for row in json.loads(kept.with_suffix(".json").read_text())]
-        sheets.append(kept.with_suffix(".png"))
-    return _evaluation(model, first[0], pairs), sheets[0]
+        finished.append((requests[0], kept))
+    uncached = [(request, kept.with_suffix(COVARIANCE)) for request, kept in finished]
+    return Evaluated(_evaluation(model, first[0], pairs), finished[0][1].with_suffix(".png"), uncached)
 
 
 def _report_progress(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
@@ -161,10 +168,6 @@ def _measure(
         uncached.covariance.save(kept.with_suffix(COVARIANCE))
     with replacing(kept.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps([pair.model_dump() for pair in pairs]))
-
-
-def _shown(kept: Path) -> MeasuredCovariance | None:
-    return MeasuredCovariance.parsed(json.loads(kept.read_text())) if kept.exists() else None
 
 
 def _pair(

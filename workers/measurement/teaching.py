@@ -1,6 +1,9 @@
 """What an evaluation's uncached runs have shown, for the list that all workers of a model share."""
 
+import json
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 from workers.engine.learning import Verdict, learnt, readable
 from workers.engine.loaded import LoadedModel
@@ -10,22 +13,22 @@ from workers.jobs.observations import Observations
 from workers.scalingcache.measured import MeasuredCovariance
 
 
-class Teaching:
-    """Of one model. What it is given is in force from the workers' next jobs on.
+def teach(
+    model: LoadedModel, observations: Observations, uncached: Sequence[tuple[GenerationRequest, Path]]
+) -> Counter[Verdict]:
+    """Add what each run has shown, where it is of use; it is in force from the workers' next jobs on.
 
-    verdicts: how many runs became what.
+    uncached: as `Evaluated` has it. Gives how many runs became what. Raises `QueueUnavailable`; what was added until
+    then is `known` when it is given once more.
     """
-
-    def __init__(self, model: LoadedModel, observations: Observations) -> None:
-        self.verdicts: Counter[Verdict] = Counter()
-        self._model, self._observations = model, observations
-
-    def __call__(self, request: GenerationRequest, shown: MeasuredCovariance | None) -> None:
-        """Add what an uncached run of the request has shown, where it is of use. Raises `QueueUnavailable`."""
-        name, weights = self._model.entry.name, self._model.fingerprint
-        observed = readable(name, self._observations.since(name, weights, ()) or ())
-        verdict, run = learnt(self._model.covariances, observed, plan_run(self._model, request), shown)
+    name, weights = model.entry.name, model.fingerprint
+    verdicts: Counter[Verdict] = Counter()
+    for request, file in uncached:
+        observed = readable(name, observations.since(name, weights, ()) or ())
+        shown = MeasuredCovariance.parsed(json.loads(file.read_text())) if file.exists() else None
+        verdict, run = learnt(model.covariances, observed, plan_run(model, request), shown)
         if run is not None:
-            added = self._observations.add(name, weights, request, run.text())
+            added = observations.add(name, weights, request, run.text())
             verdict = verdict if added == "kept" else "known" if added == "known" else "not_needed"
-        self.verdicts[verdict] += 1
+        verdicts[verdict] += 1
+    return verdicts

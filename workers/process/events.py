@@ -74,10 +74,10 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """A warm-up's request, and what becomes of what it has shown."""
+    """A warm-up's request, and what it has shown, for the workers' common list; held back there."""
 
     request: GenerationRequest
-    learnt: Learnt
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from workers.jobs.errors import QueueUnavailable
 from workers.jobs.job import GenerationRequest
 from workers.jobs.observations import Observations
 from workers.process.child import Child, ChildDied
-from workers.process.events import Learnt, Observed
+from workers.process.events import Learnt, Observed, Warmed
 from workers.process.metrics import Metrics, Seen
+from workers.scalingcache.measured import MeasuredCovariance
 
 log = structlog.get_logger()
 
@@ -77,12 +78,31 @@ class Learning:
                 outcome = "known" if added == "known" else "not_needed"
         self._metrics.observed(model, outcome)
 
+    def keep_warm_up(self, warmed: Warmed) -> None:
+        """Give all workers what a warm-up has shown, unless it is there: each start has the same one.
+
+        Raises `QueueUnavailable`.
+        """
+        model, weights = warmed.request.model, self.fingerprints[warmed.request.model]
+        listed = self._observations.since(model, weights, ()) or ()
+        if not any(_alike(warmed.text, each) for each in listed):
+            added = self._observations.add(model, weights, warmed.request, warmed.text)
+            log.info("warm-up", model=model, run=added)
+
     def keep_colours(self, model: str, text: str) -> None:
         """Give the processes to come, and other workers when they start, what a run has taught of previews."""
         try:
             self._colours.keep(model, self.fingerprints[model], text)
         except QueueUnavailable as error:
             log.warning("colours of previews not kept", model=model, error=str(error))
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two entries of a list are of one run; one that cannot be read is none."""
+    try:
+        return MeasuredCovariance.parsed(from_json(one)).alike(MeasuredCovariance.parsed(from_json(other)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _promotes(text: str) -> bool:

@@ -8,7 +8,6 @@ from PIL.Image import Image
 
 from workers.engine.generation import Frames, ProgressCallbacks, generate, run_pipeline
 from workers.engine.interruption import interruptible
-from workers.engine.knowledge import LEAST_STEPS
 from workers.engine.learning import ObservedRun, known_runs, learnt
 from workers.engine.loaded import LoadedModel
 from workers.engine.observation import Observation
@@ -45,7 +44,7 @@ class Rerunner:
         plan = plan_run(self._model, self._request)
         known = known_runs(self._model.covariances, self._observed, plan)
         room = len(self._observed) < observations.MOST
-        return room and self._request.steps >= LEAST_STEPS and known < budget.CALIBRATION_RUNS
+        return room and self._request.steps >= budget.LEAST_STEPS and known < budget.CALIBRATION_RUNS
 
     def teach(self) -> Learnt:
         """Denoise, and look at that alone: nothing is decoded."""

@@ -117,8 +117,9 @@ class Runner:
                 coefficients=[each.key.shown() for each in model.coefficients],
                 warm_step_seconds=warm and round(warm[1].report.full_step_seconds, 4),
             )
-            if warm and (shown := _learnt(model, *warm, self._observed[name])) and shown.text:
-                self._warmed[name] = Warmed(warm[0], shown)
+            # A black first frame shows nothing of what clients send.
+            if warm and not warm[0].input_reference and (shown := _learnt(model, *warm, ())) and shown.text:
+                self._warmed[name] = Warmed(warm[0], shown.text)
             # The others of a group encode every prompt, and rank 0 would only wait for them.
             self._models[name] = model if model.share is not None else replace(model, prompts=self._prompts)
         return [self._models[name].fingerprint for name in names]

@@ -165,10 +165,10 @@ class Supervisor:
         """Wait for a job and run it; returns now and then without one."""
         child = self._loading.child
         assert child is not None
-        while self._loading.warmed:
-            warmed = self._loading.warmed.pop()
-            self._learning.keep(warmed.request, warmed.learnt)
         try:
+            while self._loading.warmed:
+                self._learning.keep_warm_up(self._loading.warmed[-1])
+                self._loading.warmed.pop()
             if not self._can_store():
                 child.receive(0)
                 self._shutdown.sleep(IDLE_SECONDS)

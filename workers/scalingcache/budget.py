@@ -9,6 +9,9 @@ ROUNDING = 1e-9
 ENOUGH_RUNS = 4
 """From so many measured runs on a covariance holds for prompts that were not among them."""
 
+LEAST_STEPS = 20
+"""Runs with fewer steps show too little of what lies between their noise levels."""
+
 MOST = 0.6
 """From this part of the steps on a run begins with more of them, see `opening`; measured on flux-tiny."""
 

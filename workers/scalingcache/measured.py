@@ -12,6 +12,8 @@ from workers.files import replacing
 from workers.scalingcache.covariance import Covariance
 
 SCHEMA = 2
+ALIKE = 1e-3
+"""Two runs whose covariances are this near, relative to their size, are one run made twice."""
 Array = NDArray[np.floating[Any]]
 
 
@@ -61,6 +63,13 @@ class MeasuredCovariance:
     def steps(self) -> int:
         """How many steps the measured runs had."""
         return len(self.covariance.sigmas)
+
+    def alike(self, other: "MeasuredCovariance") -> bool:
+        """Whether both are of one run, made twice."""
+        a, b = self.covariance, other.covariance
+        if self.kind != other.kind or self.steps != other.steps or not np.allclose(a.sigmas, b.sigmas, atol=1e-6):
+            return False
+        return bool(np.linalg.norm(a.matrix - b.matrix) < ALIKE * np.linalg.norm(a.matrix))
 
     def save(self, path: Path) -> None:
         """Write the file, replacing an older one in one move."""

@@ -16,7 +16,7 @@ from workers.engine.latent_colours import LatentColours
 from workers.engine.learning import readable
 from workers.engine.loaded import load_model, read_coefficients
 from workers.jobs.connection import Connection
-from workers.jobs.errors import CoefficientsMismatch, GenerationFailed, QueueUnavailable
+from workers.jobs.errors import CoefficientsMismatch, GenerationFailed, InvalidRequest, QueueUnavailable
 from workers.jobs.observations import Observations
 from workers.media.mp4 import read_mp4
 from workers.models.catalogue import Catalogue
@@ -221,8 +221,30 @@ def test_without_the_workers_redis_nothing_is_evaluated_for_them(
 ) -> None:
     monkeypatch.setenv("SCALINGCACHE_REDIS_URL", "redis://127.0.0.1:1/0")
     with pytest.raises(QueueUnavailable):
-        evaluate(unmeasured, prompts, "--teach")
+        evaluate(unmeasured, prompts, "--teach", "--steps", "20")
     assert not (prompts.parent / "evaluated").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--source", "elsewhere"], "as its workers have it, without --source"),
+        (["--method", "covariance"], "as its workers have it, without --method"),
+        (["--steps", "19"], "20 steps or more, not 19"),
+        ([], "20 steps or more, not 12"),
+    ],
+)
+def test_workers_are_not_taught_by_other_weights_or_files_than_they_have_or_by_too_few_steps(
+    unmeasured: Path, prompts: Path, options: list[str], why: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=why):
+        evaluate(unmeasured, prompts, "--teach", *options)
+
+
+def test_workers_by_the_paper_s_method_are_not_taught(micro_folder: Path, prompts: Path, tmp_path: Path) -> None:
+    paper = write_catalogue(tmp_path / "paper.toml", micro_folder, coefficients=(), method="paper")
+    with pytest.raises(InvalidRequest, match="has the method paper, which learns nothing"):
+        evaluate(paper, prompts, "--teach", "--steps", "20")
 
 
 def test_an_sf_that_gains_next_to_nothing_cannot_be_evaluated(unmeasured: Path, prompts: Path) -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from tests.workers.micro_wan import micro_request
 from workers.engine.generation import generate
-from workers.engine.knowledge import LEAST_STEPS, MOST_RUNS, known_covariance, worth_keeping
+from workers.engine.knowledge import MOST_RUNS, known_covariance, worth_keeping
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
 from workers.jobs.errors import RequestRefused
+from workers.scalingcache.budget import LEAST_STEPS
 from workers.scalingcache.covariance import Covariance, of_run
 from workers.scalingcache.measured import MeasuredCovariance
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tests.workers.micro_wan import micro_request
-from workers.engine.knowledge import LEAST_STEPS, MOST_RUNS
+from workers.engine.knowledge import MOST_RUNS
 from workers.engine.learning import ObservedRun, counting, known_runs, learnt
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
+from workers.scalingcache.budget import LEAST_STEPS
 from workers.scalingcache.covariance import of_run
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.priors import kernel

@@ -58,13 +58,20 @@ def test_a_warm_up_with_enough_steps_and_an_uncached_job_make_later_jobs_rest_on
         request = catalogue.request("micro-flux", "red circle", seed=1, steps=20, **settings)
         return wait_until(ended(queue, submit(queue, request)), seconds=120)
 
-    with WorkerProcess(
-        "workers", own_redis.url, tmp_path, "run", catalogue=path, torch_threads=1, metrics_port=0
-    ) as worker:
-        wait_until(lambda: worker.logged("uncached run kept", verdict="held_back"), seconds=120)
+    def start() -> WorkerProcess:
+        return WorkerProcess("workers", own_redis.url, tmp_path, "run", catalogue=path, torch_threads=1, metrics_port=0)
+
+    with start() as worker:
         assert basis_runs(job(sf=4)) == 0
+        assert worker.logged("warm-up", run="kept")
         assert job(sf=20).report
         assert basis_runs(job(sf=4)) == 2
+    # As a day later, when the request of the first warm-up is not known any more.
+    [requests] = queue.connection.commands.keys("*:observed:*")
+    queue.connection.commands.delete(requests)
+    with start() as worker:
+        assert basis_runs(job(sf=4)) == 2
+        assert not worker.logged("warm-up")
 
 
 def basis_runs(job: Job) -> int:
