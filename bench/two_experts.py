@@ -76,7 +76,7 @@ def of_each_expert(shown: MeasuredCovariance, handover: int) -> MeasuredCovarian
 def main(
     noise: Annotated[float, typer.Option(help="Of the second expert, in standard deviations of its weights.")] = 0.1,
     limit: Annotated[int, typer.Option(help="Prompts of demo/prompts/bench.txt.")] = 8,
-    runs: Annotated[int, typer.Option(help="Uncached runs, of demo/prompts/calibration.txt, that are measured.", max=32)] = 8,
+    runs: Annotated[int, typer.Option(help="Uncached runs of demo/prompts/calibration.txt to measure.", max=32)] = 8,
 ) -> None:
     """Print the mean PSNR of each schedule against uncached runs, and its decisions for the first prompt."""
     catalogue = Catalogue.read(Path("models.toml"))
