@@ -106,7 +106,7 @@ class Loading:
         if self.child is not None:
             self._metrics.process_ended(self.child.exit_code)
             self.child.close()
-        self.child, self.models, self._failed, self.versions = None, (), {}, {}
+        self.child, self.models, self._failed, self.versions, self.warmed = None, (), {}, {}, []
 
     def _take(self, ready: Ready) -> None:
         loads = dict(zip(ready.models, ready.seconds, strict=True))
