@@ -13,6 +13,7 @@ import typer
 
 from bench.rivals.prompts import check_disjoint, fitting_cases, fitting_texts, held_out_cases, sweep_cases
 from bench.rivals.records import Records
+from bench.rivals.references import References
 from bench.rivals.registry import rivals
 from bench.rivals.sweep import Bench, headline, sweep
 from workers.engine.loaded import load_model
@@ -41,18 +42,15 @@ def main(
         held_out_cases(known, model, held_out, seeds, steps) if held_out else sweep_cases(known, model, prompts, steps)
     )
     check_disjoint(cases, fitting_texts())
-    bench = Bench(
-        load_model(of_both_methods(known.entry(model)), known.family(model)),
-        rivals()[rival],
-        fitting_cases(known, model, steps),
-        Records(work),
-    )
     began = time.monotonic()
 
     def told(done: int, total: int) -> None:
         seconds = time.monotonic() - began
-        print(json.dumps({"done": done, "total": total, "made": bench.records.made, "seconds": seconds}), flush=True)
+        print(json.dumps({"done": done, "total": total, "made": records.made, "seconds": seconds}), flush=True)
 
+    loaded, records = load_model(of_both_methods(known.entry(model)), known.family(model)), Records(work)
+    references = References(work.with_name("uncached"), loaded)
+    bench = Bench(loaded, rivals()[rival], fitting_cases(known, model, steps), records, references)
     found = headline(bench, cases, json.loads(settings), told) if held_out else sweep(bench, cases, pairs, told)
     found.save(output)
 

@@ -12,10 +12,10 @@ from workers.jobs.frozen import Frozen
 
 
 class Row(Frozen):
-    """One run of a rival against the uncached run of the same process.
+    """One run of a rival against the uncached run.
 
     cost: multiply-adds in blocks, relative to the uncached run. reference: a digest of the uncached run's bits, by
-        which rivals that ran in other processes are known to have had the same.
+        which all rivals are known to have had the same.
     warned: what a library warned of meanwhile.
     """
 
@@ -95,7 +95,7 @@ class Records:
 
     def known(self, kind: type[Record], what: object) -> Record | None:
         """The record of this, or None when it was not measured yet."""
-        path = self._path(what)
+        path = path_of(self._folder, what, "json")
         return kind.model_validate_json(path.read_bytes()) if path.exists() else None
 
     def get(self, kind: type[Record], what: object, measure: Callable[[], Record]) -> Record:
@@ -103,13 +103,15 @@ class Records:
         record = self.known(kind, what)
         if record is None:
             record = measure()
-            _write(self._path(what), record.model_dump_json())
+            _write(path_of(self._folder, what, "json"), record.model_dump_json())
             self.made += 1
         return record
 
-    def _path(self, what: object) -> Path:
-        digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
-        return self._folder / f"{digest}.json"
+
+def path_of(folder: Path, what: object, ending: str) -> Path:
+    """Where a folder has the file about this, which is anything that JSON can say."""
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+    return folder / f"{digest}.{ending}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -43,7 +43,7 @@ def _measured(outcomes: Sequence[Outcomes]) -> list[str]:
 
 
 def consistent(outcomes: Sequence[Outcomes]) -> list[Outcomes]:
-    """The same, but a rival whose process made other uncached runs than most is refused: its patches outlived it."""
+    """The same, but a rival that was held against other uncached runs than most is refused."""
     digests: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     for each in outcomes:
         for key, digest in {((row.prompt, row.seed), row.reference) for row in (*each.rows, *each.headline)}:
@@ -54,7 +54,7 @@ def consistent(outcomes: Sequence[Outcomes]) -> list[Outcomes]:
         other = {row.prompt for row in (*each.rows, *each.headline) if row.reference != usual[row.prompt, row.seed]}
         if not other:
             return each
-        reason = f"its process made other uncached runs than the others' did, on {len(other)} prompts"
+        reason = f"it was held against other uncached runs than the others were, on {len(other)} prompts"
         return Outcomes(rival=each.rival, title=each.title, knob=each.knob, refused=reason)
 
     return [checked(each) for each in outcomes]
@@ -65,7 +65,7 @@ def _how(provenance: dict[str, str], outcomes: Sequence[Outcomes]) -> str:
     made = ", ".join(f"{name} {value}" for name, value in provenance.items() if name not in ("command", "date"))
     return (
         f"`{provenance['command']}`, {provenance['date']}, {made}.\n\n"
-        f"Every rival ran in a process of its own, on the same {len(prompts)} prompts, against its own uncached runs.\n"
+        f"Every rival ran in a process of its own, on the same {len(prompts)} prompts against the same uncached runs.\n"
         "A speedup is the multiply-adds of an uncached run in the transformer's blocks over the rival's.\n"
         "Values are interpolated between a rival's own settings; a dash is beyond them.\n"
         f"In brackets: the difference to ScalingCache as published (`{BASELINE}`), paired by prompt, with its 95 % "

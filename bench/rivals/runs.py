@@ -25,7 +25,8 @@ Frames = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Outcome:
-    """multiply_adds: in the transformer's blocks. latents: the last ones, as the scheduler left them."""
+    """multiply_adds: in the transformer's blocks. latents: the last ones, as the scheduler left them,
+    in the memory of the host."""
 
     frames: Frames
     latents: Tensor
@@ -94,7 +95,7 @@ def _counted(model: LoadedModel, run: Run, case: Case) -> Outcome:
     # Frames that are not finite are a run that went astray, not a fault: how far says its fidelity.
     with _decoded(model, kept), counted(blocks) as counter, suppress(NotFinite):
         run_pipeline(run.model, run.plan, kept, image=case.image)
-    return Outcome(kept.frames[-1], kept.latents[-1], counter.total)
+    return Outcome(kept.frames[-1], kept.latents[-1].cpu(), counter.total)
 
 
 @contextmanager

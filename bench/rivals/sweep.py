@@ -1,6 +1,5 @@
 """All that is measured of one rival in its own process: its settings on prompts, paired times, the headline."""
 
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +12,9 @@ from bench.rivals.fidelity import fidelity
 from bench.rivals.prompts import check_disjoint
 from bench.rivals.provenance import machine, source
 from bench.rivals.records import Outcomes, Records, Row, Timing
+from bench.rivals.references import References
 from bench.rivals.rival import Case, Knob, Refused, Rival
-from bench.rivals.runs import Outcome, accelerated, seconds, uncached
+from bench.rivals.runs import accelerated, seconds
 from bench.rivals.scouting import chosen, nearest, scouted
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
@@ -36,8 +36,13 @@ class Bench:
     rival: Rival
     fitting: Sequence[Case]
     records: Records
+    references: References
     _fitted: bool = False
-    _reference: tuple[Case, Outcome, str] | None = None
+
+    def prepare(self, cases: Sequence[Case], told: Told) -> None:
+        """What comes before all runs of the rival. Raises `SharedPrompt`."""
+        check_disjoint(cases, [case.request.prompt for case in self.fitting])
+        self.references.prepare(cases, told)
 
     def row(self, case: Case, setting: Knob) -> Row:
         """Raises `Refused`, also with the error of a library."""
@@ -47,7 +52,7 @@ class Bench:
         return self.records.get(Timing, self._what(case, setting, pair), lambda: self._timed(case, setting, pair))
 
     def _measured(self, case: Case, setting: Knob) -> Row:
-        reference, digest = self._uncached(case)
+        reference, digest = self.references.of(case)
         with self._refusing(), _heard() as warned:
             self._fit()
             run = accelerated(self.model, self.rival, case, setting)
@@ -74,14 +79,6 @@ class Bench:
             uncached=seconds(self.model, None, case),
             accelerated=seconds(self.model, self.rival, case, setting),
         )
-
-    def _uncached(self, case: Case) -> tuple[Outcome, str]:
-        """The uncached run of a case and a digest of its bits; of the latest case it is kept."""
-        if self._reference is None or self._reference[0] is not case:
-            run = uncached(self.model, case)
-            bits = run.frames.tobytes() + run.latents.float().cpu().numpy().tobytes()
-            self._reference = case, run, hashlib.sha256(bits).hexdigest()[:16]
-        return self._reference[1:]
 
     def _fit(self) -> None:
         if not self._fitted:
@@ -136,7 +133,7 @@ def _heard() -> Iterator[list[str]]:
 
 def sweep(bench: Bench, cases: Sequence[Case], pairs: int, told: Told) -> Outcomes:
     """The rival's settings on all cases; times of `pairs` pairs at some of them."""
-    check_disjoint(cases, [case.request.prompt for case in bench.fitting])
+    bench.prepare(cases, told)
     rival = bench.rival
     found = Outcomes(rival=rival.name, title=rival.title, knob=rival.knob)
     try:
@@ -166,7 +163,7 @@ def _swept(
 
 def headline(bench: Bench, cases: Sequence[Case], settings: Sequence[Knob], told: Told) -> Outcomes:
     """A few settings on held-out cases."""
-    check_disjoint(cases, [case.request.prompt for case in bench.fitting])
+    bench.prepare(cases, told)
     rows = []
     for case in cases:
         for setting in settings:

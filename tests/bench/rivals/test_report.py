@@ -94,12 +94,12 @@ def test_the_headline_says_on_how_many_prompts_and_seeds_it_stands() -> None:
     assert rows_of(text, "2.5x on held-out prompts")["the other"][0].endswith("(+1.0 [+1.0, +1.0])")
 
 
-def test_a_rival_whose_process_made_other_uncached_runs_is_not_compared() -> None:
+def test_a_rival_held_against_other_uncached_runs_is_not_compared() -> None:
     outcomes = [some_outcomes("paper"), some_outcomes("b"), some_outcomes("patched", gain=9.0, reference="other")]
     checked = {each.rival: each for each in consistent(outcomes)}
     assert checked["b"].refused is None
     assert checked["patched"].rows == ()
-    assert "other uncached runs than the others' did, on 4 prompts" in str(checked["patched"].refused)
+    assert "other uncached runs than the others were, on 4 prompts" in str(checked["patched"].refused)
     assert "the patched" not in rows_of(page("m", outcomes, PROVENANCE), "PSNR, dB")
 
 

@@ -13,6 +13,7 @@ from bench.rivals.methods.fewer_steps import FewerSteps
 from bench.rivals.methods.sea_cache import SeaCache
 from bench.rivals.prompts import SharedPrompt
 from bench.rivals.records import Records
+from bench.rivals.references import References
 from bench.rivals.registry import rivals
 from bench.rivals.rival import Case, Knob, Rival, Run
 from bench.rivals.sweep import Bench, headline, sweep
@@ -26,7 +27,13 @@ def other(case: Case, prompt: str = "circle", **changes: object) -> Case:
 
 
 def a_bench(micro: Micro, rival: Rival, folder: Path) -> Bench:
-    return Bench(micro.model, rival, [other(micro.case, "fitted on")], Records(folder))
+    return Bench(
+        micro.model,
+        rival,
+        [other(micro.case, "fitted on")],
+        Records(folder),
+        References(folder / "uncached", micro.model),
+    )
 
 
 def ignore(_done: int, _total: int) -> None:
