@@ -98,8 +98,8 @@ bench-load: $(READY) ## How the service takes load: latency of create, ten thous
 	$(BIN)/python -m bench.eta
 	$(BIN)/python -m bench.event_streams
 
-calibrate: $(READY) ## Measure the covariance of a model again. MODEL=wan-tiny PROMPTS=... RUNS=8 OUTPUT=...
-	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --limit $(or $(RUNS),8) $(if $(OUTPUT),-o $(OUTPUT))
+calibrate: $(READY) ## Measure the covariance of a model again. MODEL=wan-tiny PROMPTS=... RUNS=8 PLANS=12 OUTPUT=...
+	$(BIN)/python -m workers calibrate --model $(MODEL) --prompts $(or $(PROMPTS),demo/prompts/calibration.txt) --limit $(or $(RUNS),8) --plans $(or $(PLANS),0) $(if $(OUTPUT),-o $(OUTPUT))
 
 measure-demo: $(READY) ## Measure the demo checkpoints again, for their pages, hours; goes on after an interruption. MODELS="wan-tiny flux-tiny"
 	$(BIN)/python -m bench.measured $(foreach name,$(MODELS),--model $(name)) $(OPTIONS)

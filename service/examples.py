@@ -61,7 +61,7 @@ _REPORT = RunReport(
     predicted_step_seconds=0.002,
     cache_bytes=1_228_800,
     timings={"encode_prompt": 0.02, "denoise": 3.87, "decode": 0.31, "encode_video": 0.05, "store": 0.004},
-    account=Account(method="covariance", basis=Basis(kind="measured", runs=8), expected_snr=31.4),
+    account=Account(method="covariance", basis=Basis(kind="measured", runs=8, plan="tried"), expected_snr=31.4),
 )
 _FILE = StoredFile(path="", media_type="image/webp", size_bytes=2048, sha256="0" * 64)
 _ARTIFACT = Artifact(**_FILE.model_dump(), previews={"thumbnail": _FILE, "spritesheet": _FILE})
@@ -132,6 +132,7 @@ _MODEL = Model(
             guidance=True,
             input_reference=False,
             flow_shift=None,
+            plan="tried",
             date="2026-11-20",
         )
     ],

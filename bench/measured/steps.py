@@ -54,6 +54,7 @@ MODELS = {
     ),
 }
 RUNS = 8
+PLANS = 12
 _FROM = {"": "", ".image": ", from first frames"}
 PAPER_SF = (4, 10, 20)
 
@@ -137,7 +138,7 @@ def _coefficients(subject: Subject) -> Iterator[Step]:
         calibrate = ("workers", "calibrate", "--model", subject.name, "--prompts", str(PROMPTS / prompts))
         yield subject.step(
             f"covariance{_FROM[kind]}",
-            (*calibrate, "--limit", str(RUNS), "-o", f"{base}.json"),
+            (*calibrate, "--limit", str(RUNS), "--plans", str(PLANS), "-o", f"{base}.json"),
             subject.prompts(prompts),
             [f"{base}.{end}" for end in ("json", "covariance.png", "schedules.png")],
         )

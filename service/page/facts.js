@@ -48,7 +48,7 @@ export function outcome(video) {
 
 function basis(found) {
   if (!found) return null;
-  return { prior: "a prior: nothing was measured yet", measured: `${found.runs} uncached runs`, adapted: "this run itself" }[found.kind];
+  return { prior: "a prior: nothing was measured yet", measured: `${found.runs} uncached runs${found.plan === "tried" ? ", its plan on whole runs" : ""}`, adapted: "this run itself" }[found.kind];
 }
 
 function errors(found) {

@@ -171,13 +171,13 @@ def test_a_model_says_what_its_acceleration_rests_on(measured: TestClient, setti
     [file] = measured.get("/v1/models/wan-test").json()["rests_on"]
     assert file == {
         "method": "paper", "runs": 100, "steps": 50, "size_class": 18, "guidance": True, "input_reference": False,
-        "flow_shift": 1.0, "date": "2026-11-23",
+        "flow_shift": 1.0, "plan": None, "date": "2026-11-23",
     }  # fmt: skip
 
 
 def test_a_model_that_ships_rests_on_its_measured_runs() -> None:
     [file] = readable(Catalogue.read(Path("models.toml")).entry("wan-tiny").coefficients, "covariance")
-    assert (file.runs, file.steps, file.size_class, file.flow_shift) == (8, 50, 18, None)
+    assert (file.runs, file.steps, file.size_class, file.flow_shift, file.plan) == (8, 50, 18, None, "tried")
 
 
 @pytest.mark.parametrize("steps", [24, 12])

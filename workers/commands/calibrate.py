@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import Progress
 
 from workers.commands.console import Done, console, interruptible, progress, use_threads
 from workers.commands.options import (
@@ -16,7 +17,7 @@ from workers.commands.options import (
     settings,
 )
 from workers.jobs.errors import InvalidRequest
-from workers.measurement.prompts import read_prompts
+from workers.measurement.prompts import Prompt, read_prompts, same_kind
 from workers.models.catalogue import Catalogue
 from workers.models.entry import Method
 
@@ -32,6 +33,14 @@ def calibrate(
     limit: Annotated[
         int | None, typer.Option(help="Only so many of the prompts; one is enough to begin.", min=1)
     ] = None,
+    plans: Annotated[
+        int,
+        typer.Option(
+            help="Also choose by whole runs which steps are computed in full, with so many of the prompts after those "
+            "of --limit; each takes as long as some 14 generations.",
+            min=0,
+        ),
+    ] = 0,
     steps: StepsOption = None,
     method: Annotated[
         Method | None, typer.Option(help="What for: a covariance, or the paper's α. The catalogue's by default.")
@@ -67,7 +76,12 @@ def calibrate(
     use_threads(values.torch_threads)
     from workers.measurement.uncached_runs import UncachedRuns
 
-    runs = UncachedRuns(model, read_prompts(prompts, limit), seeds, steps, work)
+    found = read_prompts(prompts)
+    runs = UncachedRuns(model, found[:limit], seeds, steps, work)
+    others = found[len(runs.prompts) :][:plans]
+    if plans and (colours_only or chosen == "paper" or len(others) < plans):
+        raise InvalidRequest("plans", f"--plans {plans}: {_no_plans(colours_only, chosen, len(others))}")
+    same_kind([*runs.prompts, *others])
     with progress() as bar:
         done = Done(bar, f"{len(runs.prompts)} prompts × {seeds} seeds", len(runs.prompts) * seeds)
         with interruptible(lambda: f"{destination} is as it was" if colours_only else _kept(done, work)):
@@ -84,7 +98,10 @@ def calibrate(
             else:
                 from workers.measurement.calibration import calibrate as measure
 
-                figures = _saved_calibration(measure(models, runs, done), destination)
+                measured = measure(models, runs, done)
+                figures = _saved_calibration(measured, destination)
+                if others:
+                    figures = _saved_plans(models, measured, others, work, bar, destination)
     console.print(f"wrote {', '.join(map(str, [destination, *figures]))}", soft_wrap=True)
 
 
@@ -103,6 +120,27 @@ def _saved_calibration(measured: "MeasuredCovariance", destination: Path) -> lis
     for table in tables.of_covariance(measured):
         console.print(table)
     return save_covariance_figures(measured, destination.with_suffix(""))
+
+
+def _no_plans(colours_only: bool, method: Method, left: int) -> str:
+    if colours_only:
+        return "--colours-only changes nothing else of the file"
+    if method == "paper":
+        return "the paper's rule decides as a run goes; only a covariance has plans"
+    return f"{left} prompts are left after those of --limit"
+
+
+def _saved_plans(
+    models: Catalogue, measured: "MeasuredCovariance", prompts: list[Prompt], work: Path, bar: Progress, path: Path
+) -> list[Path]:
+    from workers.measurement import plan_choice, tables
+    from workers.measurement.figures import save_covariance_figures
+
+    done = Done(bar, f"plans, {len(prompts)} prompts", len(prompts))
+    measured, tried = plan_choice.choose_plans(models, measured, prompts, work, done)
+    measured.save(path)
+    console.print(tables.of_plans(tried))
+    return save_covariance_figures(measured, path.with_suffix(""))
 
 
 def _saved_paper_calibration(coefficients: "Coefficients", destination: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from workers.engine import observation, paper_acceleration
 from workers.engine.covariance_session import CovarianceSession
-from workers.engine.knowledge import known_covariance
+from workers.engine.knowledge import file_of, known_covariance
 from workers.engine.loaded import LoadedModel
 from workers.engine.observation import Observation
 from workers.engine.paper_session import PaperSession
@@ -47,8 +47,9 @@ def accelerate(model: LoadedModel, plan: RunPlan, observed: Sequence[MeasuredCov
         return Acceleration(None, Reason(code=ReasonCode.LITTLE_GAIN, detail=detail))
     known = known_covariance(model.covariances, observed, plan)
     try:
-        opening = budget.opening(count, request.steps, known.runs if known else 0)
-        session = CovarianceSession(plan, known, count, opening)
+        file = file_of(model.covariances, plan)
+        share = None if known is None or file is None else file.prior_share(count, request.steps)
+        session = CovarianceSession(plan, known, count, share)
     except UnsupportedPipeline as error:
         return Acceleration(None, Reason(code=ReasonCode.UNSUPPORTED_SOLVER, detail=str(error)))
     return Acceleration(session, None)

@@ -10,9 +10,10 @@ from workers.caching.solver import measured_response, solved_by
 from workers.engine.plan import RunPlan
 from workers.jobs.job import Account, Basis, Misprediction
 from workers.models.family import Family
-from workers.scalingcache import priors, schedule
+from workers.scalingcache import priors
 from workers.scalingcache.covariance import Covariance
 from workers.scalingcache.forecast import GUARD, Forecast, Innovation
+from workers.scalingcache.planning import planned
 
 
 class CovarianceSession:
@@ -20,17 +21,19 @@ class CovarianceSession:
 
     by_stream = False
 
-    def __init__(self, plan: RunPlan, measured: Covariance | None, full_steps: int, opening: int) -> None:
+    def __init__(
+        self, plan: RunPlan, measured: Covariance | None, full_steps: int, prior_share: float | None = None
+    ) -> None:
         """
         measured: what is known of the model's covariance in such runs, on any noise levels.
-        full_steps: how many steps are computed in full; opening: how many of them come first.
+        full_steps: how many steps are computed in full; prior_share: see `planned`, where
+        whole runs have chosen it.
 
         Raises `UnsupportedPipeline` for a solver whose samples are no weighted sums of the model's outputs.
         """
-        self._measured, self._full_steps, self._opening = measured, full_steps, opening
+        self._measured, self._full_steps, self._prior_share = measured, full_steps, prior_share
         start = priors.combined(measured, plan.sigmas.double().numpy())
-        # The last step is one of them, unless they are no more than the first two.
-        steps = schedule.plan(start.matrix, full_steps, opening, final=min(1, full_steps - opening))
+        steps = planned(start, full_steps, prior_share or 0.0)
         self._forecast = Forecast(start, measured_response(plan.scheduler, plan.sigmas), steps)
 
     @property
@@ -47,14 +50,14 @@ class CovarianceSession:
     def recipe(self) -> dict[str, Any]:
         """What it was made of."""
         measured = None if self._measured is None else self._measured.table()
-        what = {"measured": measured, "full_steps": self._full_steps, "opening": self._opening}
+        what = {"measured": measured, "full_steps": self._full_steps, "prior_share": self._prior_share}
         return {"method": "covariance", **what, "guard": GUARD}
 
     @classmethod
     def made_of(cls, plan: RunPlan, recipe: Mapping[str, Any]) -> "CovarianceSession":
         """The same session for the same run in another process."""
         measured = None if recipe["measured"] is None else Covariance.parsed(recipe["measured"])
-        return cls(plan, measured, recipe["full_steps"], recipe["opening"])
+        return cls(plan, measured, recipe["full_steps"], recipe["prior_share"])
 
     @property
     def peak_cache_bytes(self) -> int:
@@ -79,7 +82,7 @@ class CovarianceSession:
         kind = "adapted" if forecast.adapted else "measured" if runs else "prior"
         return Account(
             method="covariance",
-            basis=Basis(kind=kind, runs=runs),
+            basis=Basis(kind=kind, runs=runs, plan="expected" if self._prior_share is None else "tried"),
             mispredictions=[_shown(each) for each in forecast.innovations],
             added_steps=list(forecast.added),
             expected_snr=forecast.expected_snr(),

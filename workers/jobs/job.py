@@ -178,10 +178,13 @@ class Basis(Frozen):
 
     kind: `prior` before anything of the model was measured, `measured` by uncached runs of it, `adapted` where the run
         itself showed that something else describes it better. runs: how many uncached runs had been measured.
+    plan: which steps are computed in full was settled by the `expected` error, or by whole runs that were `tried` when
+        the model was calibrated.
     """
 
     kind: Literal["prior", "measured", "adapted"]
     runs: int
+    plan: Literal["expected", "tried"] = "expected"
 
 
 class Misprediction(Frozen):

@@ -19,10 +19,11 @@ from workers.measurement.prompts import Prompt
 from workers.measurement.provenance import provenance
 from workers.measurement.uncached_runs import UncachedRuns, show_all
 from workers.models.catalogue import Catalogue
-from workers.scalingcache import budget, priors, schedule
+from workers.scalingcache import budget, priors
 from workers.scalingcache.covariance import Covariance, mean, signal_to_noise
 from workers.scalingcache.held_out import held_out_errors
 from workers.scalingcache.measured import MeasuredCovariance
+from workers.scalingcache.planning import planned
 from workers.scalingcache.response import Response
 from workers.scalingcache.trajectory import expected_error
 
@@ -80,21 +81,19 @@ def _reduced(plan: RunPlan, runs: Sequence[Covariance], response: Response) -> M
         kind=plan.kind,
         covariance=covariance,
         held_out=held_out_errors(runs, reference) if budget.worthwhile(reference, steps) else {},
-        expected_snr={
-            sf: round(expected_snr(covariance, response, budget.full_steps(sf, steps)), 2)
-            for sf in TABLE_OF_SF
-            if budget.worthwhile(budget.full_steps(sf, steps), steps)
-        },
+        expected_snr=expected_snrs(covariance, response),
         provenance=provenance(),
     )
 
 
-def expected_snr(covariance: Covariance, response: Response, count: int) -> float:
-    """Of the latents with `count` full steps, in dB."""
-    return signal_to_noise(covariance, expected_error(response, *planned(covariance, count)))
-
-
-def planned(covariance: Covariance, count: int) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The matrix that a run with `count` full steps goes by, and which steps those are."""
-    matrix = priors.combined(covariance, covariance.sigmas).matrix
-    return matrix, schedule.plan(matrix, count, budget.opening(count, len(matrix), covariance.runs))
+def expected_snrs(
+    covariance: Covariance, response: Response, prior_share: Callable[[int], float] = lambda _: 0.0
+) -> dict[int, float]:
+    """By sf, of the latents in dB. prior_share: of runs with so many full steps, see `planned`."""
+    start, found = priors.combined(covariance, covariance.sigmas), {}
+    for sf in TABLE_OF_SF:
+        count = budget.full_steps(sf, response.steps)
+        if budget.worthwhile(count, response.steps):
+            error = expected_error(response, start.matrix, planned(start, count, prior_share(count)))
+            found[sf] = round(signal_to_noise(covariance, error), 2)
+    return found

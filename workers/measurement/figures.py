@@ -8,11 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workers.measurement.calibration import planned
 from workers.models.evaluation import Estimate, Evaluation
+from workers.scalingcache import priors
 from workers.scalingcache.budget import full_steps
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.paper.coefficients import Coefficients
+from workers.scalingcache.planning import planned
 
 
 def save_figures(coefficients: Coefficients, stem: Path) -> list[Path]:
@@ -50,8 +51,10 @@ def _covariance(measured: MeasuredCovariance, axes: Axes) -> None:
 
 
 def _schedules(measured: MeasuredCovariance, axes: Axes) -> None:
+    start = priors.combined(measured.covariance, measured.covariance.sigmas)
     for row, (sf, decibels) in enumerate(measured.expected_snr.items()):
-        full = planned(measured.covariance, full_steps(sf, measured.steps))[1]
+        count = full_steps(sf, measured.steps)
+        full = planned(start, count, measured.prior_share(count, measured.steps) or 0.0)
         axes.barh([row] * measured.steps, 0.9, left=range(measured.steps), height=0.7, color="lightgray")
         axes.barh([row] * len(full), 0.9, left=full, height=0.7, color="tab:blue")
         axes.text(measured.steps + 0.5, row, f"{len(full)} full, {decibels:.0f} dB", va="center")

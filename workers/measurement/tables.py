@@ -1,5 +1,9 @@
 """What the offline commands print: what was measured, as tables."""
 
+from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +15,9 @@ from workers.models.evaluation import Estimate, Evaluation
 from workers.scalingcache.budget import full_steps
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.paper.coefficients import Coefficients
+
+if TYPE_CHECKING:
+    from workers.measurement.plan_choice import Tried
 
 
 def of_covariance(measured: MeasuredCovariance) -> list[Table]:
@@ -24,6 +31,18 @@ def of_covariance(measured: MeasuredCovariance) -> list[Table]:
     for runs, error in measured.held_out.items():
         more.add_row(str(runs), f"{error:.3f}")
     return [expected, more]
+
+
+def of_plans(tried: "Sequence[Tried]") -> Table:
+    """What whole runs have shown of each plan, and which one it is now."""
+    shares = {0.0: "measured", 1.0: "nothing measured"}
+    table = Table("full steps", "planned by", "PSNR, dB", "worst prompt", "", title="by whole runs")
+    for each in tried:
+        for plan, share in sorted(each.shares.items(), key=lambda item: item[1]):
+            found = each.psnr.get(plan, [])
+            values = (f"{fmean(found):.1f}", f"{min(found):.1f}") if found else ("", "")
+            table.add_row(str(each.count), shares.get(share, "both"), *values, "chosen" if share == each.best else "")
+    return table
 
 
 def of_coefficients(coefficients: Coefficients) -> list[Table]:
@@ -88,8 +107,8 @@ def of_report(report: RunReport, request: GenerationRequest) -> Table:
         table.add_row(
             "processes", f"{group.ranks}, of which the first waited {group.wait_seconds:.2f} s for the others"
         )
-    if report.account is not None and report.account.basis is not None:
-        table.add_row("basis", f"{report.account.basis.kind}, {report.account.basis.runs} uncached runs")
+    if report.account is not None and (basis := report.account.basis) is not None:
+        table.add_row("basis", f"{basis.kind}, {basis.runs} uncached runs, plan {basis.plan}")
     if report.account is not None and report.account.expected_snr is not None:
         table.add_row("expected", f"{report.account.expected_snr:.1f} dB signal to noise of the latents")
     if report.reason is not None:

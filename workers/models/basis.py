@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,10 @@ class Measured(Frozen):
     input_reference: bool = Field(description="Whether the runs started from given first frames.")
     flow_shift: float | None = Field(
         description="Of the noise schedule, which alone the paper's coefficients hold for; null for a covariance."
+    )
+    plan: Literal["expected", "tried"] | None = Field(
+        description="What settled which steps runs compute in full: the `expected` error, or whole runs that were "
+        "`tried`; null for the paper's coefficients, whose rule decides as a run goes."
     )
     date: str | None = Field(description="When it was measured.")
 
@@ -75,6 +79,7 @@ def read_measured(path: Path) -> Measured:
         guidance=about["guidance"],
         input_reference=about.get("input_reference", False),
         flow_shift=None if covariance else _shift(about["scheduler"]),
+        plan=("tried" if table.get("prior_shares") else "expected") if covariance else None,
         date=table.get("provenance", {}).get("date"),
     )
 

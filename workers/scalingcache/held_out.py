@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workers.scalingcache import budget, priors, schedule
+from workers.scalingcache import priors, schedule
 from workers.scalingcache.covariance import Covariance, mean
+from workers.scalingcache.planning import planned
 
 
 def held_out_errors(runs: Sequence[Covariance], count: int) -> dict[int, float]:
@@ -33,7 +34,6 @@ def _leaving_out(runs: Sequence[Covariance], n: int, count: int) -> float:
 
 
 def _error(measured: Covariance | None, runs: Sequence[Covariance], count: int) -> float:
-    matrix = priors.combined(measured, runs[0].sigmas).matrix
-    opening = budget.opening(count, len(matrix), measured.runs if measured else 0)
-    full = schedule.plan(matrix, count, opening)
-    return float(np.mean([schedule.cost(matrix, full, run.matrix) for run in runs]))
+    start = priors.combined(measured, runs[0].sigmas)
+    full = planned(start, count)
+    return float(np.mean([schedule.cost(start.matrix, full, run.matrix) for run in runs]))

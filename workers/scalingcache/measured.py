@@ -49,6 +49,8 @@ class MeasuredCovariance:
     held_out: by number of runs, the mean expected squared error on the others of predicting with the covariance of so
         many, relative to that with the usual guess alone; empty for a single run.
     expected_snr: by sf, dB of the latents that `steps` steps are expected to keep.
+    prior_shares: by number of full steps, how much of the prior is in the covariance that runs are planned by, as whole
+        runs have chosen it (`workers.measurement.plan_choice`); empty where none were run.
     colours: for previews, `[channels + 1, 3]`: from latents, and a one, to RGB from 0 to 1; None in older files.
     """
 
@@ -57,7 +59,14 @@ class MeasuredCovariance:
     held_out: dict[int, float] = field(default_factory=dict)
     expected_snr: dict[int, float] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
+    prior_shares: dict[int, float] = field(default_factory=dict)
     colours: Array | None = None
+
+    def prior_share(self, count: int, steps: int) -> float | None:
+        """For runs with `count` of `steps` in full: that of the nearest part of the steps which was tried."""
+        wanted = count * self.steps / steps
+        nearest = min(self.prior_shares, key=lambda tried: (abs(tried - wanted), tried), default=None)
+        return None if nearest is None else self.prior_shares[nearest]
 
     @property
     def steps(self) -> int:
@@ -90,6 +99,8 @@ class MeasuredCovariance:
             "expected_snr": self.expected_snr,
             "provenance": self.provenance,
         }
+        if self.prior_shares:
+            table["prior_shares"] = self.prior_shares
         if self.colours is not None:
             table["colours"] = np.round(self.colours, 5).tolist()
         lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in table.items()]
@@ -113,11 +124,14 @@ class MeasuredCovariance:
         if not (energy > 0 and power > 0 and runs >= 1):
             raise ValueError(f"energy {energy} and power {power} must be > 0, runs {runs} >= 1")
         covariance = Covariance(sigmas, matrix, energy, power, runs)
-        held_out, expected = (
-            {int(key): float(value) for key, value in table[name].items()} for name in ("held_out", "expected_snr")
+        held_out, expected, shares = (
+            {int(key): float(value) for key, value in found.items()}
+            for found in (table["held_out"], table["expected_snr"], table.get("prior_shares", {}))
         )
+        if not all(count >= 2 and 0 <= share <= 1 for count, share in shares.items()):
+            raise ValueError(f"prior_shares {shares} must be from 0 to 1, of 2 full steps or more")
         colours = np.array(table["colours"], dtype=np.float64) if "colours" in table else None
         if colours is not None and (colours.ndim != 2 or colours.shape[1] != 3 or not np.isfinite(colours).all()):
             raise ValueError("colours must be finite rows of 3, one for each latent channel and one more")
         kind, said = RunKind(**table["kind"]), dict(table["provenance"])
-        return cls(kind, covariance, held_out, expected, said, colours)
+        return cls(kind, covariance, held_out, expected, said, shares, colours)

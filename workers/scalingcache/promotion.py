@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workers.scalingcache import budget, priors, schedule
+from workers.scalingcache import priors, schedule
 from workers.scalingcache.covariance import Covariance, mean
+from workers.scalingcache.planning import planned
 
 
 class HeldOut(NamedTuple):
@@ -42,8 +43,7 @@ def held_out(
 def _error(files: Covariance | None, known: Sequence[Covariance], runs: Sequence[Covariance], count: int) -> float:
     """Of all runs, each predicted by the known ones but itself."""
     sigmas, whole = runs[0].sigmas, _mean(files, known)
-    opening = budget.opening(count, len(sigmas), whole.runs if whole else 0)
-    full = schedule.plan(priors.combined(whole, sigmas).matrix, count, opening)
+    full = planned(priors.combined(whole, sigmas), count)
     errors = []
     for run in runs:
         others = _mean(files, [each for each in known if each is not run])

@@ -24,15 +24,15 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
 from workers.jobs.job import GenerationRequest
 from workers.models.family import Family
-from workers.scalingcache import budget, forecast, priors, schedule, trajectory
+from workers.scalingcache import forecast, priors, schedule, trajectory
 from workers.scalingcache.forecast import Forecast
+from workers.scalingcache.planning import planned
 
 
 def scheduled(model: LoadedModel, plan: RunPlan, count: int) -> tuple[int, ...]:
     """The full steps that our method would compute."""
     known = measured(model, plan)
-    matrix = priors.combined(known, plan.sigmas.double().numpy()).matrix
-    return schedule.plan(matrix, count, budget.opening(count, len(matrix), known.runs))
+    return planned(priors.combined(known, plan.sigmas.double().numpy()), count)
 
 
 @dataclass(frozen=True)

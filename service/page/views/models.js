@@ -60,9 +60,10 @@ function basis(model) {
     `2^${each.size_class} pixels`,
     each.guidance ? "yes" : "no",
     each.input_reference ? "yes" : "no",
+    { expected: "by expected error", tried: "by whole runs" }[each.plan] ?? "as a run goes",
     each.date,
   ]);
-  const columns = ["Runs", { name: "Steps", number: true }, "Size class", "Guidance", "First frame", "Measured"];
+  const columns = ["Runs", { name: "Steps", number: true }, "Size class", "Guidance", "First frame", "Planned", "Measured"];
   return [h("h3", {}, "Acceleration rests on"), table(`What the acceleration of ${model.id} rests on`, columns, rows)];
 }
 

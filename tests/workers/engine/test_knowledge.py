@@ -11,6 +11,7 @@ from workers.engine.knowledge import MOST_RUNS, known_covariance, worth_keeping
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
 from workers.jobs.errors import RequestRefused
+from workers.jobs.job import Basis
 from workers.scalingcache.budget import LEAST_STEPS
 from workers.scalingcache.covariance import Covariance, of_run
 from workers.scalingcache.measured import MeasuredCovariance
@@ -94,3 +95,22 @@ def test_the_same_request_gives_the_same_bytes_after_more_was_learnt_when_it_say
     assert np.array_equal(again.frames, first.frames)
     assert not np.array_equal(later.frames, first.frames)
     assert again.report.account == first.report.account
+
+
+def test_what_whole_runs_have_chosen_plans_a_run_by_the_file_and_the_answer_says_so(micro: LoadedModel) -> None:
+    file = generate(micro, micro_request(sf=12, seed=1)).covariance
+    assert file is not None
+
+    def run(model: LoadedModel, **asked: int) -> tuple[str, Basis | None]:
+        report = generate(model, micro_request(full_steps=6, **asked)).report
+        return report.decisions, report.account and report.account.basis
+
+    bare, measured, tried = (
+        replace(micro, covariances=files) for files in ((), (file,), (replace(file, prior_shares={6: 1.0}),))
+    )
+    planned = generate(bare, micro_request(full_steps=6)).report.decisions
+    assert run(measured)[0] != planned
+    assert run(tried) == (planned, Basis(kind="measured", runs=1, plan="tried"))
+    assert run(measured)[1] == Basis(kind="measured", runs=1, plan="expected")
+    without = run(tried, basis_runs=0)[1]
+    assert without is not None and (without.runs, without.plan) == (0, "expected")

@@ -47,6 +47,9 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
         ({"matrix": (-np.eye(6)).tolist()}, "no negative direction"),
         ({"energy": 0.0}, "energy 0.0 and power 0.7 must be > 0"),
         ({"runs": 0}, "runs 0 >= 1"),
+        ({"prior_shares": {"8": 1.5}}, "must be from 0 to 1"),
+        ({"prior_shares": {"8": float("nan")}}, "must be from 0 to 1"),
+        ({"prior_shares": {"1": 0.5}}, "of 2 full steps or more"),
         ({"colours": [[0.1, 0.2]]}, "finite rows of 3"),
         ({"colours": [[0.1, 0.2, float("inf")]]}, "finite rows of 3"),
     ],
@@ -54,6 +57,19 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_one_is_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         MeasuredCovariance.parsed(stored(tmp_path / "m.json") | changes)
+
+
+def test_runs_are_planned_as_those_with_the_nearest_part_of_full_steps_that_was_tried(tmp_path: Path) -> None:
+    replace(MEASURED, prior_shares={2: 1.0, 4: 0.67}).save(tmp_path / "m.json")
+    read = MeasuredCovariance.parsed(json.loads((tmp_path / "m.json").read_text()))
+    assert read.prior_shares == {2: 1.0, 4: 0.67}
+    assert [read.prior_share(count, 6) for count in (2, 3, 4, 5)] == [1.0, 1.0, 0.67, 0.67]
+    assert [read.prior_share(count, 12) for count in (2, 5, 7, 11)] == [1.0, 1.0, 0.67, 0.67]
+
+
+def test_where_none_was_tried_none_is_taken(tmp_path: Path) -> None:
+    assert "prior_shares" not in stored(tmp_path / "m.json")
+    assert MEASURED.prior_share(3, 6) is None
 
 
 def test_not_a_number_in_a_file_is_refused(tmp_path: Path) -> None:
