@@ -198,3 +198,8 @@ def test_the_bases_of_ours_differ(flux: Micro, tmp_path: Path) -> None:
     names = "ours-prior", "ours-one-run", "ours-measured"
     rows = [a_bench(flux, rivals()[name], tmp_path).row(flux.case, 5) for name in names]
     assert len({row.fidelity.psnr for row in rows}) == 3
+
+
+def test_ours_is_swept_with_one_full_step_fewer_than_the_highest_speedup_has(flux: Micro) -> None:
+    longer = flux.case.request.model_copy(update={"steps": 50})
+    assert rivals()["ours-prior"].settings(longer)[:3] == [7, 8, 9]
