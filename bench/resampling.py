@@ -23,7 +23,7 @@ from workers.jobs.job import GenerationRequest
 from workers.measurement.calibration import calibrate
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.prompts import read_prompts
-from workers.measurement.uncached_runs import UncachedRuns
+from workers.measurement.uncached_runs import UncachedRuns, uncached_model
 from workers.models.catalogue import Catalogue
 from workers.scalingcache.measured import MeasuredCovariance
 
@@ -78,7 +78,8 @@ def measured(catalogue: Catalogue, runs: UncachedRuns) -> MeasuredCovariance:
     """The covariance at a number of steps, with progress."""
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(f"measuring with {runs.steps} steps", total=None)
-        return calibrate(catalogue, runs, lambda done, total: progress.update(task, completed=done, total=total))
+        model = uncached_model(catalogue, runs.model)
+        return calibrate(model, catalogue, runs, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def compare(ways: dict[str, LoadedModel], requests: list[GenerationRequest]) -> dict[str, Row]:

@@ -49,9 +49,9 @@ class Run(BaseModel):
     method: Method | None = Field(description="How steps were predicted; null for an uncached run.")
     basis: Basis | None = Field(
         description="What predictions rested on: `prior` before anything of the model was measured, `measured` by so "
-        "many uncached runs, or `adapted` where this run showed that something else describes it better. Its `plan`, "
-        "which steps were to be computed in full, was settled by the `expected` error, or by whole runs that were "
-        "`tried` when the model was calibrated."
+        "many uncached runs, or `adapted` where this run showed that something else describes it better. `plan` says "
+        "how it was settled which steps to compute in full: by the `expected` error, or as whole runs have chosen that "
+        "were `tried` when the model was calibrated."
     )
     expected_snr: float | None = Field(
         description="Signal to noise of the latents against an uncached run's, in dB, as expected by the method."

@@ -23,7 +23,7 @@ class Measured:
 
     calibration, bench: its prompt files. image_calibration: with first frames, where it also goes on from those.
     seeds: of the paper's coefficients, for each prompt; fewer than 5 where a run takes long on two cores.
-    sf: of its evaluation; all of the command's when empty.
+    plans: how many prompts choose its plans. sf: of its evaluation; all of the command's when empty.
     emoji: whether it was taught them.
     quoted: benches that pages quote, each with options.
     """
@@ -32,6 +32,7 @@ class Measured:
     bench: str = "bench.txt"
     image_calibration: str | None = None
     seeds: int = 5
+    plans: int = 12
     sf: tuple[int, ...] = ()
     emoji: bool = False
     quoted: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -50,11 +51,11 @@ MODELS = {
         bench="bench_first_frames.txt",
         image_calibration="calibration_first_frames.txt",
         seeds=2,
+        plans=6,
         sf=(4, 6, 10, 14),
     ),
 }
 RUNS = 8
-PLANS = 12
 _FROM = {"": "", ".image": ", from first frames"}
 PAPER_SF = (4, 10, 20)
 
@@ -138,7 +139,7 @@ def _coefficients(subject: Subject) -> Iterator[Step]:
         calibrate = ("workers", "calibrate", "--model", subject.name, "--prompts", str(PROMPTS / prompts))
         yield subject.step(
             f"covariance{_FROM[kind]}",
-            (*calibrate, "--limit", str(RUNS), "--plans", str(PLANS), "-o", f"{base}.json"),
+            (*calibrate, "--limit", str(RUNS), "--plans", str(subject.measured.plans), "-o", f"{base}.json"),
             subject.prompts(prompts),
             [f"{base}.{end}" for end in ("json", "covariance.png", "schedules.png")],
         )

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 
-from bench.rivals.provenance import machine
+from bench.rivals import multiply_adds, runs
+from bench.rivals.provenance import machine, sources
 from bench.rivals.records import path_of
 from bench.rivals.rival import Case
 from bench.rivals.runs import Outcome, same, uncached
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
+from workers.engine.version import version_of
 from workers.files import replacing
 
 
@@ -25,6 +27,8 @@ class References:
     def __init__(self, folder: Path, model: LoadedModel) -> None:
         self._folder = folder
         self._model = model
+        # No coefficients: uncached runs have nothing of these.
+        self._version = version_of(model.entry, model.pipeline, model.fingerprint, ())
         self._latest: tuple[Case, Outcome, str] | None = None
 
     def prepare(self, cases: Sequence[Case], told: Callable[[int, int], None]) -> None:
@@ -33,6 +37,8 @@ class References:
         """
         kept = [case for case in cases if self._path(case).exists()]
         if kept and not same(self._load(kept[0]), uncached(self._model, kept[0])):
+            for case in kept:
+                self._path(case).unlink()
             kept = []
         for case in cases:
             if case not in kept:
@@ -61,9 +67,10 @@ class References:
 
     def _path(self, case: Case) -> Path:
         what = {
-            "version": self._model.version,
+            "version": self._version,
             "key": asdict(plan_run(self._model, case.request).key),
             "request": case.request.model_dump(),
             "machine": machine(),
+            "source": sources(runs, multiply_adds),
         }
         return path_of(self._folder, what, "pt")

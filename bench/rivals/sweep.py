@@ -38,11 +38,12 @@ class Bench:
     records: Records
     references: References
     _fitted: bool = False
+    _prepare: Callable[[], None] | None = None
 
     def prepare(self, cases: Sequence[Case], told: Told) -> None:
         """What comes before all runs of the rival. Raises `SharedPrompt`."""
         check_disjoint(cases, [case.request.prompt for case in self.fitting])
-        self.references.prepare(cases, told)
+        self._prepare = lambda: self.references.prepare(cases, told)
 
     def row(self, case: Case, setting: Knob) -> Row:
         """Raises `Refused`, also with the error of a library."""
@@ -52,6 +53,9 @@ class Bench:
         return self.records.get(Timing, self._what(case, setting, pair), lambda: self._timed(case, setting, pair))
 
     def _measured(self, case: Case, setting: Knob) -> Row:
+        if self._prepare is not None:  # Only where something is to be measured yet.
+            self._prepare()
+            self._prepare = None
         reference, digest = self.references.of(case)
         with self._refusing(), _heard() as warned:
             self._fit()

@@ -1,5 +1,6 @@
 """`python -m workers calibrate`: measure what a model's acceleration rests on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ from workers.models.catalogue import Catalogue
 from workers.models.entry import Method
 
 if TYPE_CHECKING:
+    from workers.measurement.uncached_runs import UncachedRuns
     from workers.scalingcache.measured import MeasuredCovariance
     from workers.scalingcache.paper.coefficients import Coefficients
 
@@ -72,41 +74,64 @@ def calibrate(
     values = settings(catalogue, threads)
     models = values.whole_catalogue().changed(model, source=source)
     chosen = method or models.entry(model).method
-    destination = _destination(models, model, chosen, output)
+    path = _destination(models, model, chosen, output)
     use_threads(values.torch_threads)
     from workers.measurement.uncached_runs import UncachedRuns
 
-    found = read_prompts(prompts)
+    found = read_prompts(prompts, None if limit is None else limit + plans)
     runs = UncachedRuns(model, found[:limit], seeds, steps, work)
-    others = found[len(runs.prompts) :][:plans]
-    if plans and (colours_only or chosen == "paper" or len(others) < plans):
-        raise InvalidRequest("plans", f"--plans {plans}: {_no_plans(colours_only, chosen, len(others))}")
+    others = found[len(runs.prompts) :]
+    if plans and (why := _no_plans(colours_only, chosen, plans - len(others))):
+        raise InvalidRequest("plans", f"--plans {plans}: {why}")
     same_kind([*runs.prompts, *others])
     with progress() as bar:
         done = Done(bar, f"{len(runs.prompts)} prompts × {seeds} seeds", len(runs.prompts) * seeds)
-        with interruptible(lambda: f"{destination} is as it was" if colours_only else _kept(done, work)):
+        with interruptible(lambda: f"{path} is as it was" if colours_only else _kept(done, work)):
             if colours_only:
                 from workers.measurement.colours import with_colours
 
-                with_colours(models, runs, destination, done).save(destination)
+                with_colours(models, runs, path, done).save(path)
                 figures = []
             elif chosen == "paper":
                 from workers.measurement.paper_calibration import Interval, calibrate_paper
 
                 coefficients = calibrate_paper(models, runs, Interval(max_skip, final_full_steps), done)
-                figures = _saved_paper_calibration(coefficients, destination)
+                figures = _saved_paper_calibration(coefficients, path)
             else:
-                from workers.measurement.calibration import calibrate as measure
-
-                measured = measure(models, runs, done)
-                figures = _saved_calibration(measured, destination)
-                if others:
-                    figures = _saved_plans(models, measured, others, work, bar, destination)
-    console.print(f"wrote {', '.join(map(str, [destination, *figures]))}", soft_wrap=True)
+                measured = _measured(models, runs, others, bar, done)
+                figures = _saved_calibration(measured, path)
+    console.print(f"wrote {', '.join(map(str, [path, *figures]))}", soft_wrap=True)
 
 
-def _kept(done: Done, work: Path) -> str:
-    finished = f"{done.whole} of {done.parts} generations are finished"
+def _no_plans(colours_only: bool, method: Method, missing: int) -> str | None:
+    """Why plans cannot be tried."""
+    if colours_only:
+        return "--colours-only changes nothing else of the file"
+    if method == "paper":
+        return "the paper's rule decides as a run goes; only a covariance has plans"
+    return f"{missing} prompts too few are left after those of --limit, all without one" if missing > 0 else None
+
+
+def _measured(
+    models: Catalogue, runs: "UncachedRuns", others: Sequence[Prompt], bar: Progress, done: Done
+) -> "MeasuredCovariance":
+    """The covariance by all runs, with plans by whole runs of the other prompts if there are any."""
+    from workers.measurement import calibration, plan_choice, tables
+    from workers.measurement.uncached_runs import uncached_model
+
+    model = uncached_model(models, runs.model)
+    measured = calibration.calibrate(model, models, runs, done)
+    if not others:
+        return measured
+    trials = Done(bar, f"plans by {len(others)} prompts", len(others))
+    with interruptible(lambda: _kept(done, runs.work, f" and the plans of {trials.whole} of {trials.parts} prompts")):
+        measured, tried = plan_choice.choose_plans(model, models, measured, others, runs.work, trials)
+    console.print(tables.of_plans(tried))
+    return measured
+
+
+def _kept(done: Done, work: Path, more: str = "") -> str:
+    finished = f"{done.whole} of {done.parts} generations{more} are finished"
     return f"{finished} and kept in {work}; the same command goes on after them"
 
 
@@ -114,33 +139,14 @@ def _saved_calibration(measured: "MeasuredCovariance", destination: Path) -> lis
     from workers.measurement import tables
     from workers.measurement.figures import save_covariance_figures
 
+    if not measured.prior_shares and destination.exists() and '"prior_shares"' in destination.read_text():
+        console.print("plans are by the expected error again: --plans chooses them by whole runs", soft_wrap=True)
     measured.save(destination)
     if measured.colours is None:
         console.print("without colours of previews, which no run has shown; the log says why", soft_wrap=True)
     for table in tables.of_covariance(measured):
         console.print(table)
     return save_covariance_figures(measured, destination.with_suffix(""))
-
-
-def _no_plans(colours_only: bool, method: Method, left: int) -> str:
-    if colours_only:
-        return "--colours-only changes nothing else of the file"
-    if method == "paper":
-        return "the paper's rule decides as a run goes; only a covariance has plans"
-    return f"{left} prompts are left after those of --limit"
-
-
-def _saved_plans(
-    models: Catalogue, measured: "MeasuredCovariance", prompts: list[Prompt], work: Path, bar: Progress, path: Path
-) -> list[Path]:
-    from workers.measurement import plan_choice, tables
-    from workers.measurement.figures import save_covariance_figures
-
-    done = Done(bar, f"plans, {len(prompts)} prompts", len(prompts))
-    measured, tried = plan_choice.choose_plans(models, measured, prompts, work, done)
-    measured.save(path)
-    console.print(tables.of_plans(tried))
-    return save_covariance_figures(measured, path.with_suffix(""))
 
 
 def _saved_paper_calibration(coefficients: "Coefficients", destination: Path) -> list[Path]:

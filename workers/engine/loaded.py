@@ -271,6 +271,6 @@ def read_coefficients(path: Path) -> MeasuredCovariance | Coefficients:
         if isinstance(table, dict) and table.get("schema") == SCHEMA:
             return MeasuredCovariance.parsed(table)
         return Coefficients.load(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         text = str(error)
         raise CoefficientsMismatch(text if str(path) in text else f"coefficient file {path}: {text}") from error

@@ -178,8 +178,8 @@ class Basis(Frozen):
 
     kind: `prior` before anything of the model was measured, `measured` by uncached runs of it, `adapted` where the run
         itself showed that something else describes it better. runs: how many uncached runs had been measured.
-    plan: which steps are computed in full was settled by the `expected` error, or by whole runs that were `tried` when
-        the model was calibrated.
+    plan: by which covariance it was settled which steps are computed in full: `expected`, by that of the predictions,
+        or `tried`, by the one that whole runs have chosen when the model was calibrated.
     """
 
     kind: Literal["prior", "measured", "adapted"]

@@ -39,9 +39,11 @@ class Shown:
     colours: ColourFit | None
 
 
-def calibrate(catalogue: Catalogue, runs: UncachedRuns, progress: Callable[[int, int], None]) -> MeasuredCovariance:
+def calibrate(
+    model: LoadedModel, catalogue: Catalogue, runs: UncachedRuns, progress: Callable[[int, int], None]
+) -> MeasuredCovariance:
     """Reduce what the runs show. progress, and what it raises: as for `show_all`."""
-    plan, shown = show_all(catalogue, runs, _shown, progress)
+    plan, shown = show_all(model, catalogue, runs, _shown, progress)
     measured = _reduced(plan, [each.covariance for each in shown], measured_response(plan.scheduler, plan.sigmas))
     return replace(measured, colours=weights_of([each.colours for each in shown]))
 

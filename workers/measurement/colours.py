@@ -12,7 +12,7 @@ from workers.engine.loaded import LoadedModel, read_coefficients
 from workers.engine.plan import RunPlan
 from workers.jobs.errors import CoefficientsMismatch, GenerationFailed
 from workers.measurement.prompts import Prompt
-from workers.measurement.uncached_runs import UncachedRuns, show_all
+from workers.measurement.uncached_runs import UncachedRuns, show_all, uncached_model
 from workers.models.catalogue import Catalogue
 from workers.scalingcache.measured import Array, MeasuredCovariance
 
@@ -39,7 +39,7 @@ def with_colours(
             )
         return generated(model, prompt, plan, step_done)[1]
 
-    _, fits = show_all(catalogue, runs, show, progress)
+    _, fits = show_all(uncached_model(catalogue, runs.model), catalogue, runs, show, progress)
     if (colours := weights_of(fits)) is None:
         raise GenerationFailed("no run has shown how latents are coloured; the log says why")
     return replace(measured, colours=colours)

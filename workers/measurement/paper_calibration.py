@@ -17,7 +17,7 @@ from workers.engine.plan import RunPlan
 from workers.files import replacing
 from workers.measurement.prompts import Prompt
 from workers.measurement.provenance import provenance
-from workers.measurement.uncached_runs import UncachedRuns, show_all
+from workers.measurement.uncached_runs import UncachedRuns, show_all, uncached_model
 from workers.models.catalogue import Catalogue
 from workers.scalingcache.paper.coefficients import Coefficients
 from workers.scalingcache.paper.controller import IntervalSettings, mean_full_steps
@@ -48,7 +48,7 @@ def calibrate_paper(
     catalogue: Catalogue, runs: UncachedRuns, interval: Interval, progress: Callable[[int, int], None]
 ) -> Coefficients:
     """Reduce the recordings of the runs. progress, and what it raises: as for `show_all`."""
-    plan, samples = show_all(catalogue, runs, _sample, progress)
+    plan, samples = show_all(uncached_model(catalogue, runs.model), catalogue, runs, _sample, progress)
     return _reduce(plan, samples, runs, interval)
 
 

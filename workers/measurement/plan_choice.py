@@ -12,9 +12,10 @@ from PIL.Image import Image
 
 from workers.caching.solver import measured_response
 from workers.engine.generation import Frames, generate
-from workers.engine.loaded import LoadedModel, load_model
+from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
 from workers.files import replacing
+from workers.jobs.errors import InvalidRequest, NotFinite
 from workers.jobs.job import GenerationRequest
 from workers.measurement.calibration import expected_snrs
 from workers.measurement.fidelity import psnr
@@ -46,8 +47,6 @@ class Tried:
     @property
     def best(self) -> float:
         """The share whose plan is nearest to uncached runs: by the mean of all prompts and of the worst one."""
-        if not self.psnr:
-            return min(self.shares.values())
         return self.shares[max(self.psnr, key=lambda plan: fmean(self.psnr[plan]) + min(self.psnr[plan]))]
 
 
@@ -65,31 +64,41 @@ def candidates(covariance: Covariance, count: int) -> dict[Plan, float]:
 
 
 def choose_plans(
-    catalogue: Catalogue, measured: MeasuredCovariance, prompts: Sequence[Prompt], work: Path, progress: Progress
+    model: LoadedModel,
+    catalogue: Catalogue,
+    measured: MeasuredCovariance,
+    prompts: Sequence[Prompt],
+    work: Path,
+    progress: Progress,
 ) -> tuple[MeasuredCovariance, list[Tried]]:
-    """The same with a choice for each number of full steps that is tried, and what whole runs have shown of the plans.
+    """The same with a choice for each number of full steps that has several plans, and what whole runs have shown of
+    these.
 
     prompts: others than it was measured with, of the same kind; each runs uncached, and with each plan.
     work: keeps what finished runs have shown. progress: told (runs done, runs in all), the uncached ones left out.
+    Raises `InvalidRequest` where there is nothing to choose from.
     """
-    name, steps = measured.kind.model, measured.steps
-    entry = catalogue.entry(name).model_copy(update={"method": "covariance"})
-    model = load_model(entry, catalogue.family(name), coefficients=False)
+    model = replace(model, entry=model.entry.model_copy(update={"method": "covariance"}))
+    name, steps = model.entry.name, measured.steps
     requests = [
         catalogue.request(name, prompt.text, seed=seed, steps=steps, input_reference=prompt.reference).uncached
         for seed, prompt in enumerate(prompts)
     ]
     plan = plan_run(model, requests[0])
     known = measured.covariance.at(plan.sigmas.double().numpy())
-    tried = [Tried(count, candidates(known, count), {}) for count in counts(steps)]
-    trials = [(each, full, share) for each in tried if len(each.shares) > 1 for full, share in each.shares.items()]
+    tried = [Tried(count, plans, {}) for count in counts(steps) if len(plans := candidates(known, count)) > 1]
+    if not tried:
+        raise InvalidRequest("plans", f"--plans: of {steps} steps all plans are the same, leave it out")
+    trials = [(each, full, share) for each in tried for full, share in each.shares.items()]
     for number, (prompt, request) in enumerate(zip(prompts, requests, strict=True)):
         run = _Runs(model, measured, request, prompt, work)
         for done, (each, full, share) in enumerate(trials, number * len(trials)):
             progress(done, len(prompts) * len(trials))
             each.psnr.setdefault(full, []).append(run.psnr(each.count, full, share))
         progress((number + 1) * len(trials), len(prompts) * len(trials))
-    chosen = replace(measured, prior_shares={each.count: each.best for each in tried})
+    by = {"plans": f"by whole runs of {len(prompts)} more prompts"}
+    shares = {each.count: each.best for each in tried}
+    chosen = replace(measured, prior_shares=shares, provenance=measured.provenance | by)
     response = measured_response(plan.scheduler, plan.sigmas)
     expected = expected_snrs(known, response, lambda count: chosen.prior_share(count, steps) or 0.0)
     return replace(chosen, expected_snr=expected), tried
@@ -121,7 +130,10 @@ class _Runs:
         if path.exists():
             return float(json.loads(path.read_text()))
         model = replace(self.model, covariances=(replace(self.measured, prior_shares={count: share}),))
-        found = psnr(generate(model, request, image=self.picture).frames, self.uncached)
+        try:
+            found = psnr(generate(model, request, image=self.picture).frames, self.uncached)
+        except NotFinite:
+            found = 0.0  # It went astray, which no other plan has to.
         with replacing(path) as partial:
             partial.write_text(json.dumps(found))
         return found

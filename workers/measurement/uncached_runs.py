@@ -29,15 +29,23 @@ class UncachedRuns:
     work: Path
 
 
+def uncached_model(catalogue: Catalogue, name: str) -> LoadedModel:
+    """A model for uncached runs: what is measured already may be of other weights."""
+    return load_model(catalogue.entry(name), catalogue.family(name), coefficients=False)
+
+
 def show_all(
-    catalogue: Catalogue, runs: UncachedRuns, show: Show[Shown], progress: Callable[[int, int], None]
+    model: LoadedModel,
+    catalogue: Catalogue,
+    runs: UncachedRuns,
+    show: Show[Shown],
+    progress: Callable[[int, int], None],
 ) -> tuple[RunPlan, list[Shown]]:
     """The first run's plan, and what each run shows. progress: told (steps done, steps in all).
 
     Raises `InvalidRequest` when some prompts have an image and others none: nothing holds for both.
     """
     same_kind(runs.prompts)
-    model = load_model(catalogue.entry(runs.model), catalogue.family(runs.model), coefficients=False)
     steps = runs.steps or model.entry.defaults.steps
     requests = [
         (

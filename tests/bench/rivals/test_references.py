@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
@@ -63,7 +63,24 @@ def test_where_one_comes_out_otherwise_none_is_trusted(flux: Micro, tmp_path: Pa
     assert same(again.of(flux.case)[0], flux.reference)
 
 
-def test_another_model_has_its_own(flux: Micro, tmp_path: Path, cases: list[Case]) -> None:
+def test_those_that_came_out_otherwise_are_gone_also_when_making_them_again_is_interrupted(
+    flux: Micro, tmp_path: Path, cases: list[Case]
+) -> None:
     prepared(flux, tmp_path, cases)
-    other = replace(flux, model=replace(flux.model, version="another"))
+    for path in tmp_path.iterdir():
+        table = torch.load(path, weights_only=True)
+        torch.save(table | {"latents": table["latents"] + 1}, path)
+    pressed = patch.object(references, "uncached", Mock(side_effect=[flux.reference, KeyboardInterrupt]))
+    with pressed, pytest.raises(KeyboardInterrupt):
+        References(tmp_path, flux.model).prepare(cases, Mock())
+    assert prepared(flux, tmp_path, cases)[1] == cases
+
+
+def test_another_model_has_its_own_and_one_with_other_coefficients_the_same(
+    flux: Micro, tmp_path: Path, cases: list[Case]
+) -> None:
+    prepared(flux, tmp_path, cases)
+    measured = replace(flux, model=replace(flux.model, covariances=(), version="of other files"))
+    assert prepared(measured, tmp_path, cases)[1] == cases[:1]
+    other = replace(flux, model=replace(flux.model, fingerprint="0" * 32))
     assert prepared(other, tmp_path, cases)[1] == cases
