@@ -30,7 +30,7 @@ from workers.scalingcache.planning import planned
 
 
 def scheduled(model: LoadedModel, plan: RunPlan, count: int) -> tuple[int, ...]:
-    """The full steps that our method would compute."""
+    """The full steps of least expected error, which our method computes where no whole runs have chosen others."""
     known = measured(model, plan)
     return planned(priors.combined(known, plan.sigmas.double().numpy()), count)
 

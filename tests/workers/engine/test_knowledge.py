@@ -1,11 +1,13 @@
 """Of files and observed runs, what a run goes by; and that a number of runs names it for ever."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.workers.micro_wan import micro_request
+from workers.engine.covariance_session import CovarianceSession
 from workers.engine.generation import generate
 from workers.engine.knowledge import MOST_RUNS, known_covariance, worth_keeping
 from workers.engine.loaded import LoadedModel
@@ -114,3 +116,17 @@ def test_what_whole_runs_have_chosen_plans_a_run_by_the_file_and_the_answer_says
     assert run(measured)[1] == Basis(kind="measured", runs=1, plan="expected")
     without = run(tried, basis_runs=0)[1]
     assert without is not None and (without.runs, without.plan) == (0, "expected")
+
+
+def full_steps(session: CovarianceSession) -> tuple[int, ...]:
+    return session._forecast.schedule
+
+
+def test_a_follower_plans_as_its_leader_does(micro: LoadedModel, plan: RunPlan) -> None:
+    known = shown(plan, 1).covariance
+    for share in (None, 0.0, 1.0):
+        leader = CovarianceSession(plan, known, 6, share)
+        follower = CovarianceSession.made_of(plan, json.loads(json.dumps(leader.recipe)))
+        assert full_steps(follower) == full_steps(leader)
+        assert follower.account().basis == leader.account().basis
+    assert full_steps(CovarianceSession(plan, known, 6, 1.0)) != full_steps(CovarianceSession(plan, known, 6))
