@@ -63,10 +63,15 @@ class MeasuredCovariance:
     colours: Array | None = None
 
     def prior_share(self, count: int, steps: int) -> float | None:
-        """For runs with `count` of `steps` in full: that of the nearest part of the steps which was tried."""
-        wanted = count * self.steps / steps
-        nearest = min(self.prior_shares, key=lambda tried: (abs(tried - wanted), tried), default=None)
-        return None if nearest is None else self.prior_shares[nearest]
+        """For runs with `count` of `steps` in full: that of the nearest number tried, if it is within a tenth or one.
+
+        None where nothing near was tried. With another number of steps nothing was: a choice that is best of 50 steps
+        cost flux-tiny 1.9 dB of 8.
+        """
+        if steps != self.steps:
+            return None
+        nearest = min(self.prior_shares, key=lambda tried: (abs(tried - count), tried), default=count)
+        return self.prior_shares.get(nearest) if abs(nearest - count) <= max(1, count / 10) else None
 
     @property
     def steps(self) -> int:
