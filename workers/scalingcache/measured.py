@@ -63,15 +63,10 @@ class MeasuredCovariance:
     colours: Array | None = None
 
     def prior_share(self, count: int, steps: int) -> float | None:
-        """For runs with `count` of `steps` in full: that of the nearest number tried, if it is within a tenth or one.
-
-        None where nothing near was tried. With another number of steps nothing was: a choice that is best of 50 steps
-        cost flux-tiny 1.9 dB of 8.
+        """For runs with `count` of `steps` in full; None where that was not tried: what is best one step further, or
+        for another number of steps, need not be.
         """
-        if steps != self.steps:
-            return None
-        nearest = min(self.prior_shares, key=lambda tried: (abs(tried - count), tried), default=count)
-        return self.prior_shares.get(nearest) if abs(nearest - count) <= max(1, count / 10) else None
+        return self.prior_shares.get(count) if steps == self.steps else None
 
     @property
     def steps(self) -> int:

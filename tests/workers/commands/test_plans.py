@@ -57,7 +57,7 @@ def test_plans_are_chosen_by_whole_runs_of_other_prompts_and_hold_for_later_runs
     assert set(measured.prior_shares.values()) <= {0.0, 0.67, 1.0}
     assert "by whole runs" in output and output.count("│ chosen │") == len(measured.prior_shares)
     assert "measured, 1 uncached runs, plan tried" in run(
-        "generate", "--model", "micro-wan", "--prompt", "red circle", "--sf", "4", "--catalogue", str(catalogue),
+        "generate", "--model", "micro-wan", "--prompt", "red circle", "--sf", "5", "--catalogue", str(catalogue),
         "-o", str(prompts.parent / "out.mp4"),
     )  # fmt: skip
 

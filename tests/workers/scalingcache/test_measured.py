@@ -59,17 +59,12 @@ def test_a_file_that_cannot_be_one_is_refused(tmp_path: Path, changes: dict[str,
         MeasuredCovariance.parsed(stored(tmp_path / "m.json") | changes)
 
 
-def test_runs_are_planned_as_those_with_the_nearest_number_of_full_steps_that_was_tried(tmp_path: Path) -> None:
+def test_only_what_was_tried_plans_runs(tmp_path: Path) -> None:
     replace(MEASURED, prior_shares={2: 1.0, 4: 0.67}).save(tmp_path / "m.json")
     read = MeasuredCovariance.parsed(json.loads((tmp_path / "m.json").read_text()))
     assert read.prior_shares == {2: 1.0, 4: 0.67}
-    assert [read.prior_share(count, 6) for count in (2, 3, 4, 5)] == [1.0, 1.0, 0.67, 0.67]
-
-
-def test_what_was_tried_says_nothing_of_runs_that_are_far_from_it() -> None:
-    tried = replace(MEASURED, prior_shares={20: 1.0})
-    assert [tried.prior_share(count, 6) for count in (18, 19, 22, 23)] == [None, 1.0, 1.0, None]
-    assert tried.prior_share(20, 12) is None
+    assert [read.prior_share(count, 6) for count in (2, 3, 4, 5)] == [1.0, None, 0.67, None]
+    assert read.prior_share(4, 12) is None
 
 
 def test_where_none_was_tried_none_is_taken(tmp_path: Path) -> None:
