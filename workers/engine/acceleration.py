@@ -48,7 +48,7 @@ def accelerate(model: LoadedModel, plan: RunPlan, observed: Sequence[MeasuredCov
     known = known_covariance(model.covariances, observed, plan)
     try:
         file = file_of(model.covariances, plan)
-        share = None if known is None or file is None else file.prior_share(count, request.steps)
+        share = None if known is None or file is None else file.prior_share(count, plan.sigmas.double().numpy())
         session = CovarianceSession(plan, known, count, share)
     except UnsupportedPipeline as error:
         return Acceleration(None, Reason(code=ReasonCode.UNSUPPORTED_SOLVER, detail=str(error)))

@@ -54,7 +54,7 @@ def _schedules(measured: MeasuredCovariance, axes: Axes) -> None:
     start = priors.combined(measured.covariance, measured.covariance.sigmas)
     for row, (sf, decibels) in enumerate(measured.expected_snr.items()):
         count = full_steps(sf, measured.steps)
-        full = planned(start, count, measured.prior_share(count, measured.steps) or 0.0)
+        full = planned(start, count, measured.prior_shares.get(count, 0.0))
         axes.barh([row] * measured.steps, 0.9, left=range(measured.steps), height=0.7, color="lightgray")
         axes.barh([row] * len(full), 0.9, left=full, height=0.7, color="tab:blue")
         axes.text(measured.steps + 0.5, row, f"{len(full)} full, {decibels:.0f} dB", va="center")

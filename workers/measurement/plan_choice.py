@@ -96,12 +96,11 @@ def choose_plans(
             progress(done, len(prompts) * len(trials))
             each.psnr.setdefault(full, []).append(run.psnr(each.count, full, share))
         progress((number + 1) * len(trials), len(prompts) * len(trials))
-    by = {"plans": f"by whole runs of {len(prompts)} more prompts"}
     shares = {each.count: each.best for each in tried}
-    chosen = replace(measured, prior_shares=shares, provenance=measured.provenance | by)
     response = measured_response(plan.scheduler, plan.sigmas)
-    expected = expected_snrs(known, response, lambda count: chosen.prior_share(count, steps) or 0.0)
-    return replace(chosen, expected_snr=expected), tried
+    expected = expected_snrs(known, response, lambda count: shares.get(count, 0.0))
+    by = measured.provenance | {"plans": f"by whole runs of {len(prompts)} more prompts"}
+    return replace(measured, prior_shares=shares, expected_snr=expected, provenance=by), tried
 
 
 @dataclass(frozen=True)

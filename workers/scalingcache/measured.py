@@ -62,11 +62,14 @@ class MeasuredCovariance:
     prior_shares: dict[int, float] = field(default_factory=dict)
     colours: Array | None = None
 
-    def prior_share(self, count: int, steps: int) -> float | None:
-        """For runs with `count` of `steps` in full; None where that was not tried: what is best one step further, or
-        for another number of steps, need not be.
+    def prior_share(self, count: int, sigmas: Array) -> float | None:
+        """For runs with `count` full steps; None where that was not tried: what is best one step further, or on other
+        noise levels, need not be.
+
+        sigmas: of the run, `[steps]`.
         """
-        return self.prior_shares.get(count) if steps == self.steps else None
+        tried = len(sigmas) == self.steps and np.allclose(sigmas, self.covariance.sigmas, atol=1e-6)
+        return self.prior_shares.get(count) if tried else None
 
     @property
     def steps(self) -> int:

@@ -63,13 +63,14 @@ def test_only_what_was_tried_plans_runs(tmp_path: Path) -> None:
     replace(MEASURED, prior_shares={2: 1.0, 4: 0.67}).save(tmp_path / "m.json")
     read = MeasuredCovariance.parsed(json.loads((tmp_path / "m.json").read_text()))
     assert read.prior_shares == {2: 1.0, 4: 0.67}
-    assert [read.prior_share(count, 6) for count in (2, 3, 4, 5)] == [1.0, None, 0.67, None]
-    assert read.prior_share(4, 12) is None
+    assert [read.prior_share(count, LEVELS) for count in (2, 3, 4, 5)] == [1.0, None, 0.67, None]
+    assert read.prior_share(4, np.linspace(1.0, 0.1, 12)) is None
+    assert read.prior_share(4, LEVELS**2) is None
 
 
 def test_where_none_was_tried_none_is_taken(tmp_path: Path) -> None:
     assert "prior_shares" not in stored(tmp_path / "m.json")
-    assert MEASURED.prior_share(3, 6) is None
+    assert MEASURED.prior_share(3, LEVELS) is None
 
 
 def test_not_a_number_in_a_file_is_refused(tmp_path: Path) -> None:
