@@ -100,7 +100,9 @@ def test_everything_of_a_study_expires(
     answer(guest.put(f"/v1/ballots/{ballot}/pairs/1", json={"choice": "left"}))
     commands = queue.connection.commands
     assert study["expires_at"] - study["created_at"] == 30 * 86_400
-    assert {commands.expiretime(key) for key in commands.keys("{studies}*")} == {study["expires_at"]}
+    keys = commands.keys("{studies}*")
+    # Redis before 7 says only how long a key has left.
+    assert keys and {commands.ttl(key) for key in keys} <= set(range(30 * 86_400 - 600, 30 * 86_400 + 1))
 
 
 def test_the_table_can_be_had_for_a_spreadsheet(acme: TestClient, guest: TestClient, study: dict[str, Any]) -> None:

@@ -83,7 +83,7 @@ def test_sf_10_computes_18_of_50_steps_by_what_was_measured(accelerated: Generat
     report = accelerated.report
     assert report.engaged and report.reason is None
     assert report.full_steps == 18
-    assert report.account is not None and report.account.basis == Basis(kind="measured", runs=8)
+    assert report.account is not None and report.account.basis == Basis(kind="measured", runs=8, plan="tried")
 
 
 def test_both_results_show_what_the_prompt_says_and_resemble_each_other(
