@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import diffusers
 import numpy as np
@@ -79,11 +79,13 @@ def test_an_sf_beyond_all_steps_is_uncached(model: LoadedModel, asked: Asked) ->
     assert np.array_equal(generate(model, asked(60, **few)).frames, generate(model, asked(4, **few)).frames)
 
 
-def test_sf_10_computes_18_of_50_steps_by_what_was_measured(accelerated: Generation) -> None:
+def test_sf_10_computes_18_of_50_steps_by_what_was_measured(model: LoadedModel, accelerated: Generation) -> None:
     report = accelerated.report
     assert report.engaged and report.reason is None
     assert report.full_steps == 18
-    assert report.account is not None and report.account.basis == Basis(kind="measured", runs=8, plan="tried")
+    # Of wan-ti2v-tiny only runs from a first frame have plans that were tried.
+    plan: Literal["expected", "tried"] = "expected" if model.entry.name == "wan-ti2v-tiny" else "tried"
+    assert report.account is not None and report.account.basis == Basis(kind="measured", runs=8, plan=plan)
 
 
 def test_both_results_show_what_the_prompt_says_and_resemble_each_other(
