@@ -26,8 +26,8 @@ class CovarianceSession:
     ) -> None:
         """
         measured: what is known of the model's covariance in such runs, on any noise levels.
-        full_steps: how many steps are computed in full; prior_share: see `planned`, where
-        whole runs have chosen it.
+        full_steps: how many steps are computed in full.
+        prior_share: see `planned`; None where no whole runs have chosen it.
 
         Raises `UnsupportedPipeline` for a solver whose samples are no weighted sums of the model's outputs.
         """

@@ -129,8 +129,9 @@ class _Runs:
         if path.exists():
             return float(json.loads(path.read_text()))
         model = replace(self.model, covariances=(replace(self.measured, prior_shares={count: share}),))
+        uncached = self.uncached  # Out here: where it is not finite there is nothing to choose by.
         try:
-            found = psnr(generate(model, request, image=self.picture).frames, self.uncached)
+            found = psnr(generate(model, request, image=self.picture).frames, uncached)
         except NotFinite:
             found = 0.0  # It went astray, which no other plan has to.
         with replacing(path) as partial:

@@ -39,8 +39,7 @@ def of_plans(tried: "Sequence[Tried]") -> Table:
     table = Table("full steps", "planned by", "PSNR, dB", "worst prompt", "", title="by whole runs")
     for each in tried:
         for plan, share in sorted(each.shares.items(), key=lambda item: item[1]):
-            found = each.psnr.get(plan, [])
-            values = (f"{fmean(found):.1f}", f"{min(found):.1f}") if found else ("", "")
+            values = f"{fmean(each.psnr[plan]):.1f}", f"{min(each.psnr[plan]):.1f}"
             table.add_row(str(each.count), shares.get(share, "both"), *values, "chosen" if share == each.best else "")
     return table
 

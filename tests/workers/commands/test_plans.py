@@ -120,6 +120,15 @@ def test_a_run_that_went_astray_does_not_end_the_others(
     assert measured.prior_shares and "0.0" in output
 
 
+def test_an_uncached_run_that_went_astray_ends_the_choice(
+    catalogue: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_choice, "generate", Mock(side_effect=NotFinite("frames")))
+    with pytest.raises(NotFinite):
+        calibrate(catalogue, prompts, "--limit", "1", "--plans", "1")
+    assert not (prompts.parent / "micro-wan.json").exists()
+
+
 def test_the_best_plan_has_the_best_mean_and_worst_prompt_together() -> None:
     shares, rows = {(0, 1): 0.0, (0, 2): 0.67, (0, 3): 1.0}, [[60.0, 20.0], [50.0, 40.0], [41.0, 41.0]]
     assert plan_choice.Tried(2, shares, dict(zip(shares, rows, strict=True))).best == 0.67
