@@ -51,6 +51,7 @@ class Images(BaseModel):
     truncate_prompt: bool
     steps: int
     sf: int
+    target_full_steps: int | None
     guidance: float
     true_cfg_scale: float
     flow_shift: float | None
@@ -78,10 +79,13 @@ class ImageJob(Run):
     truncate_prompt: bool
     steps: int
     sf: int
+    target_full_steps: int | None
     guidance: float
     true_cfg_scale: float
     flow_shift: float | None
     seed: int
+    basis_runs: int | None
+    allow_uncalibrated: bool
     deadline_at: int | None
     result_of: str | None
     queue_position: int | None
@@ -124,4 +128,5 @@ def images_of(jobs: list[Job], data: list[Image]) -> Images:
     """The answer for jobs that are alike but for their seeds, in their order."""
     request = jobs[0].request
     shared = request.model_dump(include=Images.model_fields.keys() & type(request).model_fields.keys())
-    return Images(created=int(jobs[0].created_at), data=data, size=f"{request.width}x{request.height}", **shared)
+    shared |= {"size": f"{request.width}x{request.height}", "target_full_steps": request.full_steps}
+    return Images(created=int(jobs[0].created_at), data=data, **shared)

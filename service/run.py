@@ -43,8 +43,9 @@ class Run(BaseModel):
     decisions: str | None = Field(description="One letter a step that is done: F computed in full, P predicted.")
     engaged: bool | None = Field(description="Whether ScalingCache was in force.")
     reason: str | None = Field(
-        description="Why ScalingCache was not in force, as `little_gain`; with the method `paper` also that its "
-        "coefficients were not measured for this request: `resampled`, `uncalibrated`."
+        description="Why ScalingCache was not in force: a code, as `little_gain`, and mostly after a colon and a space "
+        "what it was; with the method `paper` also that its coefficients were not measured for this request: "
+        "`resampled`, `uncalibrated`."
     )
     method: Method | None = Field(description="How steps were predicted; null for an uncached run.")
     basis: Basis | None = Field(
@@ -58,11 +59,11 @@ class Run(BaseModel):
     )
     mispredictions: list[Misprediction] | None = Field(
         description="At each full step after predicted ones, how far off a prediction would have been, as a mean "
-        "square relative to the output's own: expected before, and measured."
+        "square relative to the output's own: expected before, and measured. Steps count from 0."
     )
     added_steps: list[int] | None = Field(
         description="Steps computed in full beyond those that `sf` or `target_speedup` says, since predictions had "
-        "been further off than expected."
+        "been further off than expected; counted from 0."
     )
     speedup: Speedup | None
     parallel: Group | None = Field(

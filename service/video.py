@@ -53,11 +53,17 @@ class Video(Run, OpenAIVideo):
     fps: int
     steps: int
     sf: int
+    target_full_steps: int | None = Field(
+        description="How many steps `target_speedup` has set to be computed in full, in place of those that belong to "
+        "`sf`; null where it was not sent."
+    )
     guidance: float
     guidance_2: float | None = Field(description="Guidance scale of the second expert, in models that have two.")
     true_cfg_scale: float
     flow_shift: float | None
     seed: int
+    basis_runs: int | None = Field(description="As it was sent: how many measured runs predictions rest on at most.")
+    allow_uncalibrated: bool
     input_reference: str | None = Field(
         description="SHA-256 of the file that its first frame is from, in hexadecimal; null without one."
     )
@@ -137,11 +143,14 @@ def video_of(job: Job, *, queue_position: int | None, eta: Eta | None = None, fa
         fps=request.fps,
         steps=request.steps,
         sf=request.sf,
+        target_full_steps=request.full_steps,
         guidance=request.guidance,
         guidance_2=request.guidance_2,
         true_cfg_scale=request.true_cfg_scale,
         flow_shift=request.flow_shift,
         seed=request.seed,
+        basis_runs=request.basis_runs,
+        allow_uncalibrated=request.allow_uncalibrated,
         input_reference=request.input_reference,
         deadline_at=whole(job.deadline_at),
         result_of=job.result_of,

@@ -22,6 +22,7 @@ from workers.jobs.inspection import Inspection
 from workers.jobs.job import GenerationRequest, Priority
 from workers.models.duration import plan_of
 from workers.models.evaluation import Evaluation, EvaluationError
+from workers.scalingcache.budget import full_steps
 
 router = APIRouter()
 
@@ -77,7 +78,7 @@ class Estimate(BaseModel):
     )
     evaluated: Expected | None = Field(
         description="Speed and fidelity of this `sf` in the model's evaluation, where that had these steps, this size "
-        "and as many frames."
+        "and as many frames, and no `target_speedup` sets another number of full steps."
     )
 
 
@@ -175,6 +176,8 @@ def _evaluated(found: Evaluation | None, request: GenerationRequest) -> Expected
     size, from_image = f"{request.width}x{request.height}", request.input_reference is not None
     asked = (request.steps, size, request.frames, from_image)
     if found is None or asked != (found.steps, found.size, found.frames, found.input_reference):
+        return None
+    if request.full_steps not in (None, full_steps(request.sf, request.steps)):
         return None
     row = next((row for row in found.rows if row.sf == request.sf), None)
     return None if row is None else Expected(**row.model_dump(include=set(Expected.model_fields)))

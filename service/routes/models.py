@@ -15,7 +15,7 @@ from workers.jobs.presence import WorkerInfo
 from workers.models.basis import Measured, readable
 from workers.models.entry import Defaults, Limits, Method, ModelEntry
 from workers.models.evaluation import Estimate, EvaluationError
-from workers.scalingcache.budget import full_steps
+from workers.scalingcache.budget import computed, full_steps
 
 router = APIRouter(tags=["models"])
 
@@ -76,8 +76,9 @@ class Model(BaseModel):
     method: Method = Field(description="How steps are predicted.")
     sf: SfRange
     rests_on: list[Measured] = Field(
-        description="What acceleration rests on: the model's measured files. A request that none holds for runs on a "
-        "prior, with the method `paper` in full."
+        description="What acceleration rests on from the start: the model's measured files. A request that none holds "
+        "for runs on a prior until uncached runs of its kind were seen, as the `basis` of each result says; with the "
+        "method `paper` it runs in full."
     )
     expected: Evaluated | None = Field(description="Results of the model's evaluation; null if there is none.")
     live_workers: int | None = Field(description="Workers that accept its jobs; null while Redis cannot be reached.")
@@ -133,8 +134,9 @@ def _show(resources: Resources, entry: ModelEntry, workers: Sequence[WorkerInfo]
 
 def _range(entry: ModelEntry) -> SfRange:
     steps = entry.defaults.steps
-    counts = {sf: full_steps(sf, steps) for sf in range(LEAST_SF, steps + 1)} if entry.method == "covariance" else None
-    return SfRange(minimum=LEAST_SF, maximum=entry.limits.max_steps, default=entry.defaults.sf, full_steps=counts)
+    counts = {sf: computed(full_steps(sf, steps), steps) for sf in range(LEAST_SF, steps + 1)}
+    by_sf = counts if entry.method == "covariance" else None
+    return SfRange(minimum=LEAST_SF, maximum=entry.limits.max_steps, default=entry.defaults.sf, full_steps=by_sf)
 
 
 def _expected(resources: Resources, name: str) -> Evaluated | None:

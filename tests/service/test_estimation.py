@@ -99,6 +99,8 @@ def test_a_service_that_has_made_nothing_says_what_it_knows(client: TestClient, 
     assert (known["eta_seconds"], known["eta_reason"]) == (None, "not_measured")
     assert known["evaluated"]["psnr"]["mean"] == 31.0 and known["evaluated"]["sf"] == 10
     assert (known["expected_snr"], known["decisions"]) == (None, EVALUATED)
+    evaluated = [estimated(client, target_speedup=target)["evaluated"] for target in (2.7, 2.6)]
+    assert [each and each["sf"] for each in evaluated] == [10, None], "18 and 19 full steps"
     assert queue.inspection.depth(MODEL).queued == 0, "nothing was made"
     assert client.get("/v1/videos").json()["data"] == []
 

@@ -62,6 +62,7 @@ def test_a_model_says_how_many_steps_each_sf_computes_in_full(client: TestClient
     by_sf = client.get("/v1/models/wan-test").json()["sf"]["full_steps"]
     assert list(by_sf) == [str(sf) for sf in range(2, 51)]
     assert (by_sf["4"], by_sf["6"], by_sf["10"], by_sf["50"]) == (8, 11, 18, 50)
+    assert (by_sf["30"], by_sf["32"]) == (42, 50), "44 in full would be no gain, so all are"
     assert measured.get("/v1/models/wan-test").json()["sf"]["full_steps"] is None, "the paper's rule decides it later"
 
 
@@ -74,6 +75,7 @@ def test_a_target_speedup_sets_the_number_of_full_steps(
     video = create(client, sf=None, steps=steps, target_speedup=target)
     request = queue.jobs.get(JobKey("default", video["id"])).request
     assert (request.full_steps, steps >= float(target) * count) == (count, True)
+    assert (video["target_full_steps"], create(client, steps=steps)["target_full_steps"]) == (count, None)
     assert request.sf == video["sf"] and full_steps(video["sf"], steps) <= max(count, full_steps(2, steps))
 
 

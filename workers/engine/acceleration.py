@@ -14,8 +14,10 @@ from workers.engine.plan import RunPlan
 from workers.engine.session import Session
 from workers.jobs.errors import UnsupportedPipeline
 from workers.jobs.job import GenerationRequest, Reason, ReasonCode
-from workers.scalingcache import budget
+from workers.scalingcache import budget, priors
+from workers.scalingcache.covariance import Covariance
 from workers.scalingcache.measured import MeasuredCovariance
+from workers.scalingcache.planning import planned
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,9 @@ def accelerate(model: LoadedModel, plan: RunPlan, observed: Sequence[MeasuredCov
         detail = f"{count} of {request.steps} steps in full are less than {budget.SMALLEST_GAIN:g} times faster"
         return Acceleration(None, Reason(code=ReasonCode.LITTLE_GAIN, detail=detail))
     known = known_covariance(model.covariances, observed, plan)
+    schedule, tried = _schedule(model, plan, known, count)
     try:
-        file = file_of(model.covariances, plan)
-        share = None if known is None or file is None else file.prior_share(count, plan.sigmas.double().numpy())
-        session = CovarianceSession(plan, known, count, share)
+        session = CovarianceSession(plan, known, schedule, tried=tried)
     except UnsupportedPipeline as error:
         return Acceleration(None, Reason(code=ReasonCode.UNSUPPORTED_SOLVER, detail=str(error)))
     return Acceleration(session, None)
@@ -62,6 +63,17 @@ def made_of(model: LoadedModel, plan: RunPlan, recipe: Mapping[str, Any]) -> Ses
     if recipe["method"] == "paper":
         return PaperSession.made_of(plan, recipe, model.shard(plan.request))
     return CovarianceSession.made_of(plan, recipe)
+
+
+def _schedule(model: LoadedModel, plan: RunPlan, known: Covariance | None, count: int) -> tuple[tuple[int, ...], bool]:
+    """The steps of a run that are computed in full, and whether whole runs have chosen them: these were planned by the
+    model's file alone, so what was observed since changes nothing about them."""
+    levels = plan.sigmas.double().numpy()
+    file = None if known is None else file_of(model.covariances, plan)
+    share = None if file is None else file.prior_share(count, levels)
+    if file is None or share is None:
+        return planned(priors.combined(known, levels), count), False
+    return planned(priors.combined(file.covariance, levels), count, share), True
 
 
 def full_steps(request: GenerationRequest) -> int:

@@ -13,7 +13,6 @@ from workers.models.family import Family
 from workers.scalingcache import priors
 from workers.scalingcache.covariance import Covariance
 from workers.scalingcache.forecast import GUARD, Forecast, Innovation
-from workers.scalingcache.planning import planned
 
 
 class CovarianceSession:
@@ -22,19 +21,17 @@ class CovarianceSession:
     by_stream = False
 
     def __init__(
-        self, plan: RunPlan, measured: Covariance | None, full_steps: int, prior_share: float | None = None
+        self, plan: RunPlan, measured: Covariance | None, schedule: tuple[int, ...], *, tried: bool = False
     ) -> None:
         """
         measured: what is known of the model's covariance in such runs, on any noise levels.
-        full_steps: how many steps are computed in full.
-        prior_share: see `planned`; None where no whole runs have chosen it.
+        schedule: the steps to compute in full, rising. tried: whether whole runs have chosen it.
 
         Raises `UnsupportedPipeline` for a solver whose samples are no weighted sums of the model's outputs.
         """
-        self._measured, self._full_steps, self._prior_share = measured, full_steps, prior_share
+        self._measured, self._schedule, self._tried = measured, schedule, tried
         start = priors.combined(measured, plan.sigmas.double().numpy())
-        steps = planned(start, full_steps, prior_share or 0.0)
-        self._forecast = Forecast(start, measured_response(plan.scheduler, plan.sigmas), steps)
+        self._forecast = Forecast(start, measured_response(plan.scheduler, plan.sigmas), schedule)
 
     @property
     def decisions(self) -> str:
@@ -50,14 +47,14 @@ class CovarianceSession:
     def recipe(self) -> dict[str, Any]:
         """What it was made of."""
         measured = None if self._measured is None else self._measured.table()
-        what = {"measured": measured, "full_steps": self._full_steps, "prior_share": self._prior_share}
+        what = {"measured": measured, "schedule": self._schedule, "tried": self._tried}
         return {"method": "covariance", **what, "guard": GUARD}
 
     @classmethod
     def made_of(cls, plan: RunPlan, recipe: Mapping[str, Any]) -> "CovarianceSession":
         """The same session for the same run in another process."""
         measured = None if recipe["measured"] is None else Covariance.parsed(recipe["measured"])
-        return cls(plan, measured, recipe["full_steps"], recipe["prior_share"])
+        return cls(plan, measured, tuple(recipe["schedule"]), tried=recipe["tried"])
 
     @property
     def peak_cache_bytes(self) -> int:
@@ -82,7 +79,7 @@ class CovarianceSession:
         kind = "adapted" if forecast.adapted else "measured" if runs else "prior"
         return Account(
             method="covariance",
-            basis=Basis(kind=kind, runs=runs, plan="expected" if self._prior_share is None else "tried"),
+            basis=Basis(kind=kind, runs=runs, plan="tried" if self._tried else "expected"),
             mispredictions=[_shown(each) for each in forecast.innovations],
             added_steps=list(forecast.added),
             expected_snr=forecast.expected_snr(),

@@ -9,7 +9,7 @@ from workers.scalingcache.covariance import Covariance, mean
 from workers.scalingcache.measured import MeasuredCovariance
 
 MOST_RUNS = 32
-"""Observed runs of one kind that are kept: the mean of more hardly changes."""
+"""Observed runs of one kind, near the same noise levels, that are kept: the mean of more hardly changes."""
 
 
 def file_of(files: Sequence[MeasuredCovariance], plan: RunPlan) -> MeasuredCovariance | None:
@@ -30,7 +30,7 @@ def known_covariance(
     levels = plan.sigmas.double().numpy()
     file = file_of(files, plan)
     first = None if file is None else file.covariance.at(levels)
-    others = [each.covariance.at(levels) for each in observed if each.kind == plan.kind][:MOST_RUNS]
+    others = [each.covariance.at(levels) for each in observed if each.holds_for(plan.kind, levels)][:MOST_RUNS]
     least, most = (first.runs if first else 0), (first.runs if first else 0) + len(others)
     wanted = plan.request.basis_runs
     if wanted == 0:
@@ -44,4 +44,5 @@ def known_covariance(
 
 def worth_keeping(shown: MeasuredCovariance, observed: Sequence[MeasuredCovariance]) -> bool:
     """Whether what a run has shown would add to what was observed before."""
-    return shown.steps >= LEAST_STEPS and sum(each.kind == shown.kind for each in observed) < MOST_RUNS
+    alike = [each for each in observed if each.holds_for(shown.kind, shown.covariance.sigmas)]
+    return shown.steps >= LEAST_STEPS and len(alike) < MOST_RUNS

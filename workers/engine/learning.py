@@ -12,7 +12,7 @@ from workers.engine.knowledge import file_of, worth_keeping
 from workers.engine.plan import RunPlan
 from workers.jobs.errors import UnsupportedPipeline
 from workers.scalingcache import budget, promotion
-from workers.scalingcache.measured import MeasuredCovariance, RunKind
+from workers.scalingcache.measured import MeasuredCovariance
 
 log = structlog.get_logger()
 
@@ -28,8 +28,8 @@ Verdict = Literal["promoted", "held_back", "not_needed", "known"]
 class ObservedRun:
     """One entry of the list that all workers of a model share.
 
-    promotes: whether from here on it counts, and with it all of its kind that were held back before. This is in the
-    list, and not found anew by each worker, so that they all go by the same.
+    promotes: whether from here on it counts, and with it all that were held back before and hold for such runs. This is
+    in the list, and not found anew by each worker, so that they all go by the same.
     """
 
     shown: MeasuredCovariance
@@ -58,9 +58,8 @@ def readable(model: str, texts: Iterable[str]) -> list[ObservedRun]:
 
 
 def counting(observed: Sequence[ObservedRun]) -> list[MeasuredCovariance]:
-    """The runs that are in force, in their order."""
-    last = {each.shown.kind: index for index, each in enumerate(observed) if each.promotes}
-    return [each.shown for index, each in enumerate(observed) if index <= last.get(each.shown.kind, -1)]
+    """The runs that are in force, in the order in which they came into it: a number of them names the first ones."""
+    return _sorted(observed)[0]
 
 
 def learnt(
@@ -82,9 +81,10 @@ def learnt(
 
 
 def known_runs(files: Sequence[MeasuredCovariance], observed: Sequence[ObservedRun], plan: RunPlan) -> int:
-    """How many uncached runs of a kind there are, those included that are held back."""
-    file = file_of(files, plan)
-    return (0 if file is None else file.covariance.runs) + sum(each.shown.kind == plan.kind for each in observed)
+    """How many uncached runs there are that hold for such a run, those included that are held back."""
+    file, levels = file_of(files, plan), plan.sigmas.double().numpy()
+    alike = [each for each in observed if each.shown.holds_for(plan.kind, levels)]
+    return (0 if file is None else file.covariance.runs) + len(alike)
 
 
 def _promotes(
@@ -97,19 +97,25 @@ def _promotes(
         measured_response(plan.scheduler, plan.sigmas)  # refuses what is not linear
     except UnsupportedPipeline:
         return False  # Nothing is predicted with this scheduler.
-    in_force, held_back = _of_kind(observed, plan.kind)
+    in_force, held_back = (
+        [each.covariance.at(levels) for each in found if each.holds_for(plan.kind, levels)]
+        for found in _sorted(observed)
+    )
     file = file_of(files, plan)
     found = promotion.held_out(
-        None if file is None else file.covariance.at(levels),
-        [each.shown.covariance.at(levels) for each in in_force],
-        [*(each.shown.covariance.at(levels) for each in held_back), shown.covariance],
-        count,
+        None if file is None else file.covariance.at(levels), in_force, [*held_back, shown.covariance], count
     )
     return found is not None and found.falls
 
 
-def _of_kind(observed: Sequence[ObservedRun], kind: RunKind) -> tuple[list[ObservedRun], list[ObservedRun]]:
-    """Those that count, and those that are held back."""
-    alike = [each for each in observed if each.shown.kind == kind]
-    last = max((index for index, each in enumerate(alike) if each.promotes), default=-1)
-    return alike[: last + 1], alike[last + 1 :]
+def _sorted(observed: Sequence[ObservedRun]) -> tuple[list[MeasuredCovariance], list[MeasuredCovariance]]:
+    """Those that count, as they came to, and those that are held back."""
+    in_force: list[MeasuredCovariance] = []
+    held_back: list[MeasuredCovariance] = []
+    for each in observed:
+        held_back.append(each.shown)
+        if each.promotes:
+            kind, levels = each.shown.kind, each.shown.covariance.sigmas
+            in_force += [run for run in held_back if run.holds_for(kind, levels)]
+            held_back = [run for run in held_back if not run.holds_for(kind, levels)]
+    return in_force, held_back

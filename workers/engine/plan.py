@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from workers.engine.loaded import LoadedModel
-from workers.jobs.errors import UnsupportedPipeline
+from workers.jobs.errors import RequestRefused, UnsupportedPipeline
 from workers.jobs.job import GenerationRequest
 from workers.scalingcache.measured import RunKind
 from workers.scalingcache.paper.coefficients import CoefficientKey
@@ -42,11 +42,13 @@ class RunPlan:
 def plan_run(model: LoadedModel, request: GenerationRequest) -> RunPlan:
     """Plan one run of a request; a second run needs a plan of its own.
 
-    Raises `UnsupportedPipeline` when the scheduler calls the model several times a step, or has no shift to set.
+    Raises `UnsupportedPipeline` when the scheduler calls the model several times a step, or has no shift to set, and
+    `RequestRefused` where it would leave out the first step.
     """
     scheduler = _scheduler(model, request)
     key = _key(model, request, scheduler)
     sigmas = model.family.sigmas(model.pipeline, scheduler, request)
+    _check_beginning(scheduler, request)
     segments = tuple(model.family.segments(model.pipeline, scheduler))
     kind = RunKind(key.model, key.fingerprint, key.size_class, key.guidance, key.input_reference)
     return RunPlan(request, scheduler, sigmas, segments, kind, key)
@@ -62,6 +64,17 @@ def _scheduler(model: LoadedModel, request: GenerationRequest) -> Any:
             "of order 1 are supported"
         )
     return scheduler
+
+
+def _check_beginning(scheduler: Any, request: GenerationRequest) -> None:
+    """A scheduler of diffusers begins at the second of two steps whose timesteps are equal, and fails at the last."""
+    first, *others = scheduler.timesteps.tolist()
+    if others and others[0] == first:
+        shift = "the model's own flow_shift" if request.flow_shift is None else f"flow_shift {request.flow_shift:g}"
+        raise RequestRefused(
+            f"{shift} with steps {request.steps}: the first two steps fall on one timestep, {first:g}, which the "
+            f"scheduler {type(scheduler).__name__} cannot run; send a smaller flow_shift, or fewer steps"
+        )
 
 
 def _shift_setting(scheduler: Any) -> str:

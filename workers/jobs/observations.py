@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from workers.jobs import keys, scripts
 from workers.jobs.connection import Connection, redis_errors
-from workers.jobs.job import GenerationRequest
+from workers.jobs.job import LEAST_SF, GenerationRequest
 
 MOST = 64
 """Observations that are kept of one model's weights; more would bring next to nothing."""
@@ -29,14 +29,17 @@ class Observations:
         self._known_seconds = known_seconds
 
     def add(
-        self, model: str, fingerprint: str, request: GenerationRequest, text: str
-    ) -> Literal["kept", "known", "full"]:
+        self, model: str, fingerprint: str, request: GenerationRequest, text: str, told: int | None = None
+    ) -> Literal["kept", "known", "full", "behind"]:
         """Add what an uncached run of a request has shown to what is known of a model's weights.
 
-        `known`: such a run of it was added already; `full`: there are enough. Raises `QueueUnavailable`.
+        told: how many entries the text rests on, where it does not hold after others.
+        `known`: such a run of it was added already; `full`: there are enough; `behind`: others have come since those
+        that were told. Raises `QueueUnavailable`.
         """
         names = keys.observations(model, fingerprint), keys.observed_requests(model, fingerprint)
-        observe = scripts.Observe(*names, MOST, KEPT_SECONDS, _digest(request), self._known_seconds, text)
+        digest, after = _digest(request), -1 if told is None else told
+        observe = scripts.Observe(*names, MOST, KEPT_SECONDS, digest, self._known_seconds, text, after)
         return self._connection.run(observe)
 
     def knows(self, model: str, fingerprint: str, request: GenerationRequest) -> bool:
@@ -60,6 +63,8 @@ class Observations:
 
 
 def _digest(request: GenerationRequest) -> str:
-    """The same for all requests with one uncached run; of their fps only the file knows."""
-    alike = request.uncached.model_copy(update={"basis_runs": None, "allow_uncalibrated": False, "fps": 1})
+    """The same for all requests with one uncached run: of their fps only the file knows, and with other steps it shows
+    the same picture."""
+    anyhow = {"basis_runs": None, "allow_uncalibrated": False, "fps": 1, "steps": 1}
+    alike = request.uncached.model_copy(update={**anyhow, "sf": LEAST_SF})
     return hashlib.sha256(alike.model_dump_json().encode()).hexdigest()[:32]

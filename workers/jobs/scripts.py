@@ -236,9 +236,9 @@ class Announce(Script[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class Observe(Script[Literal["kept", "known", "full"]]):
+class Observe(Script[Literal["kept", "known", "full", "behind"]]):
     """request: a digest. known_seconds: how long a second observation of it is refused as `known`. Answers with `full`
-    where the list already has `most` texts."""
+    where the list already has `most` texts, with `behind` where it has not as many as `told`; -1 is any number."""
 
     list: Key
     requests: Key
@@ -247,6 +247,7 @@ class Observe(Script[Literal["kept", "known", "full"]]):
     request: str
     known_seconds: float
     observation: str
+    told: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from statistics import median
 from workers.jobs.job import GenerationRequest
 from workers.jobs.pace import MeasuredRun
 from workers.models.entry import Method
-from workers.scalingcache.budget import full_steps, worthwhile
+from workers.scalingcache.budget import computed, full_steps
 
 Size = tuple[int, int, int]  # width, height, frames
 
@@ -50,7 +50,7 @@ def plan_of(request: GenerationRequest, method: Method) -> Plan | None:
     if method == "paper":
         return None
     count = request.full_steps or full_steps(request.sf, request.steps)
-    count = count if worthwhile(count, request.steps) else request.steps
+    count = computed(count, request.steps)
     return Plan(count, request.steps - count)
 
 

@@ -1,9 +1,9 @@
 """What the catalogue says of one model. Never imports torch."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from workers.jobs.frozen import Frozen
 
@@ -36,6 +36,15 @@ class Table(Frozen):
     """A table of the catalogue; TOML can say `inf` and `nan`."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number(cls, value: object, info: ValidationInfo) -> object:
+        """`true` counts as 1 for pydantic, and would be in force as that."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and annotation is not bool and bool not in get_args(annotation):
+            raise ValueError(f"{str(value).lower()} is not allowed here")
+        return value
 
 
 class Defaults(Table):

@@ -1,6 +1,7 @@
 """What uncached runs have shown, between the process that holds the models and the list that all workers share."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -68,15 +69,25 @@ class Learning:
         outcome: Seen = learnt.verdict
         if learnt.text is not None:
             try:
-                added = self._observations.add(model, self.fingerprints[model], request, learnt.text)
+                added, outcome = self._add(request, learnt.text, outcome)
             except QueueUnavailable as error:
                 log.warning("uncached run not kept", model=model, error=str(error))
                 return
             if added == "kept":
-                log.info("uncached run kept", model=model, verdict=learnt.verdict)
+                log.info("uncached run kept", model=model, verdict=outcome)
             else:
                 outcome = "known" if added == "known" else "not_needed"
         self._metrics.observed(model, outcome)
+
+    def _add(self, request: GenerationRequest, text: str, verdict: Seen) -> tuple[str, Seen]:
+        """What became of it. It brings none into force that came meanwhile: nobody has looked at these."""
+        model, weights = request.model, self.fingerprints[request.model]
+        told = len(self._told.get(model, ())) if verdict == "promoted" else None
+        added = self._observations.add(model, weights, request, text, told)
+        if added != "behind":
+            return added, verdict
+        held_back = json.dumps(from_json(text) | {"promotes": False})
+        return self._observations.add(model, weights, request, held_back), "held_back"
 
     def keep_warm_up(self, warmed: Warmed) -> None:
         """Give all workers what a warm-up has shown, unless it is there: each start has the same one.

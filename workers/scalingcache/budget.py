@@ -28,6 +28,11 @@ def full_steps(sf: int, steps: int) -> int:
     return steps if sf >= steps else max(2, round(steps * (1.0 - (1.0 - sf / steps) ** 2)))
 
 
+def computed(count: int, steps: int) -> int:
+    """How many steps a run really computes in full that has `count` to: all where leaving some out is no gain."""
+    return count if worthwhile(count, steps) else steps
+
+
 def full_steps_of_speedup(speedup: float, steps: int) -> int:
     """The most full steps with which a run is at least so many times faster, never fewer than 2."""
     return max(2, min(steps, int(steps / speedup + ROUNDING)))

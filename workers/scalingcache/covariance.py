@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _NEAREST = 1e-3  # noise levels closer than this to 0 or 1 count as so far away from them
+FARTHEST = 2.0
+"""In log odds, how far a noise level may be from the nearest that was measured for an observed run to say something of
+it: one of 20 steps reaches the levels of 100, and one of a sixth or six times the shift. See docs/scalingcache.md."""
 
 
 def log_odds(sigmas: Array) -> Array:
@@ -47,6 +50,11 @@ class Covariance:
         """What `table` has written."""
         arrays = {name: np.array(table[name], dtype=np.float64) for name in ("sigmas", "matrix")}
         return cls(**{**table, **arrays})
+
+    def covers(self, sigmas: Array) -> bool:
+        """Whether it was measured near all of some noise levels, see `FARTHEST`."""
+        distance = np.abs(log_odds(sigmas)[:, None] - log_odds(self.sigmas)[None, :])
+        return bool(distance.min(axis=1).max() <= FARTHEST)
 
     def at(self, sigmas: Array) -> "Covariance":
         """On other noise levels: outputs between two measured ones are taken to lie on the straight line between them.

@@ -48,6 +48,7 @@ class Forecast:
     response: the solver's.
     schedule: the steps to compute in full, rising, step 0 among them.
     added: the steps that are computed beyond those, since predictions were further off than expected.
+    adapted: whether it has gone by another covariance than it started with.
     """
 
     covariance: Covariance
@@ -55,6 +56,7 @@ class Forecast:
     schedule: tuple[int, ...]
     innovations: list[Innovation] = field(default_factory=list, init=False)
     added: list[int] = field(default_factory=list, init=False)
+    adapted: bool = field(default=False, init=False)
     decisions: str = field(default="", init=False)
     peak_cache_bytes: int = field(default=0, init=False)
     _matrix: Array = field(init=False)
@@ -81,11 +83,6 @@ class Forecast:
     def full(self) -> bool:
         """Whether the current step is computed in full."""
         return self.current in self.schedule or self.current in self.added
-
-    @property
-    def adapted(self) -> bool:
-        """Whether the run goes by another covariance than it started with."""
-        return self._matrix is not self.covariance.matrix
 
     def step(self, output: Tensor | None, sample: Tensor) -> Tensor:
         """End the current step; gives the sample that the next one begins with, or the result.
@@ -128,7 +125,7 @@ class Forecast:
             self._guard(self._innovation(step, known))
         matrix = priors.fitting(self.covariance, self._products.matrix, [*known, step])
         if matrix is not self._matrix:
-            self._matrix = matrix
+            self._matrix, self.adapted = matrix, True
             self._trajectory.go_by(matrix)
         self.peak_cache_bytes = max(self.peak_cache_bytes, self.cache_bytes())
 

@@ -33,7 +33,7 @@ def kernel(sigmas: Array, length: float, jitter: float) -> Array:
     return normalised(smooth + jitter * np.eye(len(sigmas)))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)  # 0.4 MB each for 50 steps, 160 MB for 1,000
 def _kernels(sigmas: tuple[float, ...]) -> Array:
     """All guesses, `[guesses, steps, steps]`."""
     levels = np.array(sigmas)
@@ -67,13 +67,21 @@ def evidence(matrices: Array, products: Array, steps: Sequence[int]) -> Array:
     differences = np.diff(np.eye(len(index)), axis=0)
     guesses = differences @ matrices[:, index[:, None], index] @ differences.T
     shown = differences @ products[np.ix_(index, index)] @ differences.T
-    traces = np.trace(guesses, axis1=1, axis2=2)
-    factors = np.linalg.cholesky(guesses + 1e-12 * traces[:, None, None] * np.eye(len(shown)))
+    factors = _factors(guesses)
     halves = np.linalg.solve(factors, shown[None])
     scales = np.trace(np.linalg.solve(factors, halves.transpose(0, 2, 1)), axis1=1, axis2=2) / len(shown)
     sizes = np.log(np.diagonal(factors, axis1=1, axis2=2)).mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(scales > 0, -0.5 * np.log(scales) - sizes, -np.inf)
+
+
+def _factors(matrices: Array) -> Array:
+    """The Cholesky factor of each. Raises `np.linalg.LinAlgError` where one has a negative direction."""
+    ridge = 1e-12 * np.trace(matrices, axis1=1, axis2=2)[:, None, None] * np.eye(matrices.shape[-1])
+    try:
+        return np.linalg.cholesky(matrices + ridge)
+    except np.linalg.LinAlgError:  # Where noise levels coincide, a guess without jitter has outputs do so, too.
+        return np.linalg.cholesky(matrices + ridge + 1e-12 * np.eye(matrices.shape[-1]))
 
 
 def fitting(start: Covariance, products: Array, steps: Sequence[int]) -> Array:
@@ -85,7 +93,10 @@ def fitting(start: Covariance, products: Array, steps: Sequence[int]) -> Array:
         return start.matrix
     latest = steps[-WINDOW:]
     guesses = _kernels(tuple(start.sigmas))
-    *scores, own = evidence(np.concatenate([guesses, start.matrix[None]]), products, latest)
+    try:
+        *scores, own = evidence(np.concatenate([guesses, start.matrix[None]]), products, latest)
+    except np.linalg.LinAlgError:  # A damaged measurement; what it is good for shows at the next full step.
+        return start.matrix
     best = int(np.argmax(scores))
     needed = MARGIN if start.runs else 0.0
     # Outputs that do not change at all say nothing for or against any.

@@ -10,7 +10,9 @@ from workers.scalingcache.trajectory import BEFORE
 from workers.scalingcache.weights import expected_errors
 
 LONGEST = 16
-"""Most predicted steps between two full ones, where enough full steps are left to keep to it."""
+"""Most predicted steps between two full ones, where enough full steps are left to keep to it.
+
+The last gap alone, before the final steps, may be longer."""
 
 _Ways = dict[tuple[int, ...], tuple[float, tuple[int, ...]]]
 """By its latest full steps, a way's cost so far and all its full steps."""

@@ -52,7 +52,7 @@ function inFull({ sf, defaults }) {
 
 function basis(model) {
   if (!model.rests_on.length) {
-    return h("p", { class: "notice" }, "Acceleration rests on a prior: nothing was measured of this model yet.");
+    return h("p", { class: "notice" }, "Acceleration starts from a prior, as no file of this model was measured; what uncached runs have shown since is in the basis of each result.");
   }
   const rows = model.rests_on.map((each) => [
     `${each.runs} uncached`,

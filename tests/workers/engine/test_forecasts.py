@@ -22,7 +22,7 @@ def uncached(model: LoadedModel, variant: Variant, asked: GenerationRequest) -> 
 def test_a_forecast_of_computed_steps_alone_gives_the_solvers_result_but_for_rounding(
     model: LoadedModel, variant: Variant, asked: GenerationRequest
 ) -> None:
-    session = CovarianceSession(plan_run(model, asked), None, STEPS)
+    session = CovarianceSession(plan_run(model, asked), None, tuple(range(STEPS)))
     frames, _ = run_pipeline(model, plan_run(model, asked), session, SILENT, variant.picture)
     assert session.decisions == "F" * STEPS
     assert np.abs(frames.astype(int) - uncached(model, variant, asked).astype(int)).max() <= 1

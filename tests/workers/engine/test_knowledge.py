@@ -118,15 +118,32 @@ def test_what_whole_runs_have_chosen_plans_a_run_by_the_file_and_the_answer_says
     assert without is not None and (without.runs, without.plan) == (0, "expected")
 
 
-def full_steps(session: CovarianceSession) -> tuple[int, ...]:
-    return session._forecast.schedule
+def test_what_whole_runs_have_chosen_stays_when_more_was_observed(micro: LoadedModel) -> None:
+    runs = [each for seed in (1, 2, 3) if (each := generate(micro, micro_request(sf=12, seed=seed)).covariance)]
+    tried = replace(micro, covariances=(replace(runs[0], prior_shares={6: 1.0}),))
+    before, after = (generate(tried, micro_request(full_steps=6), observed=seen) for seen in ([], runs[1:]))
+    bases = [run.report.account and run.report.account.basis for run in (before, after)]
+    assert bases == [Basis(kind="measured", runs=runs, plan="tried") for runs in (1, 3)]
+    assert after.report.decisions == before.report.decisions
+    assert not np.array_equal(after.frames, before.frames), "the weights go by all of them"
 
 
-def test_a_follower_plans_as_its_leader_does(micro: LoadedModel, plan: RunPlan) -> None:
+@pytest.mark.parametrize(("shift", "counts"), [(2.0, True), (30.0, False), (0.03, False)])
+def test_observed_runs_count_near_their_own_noise_levels_alone(
+    micro: LoadedModel, plan: RunPlan, shift: float, counts: bool
+) -> None:
+    there = plan_run(micro, micro_request(flow_shift=shift))
+    known = known_covariance([], [shown(there, 1)], plan)
+    assert (known is not None) == counts
+    assert known_covariance([], [shown(there, 1)], there) is not None
+    long, longer_there = (plan_run(micro, micro_request(steps=LEAST_STEPS, flow_shift=each)) for each in (1.0, shift))
+    assert worth_keeping(shown(long, 1), [shown(longer_there, 2)] * MOST_RUNS) != counts, "the others leave it room"
+
+
+def test_a_follower_goes_by_the_plan_of_its_leader(plan: RunPlan) -> None:
     known = shown(plan, 1).covariance
-    for share in (None, 0.0, 1.0):
-        leader = CovarianceSession(plan, known, 6, share)
+    for tried in (False, True):
+        leader = CovarianceSession(plan, known, (0, 1, 4, 7), tried=tried)
         follower = CovarianceSession.made_of(plan, json.loads(json.dumps(leader.recipe)))
-        assert full_steps(follower) == full_steps(leader)
+        assert follower._forecast.schedule == leader._forecast.schedule
         assert follower.account().basis == leader.account().basis
-    assert full_steps(CovarianceSession(plan, known, 6, 1.0)) != full_steps(CovarianceSession(plan, known, 6))

@@ -1,6 +1,7 @@
 """What becomes of what uncached runs have shown: held back until predictions get better by it, and never moved."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,6 +29,10 @@ def shown(plan: RunPlan, seed: int, length: float = 1.0, jitter: float = 3e-2) -
         size=(len(levels), 20_000)
     )
     return MeasuredCovariance(plan.kind, of_run(levels, outputs @ outputs.T / 20_000, 1.0))
+
+
+def same(some: list[MeasuredCovariance], others: list[MeasuredCovariance]) -> bool:
+    return [id(each) for each in some] == [id(each) for each in others]
 
 
 def test_the_first_run_is_held_back_and_the_second_that_agrees_brings_both_into_force(plan: RunPlan) -> None:
@@ -72,6 +77,35 @@ def test_a_run_of_another_kind_brings_none_of_this_one_into_force(plan: RunPlan)
     listed = [ObservedRun(shown(plan, 0), False), ObservedRun(other, True)]
     assert counting(listed) == [other]
     assert known_runs([], listed, plan) == 1
+
+
+def test_runs_at_another_shift_bring_none_of_this_one_into_force(plan: RunPlan, micro: LoadedModel) -> None:
+    there = plan_run(micro, micro_request(steps=LEAST_STEPS, flow_shift=0.03))
+    here, far = ObservedRun(shown(plan, 0), False), [ObservedRun(shown(there, seed), seed == 2) for seed in (1, 2)]
+    assert same(counting([here, *far]), [each.shown for each in far])
+    assert (known_runs([], [here, *far], plan), known_runs([], [here, *far], there)) == (1, 2)
+    verdict, run = learnt([], [here, *far], plan, shown(plan, 3))
+    assert run is not None and verdict == "promoted"
+    assert same(counting([here, *far, run]), [each.shown for each in (*far, here, run)]), "as they came to count"
+
+
+def test_what_came_to_count_later_never_moves_what_counted_before(plan: RunPlan, micro: LoadedModel) -> None:
+    """A number of runs names the first ones, also where one that was held back first counts last."""
+    shifts = [16.0, 1.0, 1.0, 16.0, 16.0]
+    plans = [plan_run(micro, micro_request(steps=LEAST_STEPS, flow_shift=shift)) for shift in shifts]
+    listed = [ObservedRun(shown(each, seed), seed in (2, 4)) for seed, each in enumerate(plans)]
+    orders = [counting(listed[:length]) for length in range(len(listed) + 1)]
+    assert all(same(before, now[: len(before)]) for before, now in pairwise(orders))
+    assert [len(order) for order in orders] == [0, 0, 0, 2, 2, 5]
+
+
+def test_the_same_picture_with_a_few_steps_more_is_no_second_run(plan: RunPlan, micro: LoadedModel) -> None:
+    longer = plan_run(micro, micro_request(steps=LEAST_STEPS + 1))
+    levels = longer.sigmas.double().numpy()
+    once = shown(plan, 4, length=8.0, jitter=1e-4)
+    again = replace(once, covariance=once.covariance.at(levels))
+    assert learnt([], [ObservedRun(once, False)], longer, again) == ("known", None)
+    assert learnt([], [ObservedRun(shown(plan, 5), False)], longer, again)[0] != "known"
 
 
 def test_an_entry_goes_through_its_text_and_one_of_before_counts(plan: RunPlan) -> None:

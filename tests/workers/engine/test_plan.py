@@ -9,6 +9,7 @@ from tests.workers.micro_wan import micro_request
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import plan_run
+from workers.jobs.errors import RequestRefused
 
 
 def test_a_generation_plans_its_run_once(micro: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +35,10 @@ def test_a_plan_has_a_noise_level_for_each_step_and_they_fall(micro: LoadedModel
     plan = plan_run(micro, micro_request(steps=6))
     assert plan.sigmas.shape == (6,) and (plan.sigmas.diff() < 0).all() and plan.sigmas[-1] > 0
     assert plan.segments == (6,) and plan.key.steps == 6
+
+
+def test_a_shift_at_which_the_scheduler_would_leave_out_a_step_is_refused(micro: LoadedModel) -> None:
+    allowed = micro_request(steps=50, flow_shift=20.0)
+    with pytest.raises(RequestRefused, match=r"flow_shift 30 with steps 50: .* one timestep, 999.*UniPC.* smaller"):
+        plan_run(micro, allowed.model_copy(update={"flow_shift": 30.0}))
+    assert plan_run(micro, allowed).scheduler.timesteps[:2].tolist() == [999, 998]

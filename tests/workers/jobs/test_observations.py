@@ -51,6 +51,7 @@ def test_one_request_is_observed_once_whatever_its_speed(queue: Queue, known: Ob
     assert Observations(queue.connection).add("m", "weights", request, "again") == "known"
     assert known.since("m", "weights", ()) == ["first"]
     assert known.knows("m", "weights", request.model_copy(update={"fps": request.fps + 1}))
+    assert known.knows("m", "weights", request.model_copy(update={"steps": request.steps - 2})), "the same picture"
     assert not known.knows("m", "others", request)
     assert not known.knows("m", "weights", request.model_copy(update={"seed": request.seed + 1}))
 
@@ -68,3 +69,11 @@ def test_a_request_is_known_no_longer_than_its_job_is_kept_and_never_by_its_prom
         assert before + 2 <= forgotten_at <= after + 2
         wait_until(lambda: not raw.exists(keys.observed_requests("m", "weights")))
     assert not brief.knows("m", "weights", a_request("a secret"))
+
+
+def test_a_text_that_rests_on_fewer_entries_than_there_are_is_not_added(known: Observations) -> None:
+    assert known.add("m", "weights", a_request("1"), "first", 0) == "kept"
+    assert known.add("m", "weights", a_request("2"), "second", 0) == "behind"
+    assert not known.knows("m", "weights", a_request("2"))
+    assert known.add("m", "weights", a_request("2"), "second", 1) == "kept"
+    assert known.since("m", "weights", ()) == ["first", "second"]

@@ -117,6 +117,8 @@ def test_the_processes_read_both(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ('family = "sora"', r"\.family 'sora' must be one of: flux, hunyuan_video, wan, "),
         ('dtype = ""', r"\.dtype is required, and not there$"),
         ("defaults.guidance = inf", r"\.defaults\.guidance inf: must be a finite number$"),
+        ("shadow_share = true", r"\.shadow_share True: true is not allowed here$"),
+        ("defaults.steps = true", r"\.defaults\.steps True: true is not allowed here$"),
         ("defaults.flow_shift = nan", r"\.defaults\.flow_shift nan: must be"),
         ('loras = [{ source = "x", scale = inf }]', r"\.loras\.0\.scale inf: must be a finite number$"),
         ("defaults.width = 0", r"\.defaults\.width 0: must be greater than 0$"),

@@ -99,6 +99,17 @@ def test_a_run_unlike_what_was_measured_says_that_it_went_by_something_else() ->
     assert by.adapted
 
 
+def test_a_run_that_came_back_to_what_it_started_with_says_that_it_went_by_something_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = priors.combined(None, LEVELS)
+    other, fits = priors.kernel(LEVELS, 1.0, 1e-1), iter([start.matrix] * 3)
+    monkeypatch.setattr(priors, "fitting", lambda *_: other if by.current == 2 else next(fits))
+    by = forecast((0, 1, 2, 5))
+    run(by, outputs(start.matrix))
+    assert by.adapted
+
+
 def restless(at: int) -> torch.Tensor:
     """Smooth outputs to which as much is added at one step and at all later ones as they are large."""
     values = outputs(priors.kernel(LEVELS, 8.0, 0.0))

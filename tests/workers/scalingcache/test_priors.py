@@ -102,3 +102,18 @@ def test_outputs_that_do_not_change_decide_nothing(value: float) -> None:
     start = priors.combined(None, LEVELS)
 
     assert priors.fitting(start, np.full((50, 50), value), range(6)) is start.matrix
+
+
+@pytest.mark.parametrize(("steps", "shift"), [(50, 50.0), (50, 100.0), (100, 30.0), (200, 12.0), (1000, 1.0)])
+def test_noise_levels_that_nearly_coincide_end_no_run(steps: int, shift: float) -> None:
+    even = np.linspace(1.0, 1.0 / steps, steps)
+    start = priors.combined(None, shift * even / (1.0 + (shift - 1.0) * even))
+    shown = products(start.matrix, dimensions=300)
+    for first in (0, steps - priors.WINDOW):
+        assert np.isfinite(priors.fitting(start, shown, range(first, first + priors.WINDOW))).all()
+
+
+def test_a_measurement_with_a_negative_direction_ends_no_run() -> None:
+    start = priors.combined(None, LEVELS)
+    damaged = type(start)(LEVELS, start.matrix - 1e-2 * np.eye(50), runs=1)
+    assert priors.fitting(damaged, products(start.matrix), range(6)) is damaged.matrix
