@@ -8,6 +8,7 @@ import typer
 from rich.progress import Progress
 
 from workers.commands.console import Done, console, interruptible, progress, use_threads
+from workers.commands.destinations import check_coefficients, check_folder
 from workers.commands.options import (
     CatalogueOption,
     ModelOption,
@@ -21,6 +22,9 @@ from workers.jobs.errors import InvalidRequest
 from workers.measurement.prompts import Prompt, read_prompts, same_kind
 from workers.models.catalogue import Catalogue
 from workers.models.entry import Method
+
+FEWEST_STEPS = 3
+"""That leave one to predict after the first two."""
 
 if TYPE_CHECKING:
     from workers.measurement.uncached_runs import UncachedRuns
@@ -47,8 +51,12 @@ def calibrate(
     method: Annotated[
         Method | None, typer.Option(help="What for: a covariance, or the paper's α. The catalogue's by default.")
     ] = None,
-    max_skip: Annotated[int, typer.Option(help="Of the paper's method: longest run of predicted steps.", min=1)] = 4,
-    final_full_steps: Annotated[int, typer.Option(help="Of the paper's method: full steps at the end.", min=0)] = 1,
+    max_skip: Annotated[
+        int | None, typer.Option(help="Of the paper's method: longest run of predicted steps; 4 by default.", min=1)
+    ] = None,
+    final_full_steps: Annotated[
+        int | None, typer.Option(help="Of the paper's method: full steps at the end; 1 by default.", min=0)
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="One of the entry's files, by its name, or any other path."),
@@ -75,15 +83,21 @@ def calibrate(
     models = values.whole_catalogue().changed(model, source=source)
     chosen = method or models.entry(model).method
     path = _destination(models, model, chosen, output)
+    _check_options(chosen, colours_only, {"max-skip": max_skip, "final-full-steps": final_full_steps})
+    each = models.entry(model).defaults.steps if steps is None else steps
+    if each < FEWEST_STEPS:
+        raise InvalidRequest("steps", f"--steps {each}: with fewer than {FEWEST_STEPS} none is left to predict")
     use_threads(values.torch_threads)
     from workers.measurement.uncached_runs import UncachedRuns
 
     found = read_prompts(prompts, None if limit is None else limit + plans)
     runs = UncachedRuns(model, found[:limit], seeds, steps, work)
     others = found[len(runs.prompts) :]
-    if plans and (why := _no_plans(colours_only, chosen, plans - len(others))):
+    if plans and (why := _no_plans(colours_only, chosen, plans - len(others), each)):
         raise InvalidRequest("plans", f"--plans {plans}: {why}")
     same_kind([*runs.prompts, *others])
+    check_coefficients(path, chosen)
+    check_folder(work, "work")
     with progress() as bar:
         done = Done(bar, f"{len(runs.prompts)} prompts × {seeds} seeds", len(runs.prompts) * seeds)
         with interruptible(lambda: f"{path} is as it was" if colours_only else _kept(done, work)):
@@ -95,7 +109,8 @@ def calibrate(
             elif chosen == "paper":
                 from workers.measurement.paper_calibration import Interval, calibrate_paper
 
-                coefficients = calibrate_paper(models, runs, Interval(max_skip, final_full_steps), done)
+                interval = Interval(max_skip or 4, 1 if final_full_steps is None else final_full_steps)
+                coefficients = calibrate_paper(models, runs, interval, done)
                 figures = _saved_paper_calibration(coefficients, path)
             else:
                 measured = _measured(models, runs, others, bar, done)
@@ -103,12 +118,24 @@ def calibrate(
     console.print(f"wrote {', '.join(map(str, [path, *figures]))}", soft_wrap=True)
 
 
-def _no_plans(colours_only: bool, method: Method, missing: int) -> str | None:
+def _check_options(method: Method, colours_only: bool, paper: dict[str, int | None]) -> None:
+    """Raises `InvalidRequest` for what would do nothing. paper: options of its method by their names."""
+    if method != "paper" and (given := [name for name, value in paper.items() if value is not None]):
+        raise InvalidRequest("method", f"--{given[0]} is of the paper's method, and this is of the method {method}")
+    if method == "paper" and colours_only:
+        raise InvalidRequest("colours-only", "--colours-only: coefficients of the paper's method have no colours")
+
+
+def _no_plans(colours_only: bool, method: Method, missing: int, steps: int) -> str | None:
     """Why plans cannot be tried."""
+    from workers.measurement.plan_choice import counts
+
     if colours_only:
         return "--colours-only changes nothing else of the file"
     if method == "paper":
         return "the paper's rule decides as a run goes; only a covariance has plans"
+    if max(counts(steps), default=0) <= 3:  # The first two, and the last.
+        return f"of {steps} steps all plans are the same, leave it out"
     return f"{missing} prompts too few are left after those of --limit, all without one" if missing > 0 else None
 
 

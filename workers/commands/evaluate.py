@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from workers.commands.console import Done, console, interruptible, progress, status, use_threads
+from workers.commands.destinations import UNREADABLE, check_evaluation, check_folder
 from workers.commands.options import (
     CatalogueOption,
     MethodOption,
@@ -20,7 +21,8 @@ from workers.commands.options import (
 from workers.jobs.connection import Connection
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.observations import Observations
-from workers.measurement.prompts import read_prompts
+from workers.measurement.prompts import read_prompts, same_kind
+from workers.models.basis import read_measured
 from workers.models.catalogue import Catalogue
 from workers.models.entry import ModelEntry
 from workers.models.evaluation import EvaluationError
@@ -62,15 +64,17 @@ def evaluate(
     models = values.whole_catalogue().changed(
         model, source=source, method=method, coefficients=coefficients and (str(coefficients),)
     )
+    entry = models.entry(model)
+    _check_method(entry, coefficients, allow_uncalibrated=allow_uncalibrated)
     texts = read_prompts(prompts, limit)
     destination = _destination(models, model, output, images=texts[0].image is not None)
     if teach:
-        _teachable(models.entry(model), steps, {"source": source, "coefficients": coefficients, "method": method})
+        _teachable(entry, steps, {"source": source, "coefficients": coefficients, "method": method})
     observations = _observations(values) if teach else None
     use_threads(values.torch_threads)
     from workers.engine.loaded import load_model
     from workers.measurement import tables
-    from workers.measurement.evaluation import EvaluationSettings, Measures, save_evaluation
+    from workers.measurement.evaluation import EvaluationSettings, Measures, check_sf, save_evaluation
     from workers.measurement.evaluation import evaluate as measure
     from workers.measurement.perceptual import ClipScore, Lpips
     from workers.measurement.teaching import teach as teach_workers
@@ -78,8 +82,12 @@ def evaluate(
     measures = Measures(Lpips.load(lpips) if lpips else None, ClipScore(clip) if clip else None)
     overrides = {"steps": steps, "allow_uncalibrated": allow_uncalibrated}
     wanted = EvaluationSettings(texts, sorted(set(sf)), seed, overrides, work)
+    check_sf(wanted.sf, steps or entry.defaults.steps)
+    same_kind(texts)
+    check_evaluation(destination, replace=destination != output)
+    check_folder(work, "work")
     with status(f"loading {model}"):
-        loaded = load_model(models.entry(model), models.family(model))
+        loaded = load_model(entry, models.family(model))
     with progress() as bar:
         done = Done(bar, f"{len(texts)} prompts × {len(wanted.sf) + 1} runs", len(texts))
         with interruptible(lambda: _kept(done, work)):
@@ -91,6 +99,20 @@ def evaluate(
         verdicts = teach_workers(loaded, observations, evaluated.uncached)
         told = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in verdicts.items())
         console.print(f"uncached runs, for the workers: {told}")
+
+
+def _check_method(entry: ModelEntry, coefficients: Path | None, *, allow_uncalibrated: bool) -> None:
+    """Raises `InvalidRequest` for what would do nothing with the entry's method."""
+    if allow_uncalibrated and entry.method != "paper":
+        raise InvalidRequest("allow-uncalibrated", f"--allow-uncalibrated is of the method paper, not {entry.method}")
+    try:
+        found = entry.method if coefficients is None else read_measured(coefficients).method
+    except (OSError, *UNREADABLE):
+        return  # Loading says what is wrong with it.
+    if found != entry.method:
+        raise InvalidRequest(
+            "coefficients", f"--coefficients: {coefficients} is of the method {found}, not {entry.method}; see --method"
+        )
 
 
 def _teachable(entry: ModelEntry, steps: int | None, given: dict[str, object]) -> None:

@@ -15,6 +15,7 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan
 from workers.files import replacing
 from workers.measurement.colours import generated, weights_of
+from workers.measurement.kept import reading
 from workers.measurement.prompts import Prompt
 from workers.measurement.provenance import provenance
 from workers.measurement.uncached_runs import UncachedRuns, show_all
@@ -68,7 +69,7 @@ def _shown(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_d
 
 
 def _kept(path: Path) -> Shown:
-    with np.load(path) as stored:
+    with reading(path), path.open("rb") as file, np.load(file) as stored:
         energy, power = float(stored["energy"]), float(stored["power"])
         covariance = Covariance(stored["sigmas"], stored["matrix"], energy, power, runs=1)
         fit = ColourFit(1, stored["squares"], stored["products"]) if "squares" in stored else None

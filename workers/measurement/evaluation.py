@@ -23,6 +23,7 @@ from workers.jobs.job import GenerationRequest
 from workers.measurement.contact_sheet import Row, compared, moments, save_contact_sheet
 from workers.measurement.fidelity import psnr, ssim
 from workers.measurement.figures import save_curve
+from workers.measurement.kept import reading
 from workers.measurement.perceptual import ClipScore, Lpips
 from workers.measurement.prompts import Prompt, same_kind
 from workers.measurement.provenance import provenance, versions
@@ -94,7 +95,8 @@ def evaluate(
             prompt_progress = partial(_report_progress, progress, number * len(first), total)
             _measure(model, prompt, requests, measures, kept, prompt_progress)
         progress((number + 1) * len(first), total)
-        pairs += [Pair.model_validate(row) for row in json.loads(kept.with_suffix(".json").read_text())]
+        with reading(path := kept.with_suffix(".json")):
+            pairs += [Pair.model_validate(row) for row in json.loads(path.read_text())]
         finished.append((requests[0], kept))
     uncached = [(request, kept.with_suffix(COVARIANCE)) for request, kept in finished]
     return Evaluated(_evaluation(model, first[0], pairs), finished[0][1].with_suffix(".png"), uncached)
@@ -116,8 +118,7 @@ def _requests(
 
 def _recipes(model: LoadedModel, requests: list[GenerationRequest]) -> list[dict[str, Any]]:
     """What each of the accelerated runs is made of. Raises `InvalidRequest`, `CoefficientsMismatch`."""
-    if not 2 <= min(r.sf for r in requests) <= max(r.sf for r in requests[1:]) < requests[0].steps:
-        raise InvalidRequest("sf", f"every sf must be at least 2 and below the number of steps, {requests[0].steps}")
+    check_sf([request.sf for request in requests[1:]], requests[0].steps)
     recipes = []
     for request in requests[1:]:
         acceleration = accelerate(model, plan_run(model, request))
@@ -125,6 +126,12 @@ def _recipes(model: LoadedModel, requests: list[GenerationRequest]) -> list[dict
             raise CoefficientsMismatch(f"sf={request.sf} cannot be evaluated: {acceleration.reason}")
         recipes.append(acceleration.session.recipe)
     return recipes
+
+
+def check_sf(values: Sequence[int], steps: int) -> None:
+    """Raises `InvalidRequest` for one that is no request's, or that predicts nothing."""
+    if wrong := [sf for sf in values if not 2 <= sf < steps]:
+        raise InvalidRequest("sf", f"--sf {wrong[0]} must be at least 2 and below the number of steps, {steps}")
 
 
 def _identity(

@@ -15,6 +15,7 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.paper_session import BlocksAttachment
 from workers.engine.plan import RunPlan
 from workers.files import replacing
+from workers.measurement.kept import reading
 from workers.measurement.prompts import Prompt
 from workers.measurement.provenance import provenance
 from workers.measurement.uncached_runs import UncachedRuns, show_all, uncached_model
@@ -57,7 +58,7 @@ def _sample(model: LoadedModel, prompt: Prompt, plan: RunPlan, work: Path, step_
     identity = json.dumps([model.version, asdict(plan.key), plan.request.model_dump()], sort_keys=True)
     path = work / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.npz"
     if path.exists():
-        with np.load(path) as stored:
+        with reading(path), path.open("rb") as kept, np.load(kept) as stored:
             energy, cross, rho = (torch.from_numpy(stored[name]) for name in ("energy", "cross", "rho"))
             return Sample(energy, cross, rho, plan.segments)
     recorder = Recorder(model.blocks, segments=plan.segments)

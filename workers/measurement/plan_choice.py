@@ -19,6 +19,7 @@ from workers.jobs.errors import InvalidRequest, NotFinite
 from workers.jobs.job import GenerationRequest
 from workers.measurement.calibration import expected_snrs
 from workers.measurement.fidelity import psnr
+from workers.measurement.kept import reading
 from workers.measurement.prompts import Prompt
 from workers.models.catalogue import Catalogue
 from workers.scalingcache import budget, priors
@@ -127,7 +128,8 @@ class _Runs:
         what = [self.model.version, self.measured.covariance.table(), GUARD, request.model_dump(), plan]
         path = self.work / f"{hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]}.plan.json"
         if path.exists():
-            return float(json.loads(path.read_text()))
+            with reading(path):
+                return float(json.loads(path.read_text()))
         model = replace(self.model, covariances=(replace(self.measured, prior_shares={count: share}),))
         uncached = self.uncached  # Out here: where it is not finite there is nothing to choose by.
         try:

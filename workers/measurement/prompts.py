@@ -51,6 +51,10 @@ def read_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
     reader = {".json": _vbench, ".csv": _drawbench}.get(path.suffix.lower(), _plain)
     try:
         prompts = [prompt for prompt in reader(path.read_text(encoding="utf-8-sig")) if prompt.text][:limit]
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            "prompts", f"{path} is no text in UTF-8: byte {error.start} is {error.object[error.start]:#x}"
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRequest("prompts", f"{path}: not a prompt file of its kind: {error!r}") from error
     if not prompts:

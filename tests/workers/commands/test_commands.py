@@ -59,6 +59,15 @@ def calibrate(catalogue: Path, prompts: Path, *more: str) -> tuple[MeasuredCovar
     return measured, output
 
 
+def test_a_damaged_file_of_an_interrupted_run_is_named(catalogue: Path, prompts: Path) -> None:
+    calibrate(catalogue, prompts)
+    damaged = next((prompts.parent / "work").glob("*.npz"))
+    for content in (b"garbage", damaged.read_bytes()[:100], b""):
+        damaged.write_bytes(content)
+        with pytest.raises(InvalidRequest, match=f"--work: {damaged} is damaged; delete it"):
+            calibrate(catalogue, prompts)
+
+
 def generate(catalogue: Path, folder: Path, *more: str) -> str:
     video = folder / "out.mp4"
     output = run("generate", "--model", "micro-wan", "--prompt", "red circle", "--sf", "4", "--seed", "5",

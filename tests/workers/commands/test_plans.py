@@ -135,8 +135,8 @@ def test_the_best_plan_has_the_best_mean_and_worst_prompt_together() -> None:
 
 
 def test_where_all_plans_are_the_same_there_is_nothing_to_choose(catalogue: Path, prompts: Path) -> None:
-    with pytest.raises(InvalidRequest, match="of 2 steps all plans are the same"):
-        calibrate(catalogue, prompts, "--limit", "1", "--plans", "1", "--steps", "2")
+    with pytest.raises(InvalidRequest, match="of 3 steps all plans are the same"):
+        calibrate(catalogue, prompts, "--limit", "1", "--plans", "1", "--steps", "3")
 
 
 @pytest.mark.parametrize(
