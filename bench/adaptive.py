@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from bench.program import CatalogueOption, run_command
 from bench.rivals.prompts import sweep_cases
 from bench.rivals.rival import Case
 from workers.engine import covariance_session
@@ -110,7 +111,7 @@ def compared(subject: Subject) -> Table:
 def main(
     model: Annotated[list[str], typer.Option(help="A model of the catalogue; may be given several times.")],
     prompts: Annotated[int, typer.Option(help="Of the model's benchmark.", min=1)] = 8,
-    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+    catalogue: CatalogueOption = Path("models.toml"),
 ) -> None:
     """Print a table for each model."""
     known = Catalogue.read(catalogue)
@@ -121,4 +122,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.adaptive", main)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from bench.program import whole
 from bench.serving import service
 from bench.stand_in import StandIn
 from demo.embedded_redis import EmbeddedRedis
@@ -129,8 +130,8 @@ def report(name: str, told: Told, finished_at: dict[str, float]) -> bool:
 def main() -> int:
     """Measure both and print it; the process's exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=100, help="of each kind of load")
-    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--jobs", type=whole(1), default=100, help="of each kind of load")
+    parser.add_argument("--workers", type=whole(1), default=3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print(f"load average {', '.join(f'{each:.1f}' for each in os.getloadavg())} on {os.cpu_count()} cores")

@@ -18,6 +18,7 @@ import time
 import httpx
 import psutil
 
+from bench.program import positive, whole
 from bench.serving import service
 from demo.embedded_redis import EmbeddedRedis
 from workers.jobs.connection import Connection
@@ -79,9 +80,9 @@ async def measure(port: int, redis_url: str, streams: int, steps: int, seconds: 
 def main() -> int:
     """Measure, print; the process's exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, default=500, help="open at a time")
-    parser.add_argument("--steps", type=int, default=20, help="of the job")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a step")
+    parser.add_argument("--streams", type=whole(1), default=500, help="open at a time")
+    parser.add_argument("--steps", type=whole(1), default=20, help="of the job")
+    parser.add_argument("--seconds", type=positive, default=1.0, help="of a step")
     options = parser.parse_args()
     print(f"load average {', '.join(f'{each:.1f}' for each in os.getloadavg())} on {os.cpu_count()} cores")
     many = {"max_streams": str(options.streams), "max_streams_per_account": str(options.streams), "models": MODEL}

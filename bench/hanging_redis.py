@@ -16,6 +16,7 @@ from collections import Counter
 
 import httpx
 
+from bench.program import positive, whole
 from bench.serving import service
 from demo.embedded_redis import EmbeddedRedis
 
@@ -68,8 +69,8 @@ def report(answers: Answers) -> bool:
 def main() -> int:
     """Measure with a Redis that answers, hangs, and answers again; the process's exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clients", type=int, default=300)
-    parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--clients", type=whole(1), default=300)
+    parser.add_argument("--seconds", type=positive, default=12)
     arguments = parser.parse_args()
     with EmbeddedRedis() as redis, service(redis.url) as (port, _):
         answer = httpx.post(f"http://127.0.0.1:{port}/v1/videos", json={"prompt": "a"}).raise_for_status()

@@ -15,6 +15,8 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
+from bench.program import CatalogueOption, ThreadsOption, run_command
+from workers.commands.options import PromptsFile
 from workers.engine.generation import run_pipeline
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.paper_acceleration import fitting_coefficients
@@ -37,11 +39,11 @@ console = Console(width=100)
 
 def main(
     model: Annotated[str, typer.Option(help="A calibrated model of models.toml.")] = "wan-tiny",
-    prompts: Annotated[Path, typer.Option(help="One prompt a line.")] = Path("demo/prompts/bench.txt"),
-    limit: Annotated[int, typer.Option(help="How many of the prompts.")] = 4,
-    sf: Annotated[int, typer.Option(help="Of every run.")] = 10,
-    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
-    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+    prompts: PromptsFile = Path("demo/prompts/bench.txt"),
+    limit: Annotated[int, typer.Option(help="How many of the prompts.", min=1)] = 4,
+    sf: Annotated[int, typer.Option(help="Of every run.", min=2)] = 10,
+    threads: ThreadsOption = 2,
+    catalogue: CatalogueOption = Path("models.toml"),
 ) -> None:
     """Vary one setting at a time from the calibrated ones; fidelity is against uncached runs of the same seeds."""
     torch.set_num_threads(threads)
@@ -85,4 +87,4 @@ def compare(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.interval_settings", main)

@@ -23,6 +23,7 @@ import httpx
 import psutil
 
 from bench.lean_client import LeanClient
+from bench.program import positive, whole
 from bench.serving import service
 from bench.stand_in import StandIn
 from demo.embedded_redis import EmbeddedRedis
@@ -193,9 +194,9 @@ def metric(port: int, name: str, label: str = "") -> float:
 def main() -> int:
     """Measure all and print it; the process's exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rate", type=float, default=100.0, help="submissions a second")
-    parser.add_argument("--requests", type=int, default=2000, help="at that rate")
-    parser.add_argument("--submissions", type=int, default=10_016, help="of the flood")
+    parser.add_argument("--rate", type=positive, default=100.0, help="submissions a second")
+    parser.add_argument("--requests", type=whole(1), default=2000, help="at that rate")
+    parser.add_argument("--submissions", type=whole(1), default=10_016, help="of the flood")
     options = parser.parse_args()
     print(f"load average {', '.join(f'{each:.1f}' for each in os.getloadavg())} on {os.cpu_count()} cores")
     unlimited = {"max_queued": str(MOST_QUEUED), "max_queued_per_tenant": str(MOST_QUEUED), "models": MODEL}

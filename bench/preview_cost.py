@@ -11,6 +11,8 @@ import numpy as np
 import torch
 import typer
 
+from bench.program import CatalogueOption, ThreadsOption, run_command
+from workers.commands.options import PromptsFile
 from workers.engine.generation import generate
 from workers.engine.latent_colours import LatentColours
 from workers.engine.latent_preview import Previews
@@ -37,11 +39,11 @@ class WatchedBudget(PreviewBudget):
 
 def main(
     model: Annotated[str, typer.Option(help="A model of models.toml whose file has colours.")] = "wan-tiny",
-    prompts: Annotated[Path, typer.Option(help="One prompt a line.")] = Path("demo/prompts/bench.txt"),
-    limit: Annotated[int, typer.Option(help="How many of the prompts, one run each.")] = 4,
-    sf: Annotated[int, typer.Option(help="Of every run.")] = 10,
-    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
-    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+    prompts: PromptsFile = Path("demo/prompts/bench.txt"),
+    limit: Annotated[int, typer.Option(help="How many of the prompts, one run each.", min=1)] = 4,
+    sf: Annotated[int, typer.Option(help="Of every run.", min=2)] = 10,
+    threads: ThreadsOption = 2,
+    catalogue: CatalogueOption = Path("models.toml"),
 ) -> None:
     """Run generations as a worker does, and hold each one's previews against its denoising."""
     torch.set_num_threads(threads)
@@ -67,4 +69,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.preview_cost", main)

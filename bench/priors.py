@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.program import CatalogueOption, run_command
 from bench.rivals.prompts import sweep_cases
 from workers.caching.solver import measured_response
 from workers.engine.generation import generate
@@ -148,7 +149,7 @@ def _shown(guess: Guess) -> str:
 def main(
     model: Annotated[list[str], typer.Option(help="A model of the catalogue; may be given several times.")],
     prompts: Annotated[int, typer.Option(help="Of the model's benchmark.", min=2)] = 4,
-    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+    catalogue: CatalogueOption = Path("models.toml"),
 ) -> None:
     """Print both tables."""
     known = Catalogue.read(catalogue)
@@ -159,4 +160,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.priors", main)

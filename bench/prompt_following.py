@@ -30,9 +30,11 @@ from PIL import Image
 
 from bench import retrieval
 from bench.checker import Video, read_video
+from bench.program import whole
 from demo.prompt_files import EMOJI, HELD_OUT, held_out_spec
 from demo.training import emoji
 from demo.training.clips import render
+from workers.configuration import run_program
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.files import replacing
@@ -235,11 +237,11 @@ def main() -> None:
     """Print the table: uncached, and with ScalingCache."""
     parser = argparse.ArgumentParser(description="Agreement of generated videos with held-out prompts.")
     parser.add_argument("--model", default="wan-tiny", help="a model of models.toml")
-    parser.add_argument("--sf", type=int, default=10, help="of the accelerated column")
+    parser.add_argument("--sf", type=whole(2), default=10, help="of the accelerated column")
     parser.add_argument("--first-frames", action="store_true", help="give each prompt the first frame of its clip")
     parser.add_argument("--emoji", action="store_true", help="prompts of emoji as well, for a model that knows them")
     parser.add_argument("--pictures", type=Path, help="file of what the prompts of emoji showed, accelerated")
-    parser.add_argument("--limit", type=int, help="only so many of the prompts")
+    parser.add_argument("--limit", type=whole(1), help="only so many of the prompts")
     parser.add_argument("--output", type=Path, help="file of the result")
     parser.add_argument("--work", type=Path, default=Path("build/prompt_following"), help="finished runs and frames")
     arguments = parser.parse_args()
@@ -261,4 +263,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program("python -m bench.prompt_following", main)

@@ -17,6 +17,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from bench.program import CatalogueOption, ThreadsOption, run_command
+from bench.rivals.rival import LEAST_STEPS
+from workers.commands.options import PromptsFile
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.jobs.job import GenerationRequest
@@ -41,14 +44,14 @@ class Row:
 
 def main(
     model: Annotated[str, typer.Option(help="A calibrated model of models.toml.")] = "wan-tiny",
-    steps: Annotated[list[int], typer.Option(help="One or more numbers of steps.")] = [25, 100],  # noqa: B006
-    sf: Annotated[int, typer.Option(help="At the steps of the covariance file; in proportion at others.")] = 10,
-    prompts: Annotated[Path, typer.Option(help="To compare with.")] = Path("demo/prompts/bench.txt"),
-    limit: Annotated[int, typer.Option(help="How many of them.")] = 4,
-    calibration: Annotated[Path, typer.Option(help="To measure with.")] = Path("demo/prompts/calibration.txt"),
-    runs: Annotated[int, typer.Option(help="How many of those.")] = 4,
-    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
-    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+    steps: Annotated[list[int], typer.Option(help="One or more numbers of steps.", min=LEAST_STEPS)] = [25, 100],  # noqa: B006
+    sf: Annotated[int, typer.Option(help="At the steps of the covariance file; in proportion at others.", min=2)] = 10,
+    prompts: PromptsFile = Path("demo/prompts/bench.txt"),
+    limit: Annotated[int, typer.Option(help="How many of the prompts, to compare with.", min=1)] = 4,
+    calibration: PromptsFile = Path("demo/prompts/calibration.txt"),
+    runs: Annotated[int, typer.Option(help="How many of --calibration, to measure with.", min=1)] = 4,
+    threads: ThreadsOption = 2,
+    catalogue: CatalogueOption = Path("models.toml"),
 ) -> None:
     """Compare covariances that were measured, interpolated, and left out, in fidelity."""
     torch.set_num_threads(threads)
@@ -94,4 +97,4 @@ def compare(ways: dict[str, LoadedModel], requests: list[GenerationRequest]) -> 
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.resampling", main)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import httpx
 
+from bench.program import whole
+
 ACCEPT_TARGET_MS = 10.0
 START_TARGET_MS = 50.0
 # The smallest job there is: what is measured is the way to it.
@@ -58,8 +60,8 @@ def main() -> int:
     """Measure both and print them; the process's exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("address", nargs="?", default="http://127.0.0.1:8000")
-    parser.add_argument("--requests", type=int, default=200)
-    parser.add_argument("--jobs", type=int, default=20)
+    parser.add_argument("--requests", type=whole(1), default=200)
+    parser.add_argument("--jobs", type=whole(1), default=20)
     arguments = parser.parse_args()
     with httpx.Client(base_url=arguments.address, timeout=60) as client:
         next(accept_milliseconds(client, 1))  # opens the connection

@@ -19,6 +19,7 @@ import torch
 import typer
 from safetensors.torch import load_file, save_file
 
+from bench.program import run_command
 from workers.engine.generation import generate
 from workers.engine.loaded import LoadedModel, load_model
 from workers.engine.plan import plan_run
@@ -74,9 +75,13 @@ def of_each_expert(shown: MeasuredCovariance, handover: int) -> MeasuredCovarian
 
 
 def main(
-    noise: Annotated[float, typer.Option(help="Of the second expert, in standard deviations of its weights.")] = 0.1,
-    limit: Annotated[int, typer.Option(help="Prompts of demo/prompts/bench.txt.")] = 8,
-    runs: Annotated[int, typer.Option(help="Uncached runs of demo/prompts/calibration.txt to measure.", max=32)] = 8,
+    noise: Annotated[
+        float, typer.Option(help="Of the second expert, in standard deviations of its weights.", min=0)
+    ] = 0.1,
+    limit: Annotated[int, typer.Option(help="Prompts of demo/prompts/bench.txt.", min=1)] = 8,
+    runs: Annotated[
+        int, typer.Option(help="Uncached runs of demo/prompts/calibration.txt to measure.", min=1, max=32)
+    ] = 8,
 ) -> None:
     """Print the mean PSNR of each schedule against uncached runs, and its decisions for the first prompt."""
     catalogue = Catalogue.read(Path("models.toml"))
@@ -121,4 +126,4 @@ def _shown(model: LoadedModel, request: GenerationRequest) -> MeasuredCovariance
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.two_experts", main)

@@ -20,6 +20,7 @@ import httpx
 import psutil
 from PIL import Image
 
+from bench.program import whole
 from bench.serving import service
 from demo.embedded_redis import EmbeddedRedis
 
@@ -83,7 +84,7 @@ def upload(port: int, photo: bytes) -> tuple[int, float]:
 def main() -> int:
     """Measure and print; the process's exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--uploads", type=int, default=100)
+    parser.add_argument("--uploads", type=whole(1), default=100)
     arguments = parser.parse_args()
     photo = a_photo()
     with EmbeddedRedis() as redis, service(redis.url, models=MODEL) as (port, pid):

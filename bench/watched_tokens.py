@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.program import CatalogueOption, ThreadsOption, run_command
+from workers.commands.options import PromptsFile
 from workers.engine.generation import run_pipeline
 from workers.engine.loaded import load_model
 from workers.engine.paper_acceleration import fitting_coefficients
@@ -29,11 +31,11 @@ console = Console(width=140)
 
 def main(
     model: Annotated[str, typer.Option(help="A calibrated model of models.toml.")] = "wan-tiny",
-    prompts: Annotated[Path, typer.Option(help="One prompt a line.")] = Path("demo/prompts/bench.txt"),
-    limit: Annotated[int, typer.Option(help="How many of the prompts.")] = 3,
-    sf: Annotated[int, typer.Option(help="Of every run.")] = 10,
-    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
-    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+    prompts: PromptsFile = Path("demo/prompts/bench.txt"),
+    limit: Annotated[int, typer.Option(help="How many of the prompts.", min=1)] = 3,
+    sf: Annotated[int, typer.Option(help="Of every run.", min=3)] = 10,
+    threads: ThreadsOption = 2,
+    catalogue: CatalogueOption = Path("models.toml"),
 ) -> None:
     """Run the same generations with samples of several sizes and compare decisions and errors with the whole."""
     torch.set_num_threads(threads)
@@ -63,4 +65,4 @@ def compare(ours: ExpertSessions, theirs: ExpertSessions, first: int) -> tuple[s
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.watched_tokens", main)

@@ -8,7 +8,7 @@ process of its own, and writes the table of docs/benchmarks.md. Nothing is learn
 the weights may be anything; time and memory do not depend on them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Annotated
 
@@ -17,18 +17,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.program import run_command
 from bench.real_size import methods
-from bench.real_size.architectures import ARCHITECTURES, HEAD, Architecture, Size
+from bench.real_size.architectures import ARCHITECTURES, HEAD, SIZE_MULTIPLE, Architecture, Device, Dtype, Size, named
 from bench.real_size.loop import Loop, Run, peak
+from workers.jobs.errors import InvalidRequest
+from workers.jobs.job import LEAST_SF
 from workers.models.catalogue import families
 
 console = Console(width=140)
 MIB = 2**20
+DBCACHE = "DBCache + Taylor (cache-dit)"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """full_step: seconds without any method; peak: bytes meanwhile; runs: by method.
+    """full_step: seconds without any method; peak: bytes meanwhile; runs: by method. left_out: why, by method.
 
     recording: for the paper's calibration, in parts of a step. arithmetic: see `methods.arithmetic`.
     """
@@ -36,6 +40,7 @@ class Measured:
     full_step: float
     peak: int | None
     runs: dict[str, Run]
+    left_out: dict[str, str]
     recording: float
     arithmetic: float
 
@@ -59,33 +64,44 @@ def measure(architecture: Architecture, size: Size, rule: methods.Rule) -> Measu
         "ours": methods.covariance(loop, rule.steps, paper.decisions.count("F")),
         "paper": paper,
         "TaylorSeer (diffusers)": methods.taylorseer(loop, rule),
-        "DBCache + Taylor (cache-dit)": methods.cache_dit(loop, paper.decisions),
     }
-    return Measured(full, most, runs, recording, ratio)
+    left_out = {}
+    if len(loop.blocks) < architecture.dbcache_blocks:
+        left_out[DBCACHE] = f"left out: it needs {architecture.dbcache_blocks} blocks or more"
+    else:
+        runs[DBCACHE] = methods.cache_dit(loop, paper.decisions)
+    return Measured(full, most, runs, left_out, recording, ratio)
 
 
 def main(
     model: Annotated[str, typer.Option(help=f"One of {', '.join(ARCHITECTURES)}.")] = "wan2.1-1.3b",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    steps: Annotated[int, typer.Option(help="Of the loop with the cache.")] = 20,
-    sf: Annotated[int, typer.Option(help="Full steps at the start of the paper's method.")] = 4,
-    max_skip: Annotated[int, typer.Option(help="Predicted steps between two full ones after that.")] = 2,
-    blocks: Annotated[int | None, typer.Option(help="Build fewer blocks.")] = None,
-    heads: Annotated[int | None, typer.Option(help=f"Build narrower blocks, of so many heads of {HEAD}.")] = None,
-    width: Annotated[int | None, typer.Option(help="Pixels.")] = None,
-    height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames.")] = None,
+    device: Annotated[Device, typer.Option(help="Where it runs.")] = "cpu",
+    dtype: Annotated[Dtype, typer.Option(help="Of the weights.")] = "float32",
+    steps: Annotated[int, typer.Option(help="Of the loop with the cache.", max=methods.MOST_STEPS)] = 20,
+    sf: Annotated[int, typer.Option(help="Full steps at the start of the paper's method.", min=LEAST_SF)] = 4,
+    max_skip: Annotated[int, typer.Option(help="Predicted steps between two full ones after that.", min=1)] = 2,
+    blocks: Annotated[int | None, typer.Option(help="Build fewer blocks.", min=1)] = None,
+    heads: Annotated[
+        int | None, typer.Option(help=f"Build narrower blocks, of so many heads of {HEAD}.", min=1)
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help=f"Pixels, a multiple of {SIZE_MULTIPLE}.", min=SIZE_MULTIPLE)
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help=f"Pixels, a multiple of {SIZE_MULTIPLE}.", min=SIZE_MULTIPLE)
+    ] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames, 1 for a model of images.", min=1)] = None,
     markdown: Annotated[bool, typer.Option(help="Print the rows of a page's table, and nothing else.")] = False,
 ) -> None:
-    """Measure one model with each method."""
-    if model not in ARCHITECTURES:
-        raise typer.BadParameter(f"no model {model}; there are {', '.join(ARCHITECTURES)}")
+    """Measure one model with each method. Those that cannot run on so few blocks are left out, with the reason."""
     if device == "cuda" and not torch.cuda.is_available():
-        raise typer.BadParameter("this torch sees no CUDA device")
-    architecture = ARCHITECTURES[model]
-    options = {"width": width, "height": height, "frames": frames, "blocks": blocks, "heads": heads}
-    size = replace(architecture.size, **{name: value for name, value in options.items() if value is not None})
+        raise InvalidRequest("device", "--device cuda: this torch sees no CUDA device")
+    if steps < sf + 2:
+        raise InvalidRequest(
+            "steps", f"--steps {steps} must be {sf + 2} or more: else none is predicted with --sf {sf}"
+        )
+    architecture = named(model)
+    size = architecture.resized(width=width, height=height, frames=frames, blocks=blocks, heads=heads)
     torch.set_default_device(device)
     torch.set_default_dtype(getattr(torch, dtype))
     try:
@@ -112,7 +128,7 @@ def main(
 
 
 def rows(measured: Measured) -> list[tuple[str, ...]]:
-    """A row a method: its name, full step, predicted step, loop, cache, peak memory."""
+    """A row a method: its name, full step, predicted step, loop, cache, peak memory; or why it was left out."""
 
     def memory(value: int | None) -> str:
         return "-" if value is None else f"{value / MIB:,.1f} MiB"
@@ -132,8 +148,9 @@ def rows(measured: Measured) -> list[tuple[str, ...]]:
                 memory(run.peak),
             )
         )
+    lines.extend((name, reason, "-", "-", "-", "-") for name, reason in measured.left_out.items())
     return lines
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.real_size", main)

@@ -1,12 +1,20 @@
 """The transformers that ScalingCache is for, at their real size, with random weights and random inputs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from workers.jobs.errors import InvalidRequest
+
+SIZE_MULTIPLE = 16  # pixels of a token's side, in all of them
+FRAME_MULTIPLE = 4  # frames of one of latents, in all that make videos
 HEAD = 128  # channels of one attention head, in all of them
+
+Device = Literal["cpu", "cuda"]
+Dtype = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,10 @@ class Size:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One model. build: the transformer, on torch's default device and dtype. inputs: its arguments for a size."""
+    """One model. build: the transformer, on torch's default device and dtype. inputs: its arguments for a size.
+
+    separate: whether cache-dit takes blocks of two kinds apart, and computes the first of each kind in every step.
+    """
 
     family: str
     streams: tuple[str, ...]
@@ -42,10 +53,31 @@ class Architecture:
     heads: int
     build: Callable[[int, int], nn.Module]
     inputs: Callable[[Size], dict[str, Tensor]]
+    separate: bool = False
+
+    @property
+    def dbcache_blocks(self) -> int:
+        """From how many blocks on cache-dit's DBCache leaves one out: the first is computed in every step."""
+        return 3 if self.separate else 2
 
     def transformer(self, size: Size) -> nn.Module:
         """Built without a forward pass; at full size that takes the weights' memory and some seconds."""
         return self.build(size.blocks or self.blocks, size.heads or self.heads).eval().requires_grad_(False)
+
+    def resized(self, **wanted: int | None) -> Size:
+        """Its size with other values where they are not None. Raises `InvalidRequest` for one that it cannot have."""
+        size = replace(self.size, **{name: value for name, value in wanted.items() if value is not None})
+        for side, pixels in (("width", size.width), ("height", size.height)):
+            if pixels < SIZE_MULTIPLE or pixels % SIZE_MULTIPLE:
+                raise InvalidRequest(side, f"--{side} {pixels} must be a multiple of {SIZE_MULTIPLE} above 0")
+        if self.size.frames == 1 and size.frames != 1:
+            raise InvalidRequest("frames", f"--frames {size.frames} must be 1: the model makes images")
+        if size.frames < 1 or size.frames % FRAME_MULTIPLE != 1:
+            raise InvalidRequest("frames", f"--frames {size.frames} must be {FRAME_MULTIPLE}k+1: 1, 5, 9, ...")
+        for part, count, most in (("blocks", size.blocks, self.blocks), ("heads", size.heads, self.heads)):
+            if count is not None and not 1 <= count <= most:
+                raise InvalidRequest(part, f"--{part} {count} must be between 1 and {most}, as many as the model has")
+        return size
 
 
 def _wan(ffn: int, real_heads: int) -> Callable[[int, int], nn.Module]:
@@ -117,6 +149,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     "wan2.1-14b": Architecture("wan", _GUIDED, Size(832, 480, 81), 40, 40, _wan(13824, 40), _wan_inputs),
     "flux.1-dev": Architecture("flux", ("cond",), Size(1360, 768, 1), 19 + 38, 24, _flux, _flux_inputs),
     "hunyuan-video": Architecture(
-        "hunyuan_video", ("cond",), Size(960, 544, 129), 20 + 40, 24, _hunyuan, _hunyuan_inputs
+        "hunyuan_video", ("cond",), Size(960, 544, 129), 20 + 40, 24, _hunyuan, _hunyuan_inputs, separate=True
     ),
 }
+
+
+def named(model: str) -> Architecture:
+    """The architecture called so. Raises `InvalidRequest`."""
+    if model not in ARCHITECTURES:
+        raise InvalidRequest("model", f"--model {model}: there is no such model; there are {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[model]

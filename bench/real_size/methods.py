@@ -21,6 +21,8 @@ from workers.scalingcache.priors import usual
 from workers.scalingcache.response import Response
 from workers.scalingcache.schedule import plan
 
+MOST_STEPS = 1000  # Planning takes memory with their square.
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -17,7 +17,9 @@ import torch
 import typer
 from rich.console import Console
 
-from bench.real_size.architectures import ARCHITECTURES
+from bench.program import run_command
+from bench.real_size.architectures import ARCHITECTURES, Device, Dtype, named
+from workers.jobs.errors import InvalidRequest
 
 PAGE = Path("docs/benchmarks.md")
 BEGINNING, END = "<!-- bench-gpu -->", "<!-- /bench-gpu -->"
@@ -27,12 +29,15 @@ console = Console(stderr=True)
 
 def main(
     model: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(ARCHITECTURES)}; all without.")] = None,
-    device: Annotated[str, typer.Option(help="cuda, or cpu to try it.")] = "cuda",
-    dtype: Annotated[str, typer.Option(help="bfloat16 or float32.")] = "bfloat16",
+    device: Annotated[Device, typer.Option(help="cuda, or cpu to try it.")] = "cuda",
+    dtype: Annotated[Dtype, typer.Option(help="Of the weights.")] = "bfloat16",
     part: Annotated[str, typer.Option(help="Further options of `python -m bench.real_size`, as `--blocks 1`.")] = "",
     page: Annotated[Path, typer.Option(help="The page.")] = PAGE,
 ) -> None:
     """Measure, and write the page. Exits with 1 when no model could be measured."""
+    for each in model or ():
+        named(each)
+    _check(page)
     rows, failed = [], []
     for each in model or list(ARCHITECTURES):
         console.print(f"{each} ...", highlight=False)
@@ -47,6 +52,14 @@ def main(
         raise typer.Exit(1)
     text = page.read_text()
     page.write_text(with_table(text, caption(device, dtype, part, failed), rows))
+
+
+def _check(page: Path) -> None:
+    """Raise `InvalidRequest` for a page that has no place for the table, before anything is measured."""
+    try:
+        with_table(page.read_text(), "", [])
+    except (OSError, ValueError) as error:
+        raise InvalidRequest("page", f"--page {page}: the table cannot go there: {error}") from None
 
 
 def caption(device: str, dtype: str, part: str, failed: Sequence[str]) -> str:
@@ -68,4 +81,4 @@ def with_table(page: str, says: str, rows: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.real_size.page", main)

@@ -10,7 +10,7 @@ that took longest.
 """
 
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Annotated
 
@@ -20,9 +20,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.program import run_command
 from bench.real_size import methods
-from bench.real_size.architectures import ARCHITECTURES, Architecture, Size
+from bench.real_size.architectures import ARCHITECTURES, SIZE_MULTIPLE, Architecture, Device, Dtype, Size, named
 from bench.real_size.loop import Loop
+from workers.jobs.errors import InvalidRequest
 from workers.models.catalogue import families
 from workers.models.entry import Parallel
 from workers.parallel.guidance import one_stream_each
@@ -108,33 +110,45 @@ def _times(loop: Loop, case: Case) -> Times:
 
 def main(
     model: Annotated[str, typer.Option(help=f"One of {', '.join(ARCHITECTURES)}.")] = "wan2.1-1.3b",
-    cfg: Annotated[int, typer.Option(help="2: each half of the processes computes one stream.")] = 1,
-    ulysses: Annotated[int, typer.Option(help="Processes that share the attention heads.")] = 1,
-    ring: Annotated[int, typer.Option(help="Processes that hand keys and values around.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    cfg: Annotated[int, typer.Option(help="2: each half of the processes computes one stream.", min=1, max=2)] = 1,
+    ulysses: Annotated[int, typer.Option(help="Processes that share the attention heads.", min=1, max=64)] = 1,
+    ring: Annotated[int, typer.Option(help="Processes that hand keys and values around.", min=1, max=64)] = 1,
+    device: Annotated[Device, typer.Option(help="Where it runs.")] = "cpu",
+    dtype: Annotated[Dtype, typer.Option(help="Of the weights.")] = "float32",
     attention_backend: Annotated[str | None, typer.Option(help="One of diffusers'.")] = None,
-    steps: Annotated[int, typer.Option(help="Of the loop with the cache.")] = 20,
-    full_steps: Annotated[int, typer.Option(help="Of these.")] = 7,
-    blocks: Annotated[int | None, typer.Option(help="Build fewer blocks.")] = None,
-    heads: Annotated[int | None, typer.Option(help="Build narrower blocks, of so many heads.")] = None,
-    width: Annotated[int | None, typer.Option(help="Pixels.")] = None,
-    height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames.")] = None,
+    steps: Annotated[int, typer.Option(help="Of the loop with the cache.", min=4, max=methods.MOST_STEPS)] = 20,
+    full_steps: Annotated[int, typer.Option(help="Of these: two first, one last, and more.", min=3)] = 7,
+    blocks: Annotated[int | None, typer.Option(help="Build fewer blocks.", min=1)] = None,
+    heads: Annotated[int | None, typer.Option(help="Build narrower blocks, of so many heads.", min=1)] = None,
+    width: Annotated[
+        int | None, typer.Option(help=f"Pixels, a multiple of {SIZE_MULTIPLE}.", min=SIZE_MULTIPLE)
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help=f"Pixels, a multiple of {SIZE_MULTIPLE}.", min=SIZE_MULTIPLE)
+    ] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames, 1 for a model of images.", min=1)] = None,
 ) -> None:
     """Measure one model on the processes that torchrun has started."""
-    if model not in ARCHITECTURES:
-        raise typer.BadParameter(f"no model {model}; there are {', '.join(ARCHITECTURES)}")
+    architecture = named(model)
+    if cfg == ulysses == ring == 1:
+        raise InvalidRequest(
+            "ranks", "--cfg, --ulysses and --ring are all 1, which is one process: give one of them more"
+        )
     parallel = Parallel.model_validate({"cfg": cfg, "ulysses": ulysses, "ring": ring})
-    architecture, seat = ARCHITECTURES[model], torchrun_seat()
+    seat = torchrun_seat()
     if seat is None or seat.ranks != parallel.ranks:
-        raise typer.BadParameter(f"start it by: torchrun --nproc-per-node {parallel.ranks} -m bench.real_size.parallel")
+        raise InvalidRequest(
+            "ranks", f"start it by: torchrun --nproc-per-node {parallel.ranks} -m bench.real_size.parallel"
+        )
     if cfg == 2 and len(architecture.streams) == 1:
-        raise typer.BadParameter(f"{model} has one stream: cfg must be 1")
-    options = {"width": width, "height": height, "frames": frames, "blocks": blocks, "heads": heads}
-    size = replace(architecture.size, **{name: value for name, value in options.items() if value is not None})
+        raise InvalidRequest("cfg", f"--cfg 2 must be 1: {model} has one stream")
+    if full_steps >= steps:
+        raise InvalidRequest("full_steps", f"--full-steps {full_steps} must be less than --steps, which is {steps}")
+    size = architecture.resized(width=width, height=height, frames=frames, blocks=blocks, heads=heads)
     if size.tokens % parallel.shards:
-        raise typer.BadParameter(f"{size.tokens} tokens must be a multiple of {parallel.shards}, ulysses times ring")
+        raise InvalidRequest(
+            "size", f"{size.tokens} tokens must be a multiple of {parallel.shards}, ulysses times ring"
+        )
     case = Case(architecture, size, parallel, steps, full_steps, attention_backend)
     served = seat.serve()
     world = World(seat, seat.device(device))
@@ -165,4 +179,4 @@ def _show(title: str, case: Case, measured: Measured) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.real_size.parallel", main)

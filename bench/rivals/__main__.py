@@ -7,6 +7,7 @@ changed is measured again.
 """
 
 import asyncio
+import math
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,17 +19,20 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from bench.program import CatalogueOption, ThreadsOption, check_folder, run_command
 from bench.rivals.ablation import parts
 from bench.rivals.comparison import at, curve, mean
 from bench.rivals.launch import Failed, Options, launch
 from bench.rivals.plot import save_plot
 from bench.rivals.provenance import machine
 from bench.rivals.records import Outcomes, Results
-from bench.rivals.registry import rivals
+from bench.rivals.registry import chosen
 from bench.rivals.report import BASELINE, HEADLINE, consistent, page
-from bench.rivals.rival import Knob, Rival
+from bench.rivals.rival import LEAST_STEPS, Knob, Rival
 from bench.rivals.scouting import bracket
 from bench.rivals.sweep import mean_costs
+from workers.jobs.errors import InvalidRequest
+from workers.models.catalogue import Catalogue
 
 console = Console(stderr=True)
 
@@ -44,28 +48,34 @@ class Job:
 def main(
     model: Annotated[str, typer.Option(help="A model of the catalogue.")] = "wan-tiny",
     only: Annotated[list[str] | None, typer.Option(help="Only this rival; may be given several times.")] = None,
-    prompts: Annotated[int, typer.Option(help="Of the sweep.")] = 8,
-    held_out: Annotated[int, typer.Option(help="Prompts of the headline.")] = 24,
-    seeds: Annotated[int, typer.Option(help="For each prompt of the headline.")] = 2,
-    best: Annotated[int, typer.Option(help="How many rivals beside ours and the paper have a headline.")] = 5,
-    pairs: Annotated[int, typer.Option(help="Pairs of timed runs at a setting; 0 times nothing.")] = 5,
-    steps: Annotated[int | None, typer.Option(help="Of every run; the model's default without.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 2,
+    prompts: Annotated[int, typer.Option(help="Of the sweep.", min=1)] = 8,
+    held_out: Annotated[int, typer.Option(help="Prompts of the headline; 0 has none.", min=0)] = 24,
+    seeds: Annotated[int, typer.Option(help="For each prompt of the headline.", min=1)] = 2,
+    best: Annotated[int, typer.Option(help="How many rivals beside ours and the paper have a headline.", min=0)] = 5,
+    pairs: Annotated[int, typer.Option(help="Pairs of timed runs at a setting; 0 times nothing.", min=0)] = 5,
+    steps: Annotated[
+        int | None, typer.Option(help="Of every run; the model's default without.", min=LEAST_STEPS)
+    ] = None,
+    threads: ThreadsOption = 2,
     patience: Annotated[float, typer.Option(help="Minutes without a measurement after which a rival is ended.")] = 60,
     work: Annotated[Path, typer.Option(help="Folder of finished measurements.")] = Path("out/rivals"),
     docs: Annotated[
         Path | None, typer.Option(help="Folder of the page; docs/rivals, or with --only the work folder.")
     ] = None,
-    catalogue: Annotated[Path, typer.Option(help="The TOML file.")] = Path("models.toml"),
+    catalogue: CatalogueOption = Path("models.toml"),
 ) -> None:
     """Sweep all rivals, run the best ones' headline, write the page. Exits with 1 when a rival's process failed."""
+    if not patience > 0 or not math.isfinite(patience):
+        raise InvalidRequest("patience", f"--patience {patience:g} must be a number of minutes above 0")
     torch.set_num_threads(threads)
-    known = rivals()
-    if unknown := set(only or ()) - known.keys():
-        raise typer.BadParameter(f"no rival {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    known = chosen(only)
+    _check(Catalogue.read(catalogue), model, steps)
+    # A page of some rivals does not take the place of that of all.
+    docs = docs or (work / model if only else Path("docs/rivals"))
+    check_folder("work", work)
+    check_folder("docs", docs)
     options = Options(model, catalogue, work / model, prompts, held_out, seeds, pairs, steps, threads, patience * 60)
-    jobs = [Job(name) for name in known if not only or name in only]
-    swept, failed = _run(jobs, options, known)
+    swept, failed = _run([Job(name) for name in known], options, known)
     finals = _headlines(consistent(swept), best) if held_out else []
     ran, also_failed = _run(finals, options, known)
     results = Results(
@@ -77,12 +87,17 @@ def main(
         },
         outcomes=tuple(_merged(swept, ran)),
     )
-    # A page of some rivals does not take the place of that of all.
-    _write(results, docs or (options.work if only else Path("docs/rivals")))
+    _write(results, docs)
     for each in (*failed, *also_failed):
         console.print(f"[red]{each}[/red]")
     if failed or also_failed:
         raise typer.Exit(1)
+
+
+def _check(catalogue: Catalogue, model: str, steps: int | None) -> None:
+    """Before any process is started: raise `InvalidRequest` where the model is unknown, or has no such runs."""
+    takes_images = catalogue.family(model).input_reference != "none"
+    catalogue.request(model, "a prompt", steps=steps, input_reference="0" * 64 if takes_images else None)
 
 
 def _run(jobs: list[Job], options: Options, known: dict[str, Rival]) -> tuple[list[Outcomes], list[Failed]]:
@@ -155,4 +170,4 @@ def _write(results: Results, docs: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command("bench.rivals", main)

@@ -14,10 +14,12 @@ from workers.engine.loaded import LoadedModel
 from workers.engine.paper_session import BlocksAttachment
 from workers.engine.plan import RunPlan, plan_run
 from workers.engine.session import Attachment
-from workers.jobs.job import GenerationRequest
+from workers.jobs.job import LEAST_SF, GenerationRequest
 
 Knob = int | float | str
 
+LEAST_STEPS = LEAST_SF + 2
+"""Of a run in which something can be predicted."""
 SPEEDUPS = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 """At which everything is compared: an uncached run's multiply-adds over the rival's."""
 

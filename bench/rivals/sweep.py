@@ -188,6 +188,8 @@ def mean_costs(rows: Sequence[Row]) -> dict[Knob, float]:
 def _settings(bench: Bench, case: Case, told: Told) -> list[Knob]:
     """What to sweep. Raises `Refused` when the rival does not take the model, or takes it and leaves nothing out."""
     settings = bench.rival.settings(case.request)
+    if not settings:
+        raise Refused(f"it has no setting for runs of {case.request.steps} steps")
     rows: list[Row] = []
 
     def cost(setting: Knob) -> float:

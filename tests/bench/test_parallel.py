@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-import typer
 
 from bench.real_size import parallel
 from tests.deploy.tools import ROOT
+from workers.jobs.errors import InvalidRequest
 
 pytestmark = pytest.mark.slow
 SMALL = ["--blocks", "1", "--heads", "2", "--width", "64", "--height", "32", "--frames", "1", "--steps", "6"]
@@ -39,7 +39,7 @@ def test_two_processes_are_measured_beside_one_and_give_what_it_gives(options: t
 
 def test_the_number_of_processes_has_to_be_that_of_the_degrees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    with pytest.raises(typer.BadParameter, match="torchrun --nproc-per-node 4 -m bench"):
+    with pytest.raises(InvalidRequest, match="torchrun --nproc-per-node 4 -m bench"):
         parallel.main(ulysses=4)
-    with pytest.raises(typer.BadParameter, match="no model wan9"):
+    with pytest.raises(InvalidRequest, match=r"--model wan9: there is no such model; there are wan2\.1"):
         parallel.main(model="wan9")

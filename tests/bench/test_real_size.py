@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from bench.real_size import page
-from bench.real_size.__main__ import measure, rows
+from bench.real_size.__main__ import DBCACHE, measure, rows
 from bench.real_size.architectures import ARCHITECTURES, HEAD
 from bench.real_size.methods import Rule, arithmetic
+from workers.jobs.errors import InvalidRequest
 
 # Blocks of text and picture in one sequence return the picture as a view, which keeps the text's tokens alive.
 TEXT = {"flux.1-dev": 512, "hunyuan-video": 256}
@@ -53,6 +54,44 @@ def test_the_architectures_are_as_large_as_the_real_ones(model: str, tokens: int
     config = transformer.config
     assert config.num_attention_heads * config.attention_head_dim == channels
     assert config.num_layers + getattr(config, "num_single_layers", 0) == blocks
+
+
+@pytest.mark.parametrize(("model", "blocks"), [("wan2.1-1.3b", 1), ("flux.1-dev", 1), ("hunyuan-video", 2)])
+def test_a_method_that_needs_more_blocks_is_left_out_with_the_reason(model: str, blocks: int) -> None:
+    architecture = ARCHITECTURES[model]
+    size = architecture.resized(width=32, height=32, frames=1, blocks=blocks, heads=1)
+    measured = measure(architecture, size, Rule(steps=4, sf=2, max_skip=1))
+    assert [run.decisions for run in measured.runs.values()] == ["FFPF"] * 3, "the fewest steps that are taken"
+    assert rows(measured)[-1][:2] == (DBCACHE, f"left out: it needs {blocks + 1} blocks or more")
+
+
+@pytest.mark.parametrize("model", ARCHITECTURES)
+def test_the_fewest_blocks_with_which_no_method_is_left_out(model: str) -> None:
+    architecture = ARCHITECTURES[model]
+    size = architecture.resized(width=32, height=32, frames=1, blocks=architecture.dbcache_blocks, heads=1)
+    assert measure(architecture, size, Rule(steps=4, sf=2, max_skip=1)).runs[DBCACHE].decisions == "FFPF"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"width": 130}, "--width 130 must be a multiple of 16 above 0"),
+        ({"height": 127}, "--height 127 must be a multiple of 16 above 0"),
+        ({"height": 0}, "--height 0 must be"),
+        ({"frames": 4}, "--frames 4 must be 4k.1: 1, 5, 9"),
+        ({"blocks": 0}, "--blocks 0 must be between 1 and 30"),
+        ({"blocks": 31}, "--blocks 31 must be between 1 and 30"),
+        ({"heads": 13}, "--heads 13 must be between 1 and 12"),
+    ],
+)
+def test_a_size_that_the_model_cannot_have_is_refused(wanted: dict[str, int], says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        ARCHITECTURES["wan2.1-1.3b"].resized(**wanted)
+
+
+def test_a_model_of_images_has_one_frame() -> None:
+    with pytest.raises(InvalidRequest, match="--frames 5 must be 1"):
+        ARCHITECTURES["flux.1-dev"].resized(frames=5)
 
 
 def test_the_arithmetic_is_compared_with_the_plain_sum() -> None:

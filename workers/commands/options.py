@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from workers.models.entry import Method
-from workers.process.settings import Settings
+from workers.process.settings import MOST_TORCH_THREADS, Settings
 
 CatalogueOption = Annotated[
     Path | None, typer.Option("--catalogue", help="The TOML file; SCALINGCACHE_CATALOGUE by default.")
@@ -16,7 +16,13 @@ SourceOption = Annotated[
     str | None, typer.Option("--source", help="Another checkpoint for the model's entry: a folder, or a hub id.")
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", help="CPU threads of torch; SCALINGCACHE_TORCH_THREADS by default.", min=1)
+    int | None,
+    typer.Option(
+        "--threads",
+        help="CPU threads of torch; SCALINGCACHE_TORCH_THREADS by default.",
+        min=1,
+        max=MOST_TORCH_THREADS,
+    ),
 ]
 StepsOption = Annotated[int | None, typer.Option("--steps", help="Denoising steps.", min=1)]
 MethodOption = Annotated[

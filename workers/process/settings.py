@@ -10,6 +10,9 @@ from workers.configuration import MOST_SECONDS, Configuration
 from workers.jobs.presence import UNSERVED_SECONDS
 from workers.media.provenance import Embedded
 
+#: With more, torch may end the process by a segmentation fault: the system gives it no more threads.
+MOST_TORCH_THREADS = 1024
+
 
 def _host_and_pid() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -93,7 +96,9 @@ class Settings(Configuration):
         description="Host memory for the embeddings of earlier prompts, in MiB: a prompt that comes again is not "
         "encoded again, and its result has the same bytes. 0 keeps none; models with `parallel` keep none.",
     )
-    torch_threads: int | None = Field(default=None, ge=1, description="CPU threads of torch. Empty: torch decides.")
+    torch_threads: int | None = Field(
+        default=None, ge=1, le=MOST_TORCH_THREADS, description="CPU threads of torch. Empty: torch decides."
+    )
 
     @model_validator(mode="after")
     def _beats_within_the_lease(self) -> Self:

@@ -13,6 +13,9 @@ from bench.rivals.__main__ import _headlines, _merged, main
 from bench.rivals.records import Outcomes, Results
 from tests.bench.rivals.made_up import some_outcomes
 from tests.workers.micro_wan import micro_entry, save_micro_wan
+from workers.jobs.errors import InvalidRequest
+
+CATALOGUE = Path("models.toml").absolute()
 
 STAND_IN = """#!{python}
 import json, pathlib, shutil, sys, time
@@ -86,15 +89,15 @@ def test_a_rival_that_fails_or_hangs_does_not_stop_the_others_and_is_told(stand_
 def test_a_page_of_some_rivals_leaves_that_of_all_alone(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(stand_in)
     prepare(stand_in, "paper", 0.0)
-    result = invoke("--only", "paper", "--work", "work", "--held-out", "0")
+    result = invoke("--only", "paper", "--work", "work", "--held-out", "0", "--catalogue", str(CATALOGUE))
     assert result.exit_code == 0, result.output
     assert (stand_in / "work" / "wan-tiny" / "wan-tiny.md").exists() and not (stand_in / "docs").exists()
 
 
 def test_an_unknown_rival_is_refused_with_those_there_are(tmp_path: Path) -> None:
     result = invoke("--only", "no-such", "--docs", str(tmp_path))
-    assert result.exit_code == 2
-    assert "no-such" in result.output and "tea-cache" in result.output
+    assert isinstance(result.exception, InvalidRequest)
+    assert "no-such" in str(result.exception) and "tea-cache" in str(result.exception)
 
 
 def test_the_headline_is_of_ours_the_paper_and_the_best_that_reach_its_speedup() -> None:

@@ -133,6 +133,11 @@ def test_what_a_library_accepts_and_does_not_do_is_a_refusal(flux: Micro, tmp_pa
     assert "every block still runs: SeaCache is running in fail-open mode because the scheduler" in str(found.refused)
 
 
+def test_a_rival_without_a_setting_for_so_few_steps_refuses_them(flux: Micro, tmp_path: Path) -> None:
+    found = sweep(a_bench(flux, FewerSteps(), tmp_path), [other(flux.case, steps=2)], 0, ignore)
+    assert found.refused == "it has no setting for runs of 2 steps"
+
+
 def test_a_rival_that_reaches_no_speedup_to_compare_at_shows_how_far_it_gets(
     micros: dict[str, Micro], tmp_path: Path
 ) -> None:
