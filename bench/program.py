@@ -4,13 +4,11 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
 
 from workers.configuration import run_program
-from workers.jobs.errors import InvalidRequest
 from workers.process.settings import MOST_TORCH_THREADS
 
 CatalogueOption = Annotated[Path, typer.Option("--catalogue", help="The TOML file.")]
@@ -48,15 +46,3 @@ def positive(text: str) -> float:
     if not value > 0 or not isfinite(value):
         raise ArgumentTypeError(f"{text} must be a number above 0")
     return value
-
-
-def check_folder(option: str, folder: Path) -> None:
-    """Make the folder and see that files can be written there. Raises `InvalidRequest`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InvalidRequest(
-            option, f"--{option} {folder}: it must be a folder that can be written to: {error.strerror}"
-        ) from None

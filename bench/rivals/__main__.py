@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from bench.program import CatalogueOption, ThreadsOption, check_folder, run_command
+from bench.program import CatalogueOption, ThreadsOption, run_command
 from bench.rivals.ablation import parts
 from bench.rivals.comparison import at, curve, mean
 from bench.rivals.launch import Failed, Options, launch
@@ -31,6 +31,7 @@ from bench.rivals.report import BASELINE, HEADLINE, consistent, page
 from bench.rivals.rival import LEAST_STEPS, Knob, Rival
 from bench.rivals.scouting import bracket
 from bench.rivals.sweep import mean_costs
+from workers.commands.destinations import check_folder
 from workers.jobs.errors import InvalidRequest
 from workers.models.catalogue import Catalogue
 
@@ -72,8 +73,8 @@ def main(
     _check(Catalogue.read(catalogue), model, steps)
     # A page of some rivals does not take the place of that of all.
     docs = docs or (work / model if only else Path("docs/rivals"))
-    check_folder("work", work)
-    check_folder("docs", docs)
+    check_folder(work, "work")
+    check_folder(docs, "docs")
     options = Options(model, catalogue, work / model, prompts, held_out, seeds, pairs, steps, threads, patience * 60)
     swept, failed = _run([Job(name) for name in known], options, known)
     finals = _headlines(consistent(swept), best) if held_out else []

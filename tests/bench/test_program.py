@@ -5,14 +5,12 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 from click import unstyle
 
-from bench.program import check_folder, positive, run_command, whole
+from bench.program import positive, run_command, whole
 from workers.configuration import run_program
-from workers.jobs.errors import InvalidRequest
 
 PROCESS = "--model", "wan-tiny", "--rival", "paper", "--output", "nowhere", "--work", "nowhere"
 
@@ -42,7 +40,7 @@ def ended(name: str, *options: str, monkeypatch: pytest.MonkeyPatch) -> object:
         ("bench.rivals.__main__", ("--patience", "nan"), "--patience nan must be a number of minutes above 0"),
         ("bench.rivals.__main__", ("--patience", "inf"), "--patience inf must be"),
         ("bench.rivals.__main__", ("--patience", "0"), "--patience 0 must be"),
-        ("bench.rivals.__main__", ("--work", "/dev/null/rivals"), "--work /dev/null/rivals: it must be a folder that"),
+        ("bench.rivals.__main__", ("--work", "/dev/null/rivals"), "--work: no file can be written in /dev/null/rivals"),
         ("bench.rivals.process", ("--rival", "nosuch", *PROCESS[:2], *PROCESS[4:]), "no rival nosuch; there are "),
         ("bench.real_size.__main__", ("--model", "nosuch"), "--model nosuch: there is no such model; there are "),
         ("bench.real_size.__main__", ("--width", "130"), "--width 130 must be a multiple of 16"),
@@ -129,11 +127,3 @@ def test_a_number_that_is_none_or_too_small_is_named(read: Callable[[str], float
     with pytest.raises(ArgumentTypeError, match=f"^{text} must be a"):
         read(text)
     assert read("1") == 1
-
-
-def test_a_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:
-    check_folder("work", tmp_path / "a" / "b")
-    assert list((tmp_path / "a" / "b").iterdir()) == []
-    (tmp_path / "file").touch()
-    with pytest.raises(InvalidRequest, match=r"--work .*file: it must be a folder that can be written to"):
-        check_folder("work", tmp_path / "file")
