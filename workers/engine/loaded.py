@@ -1,7 +1,6 @@
 """A model in memory: the stock pipeline, its family, and what was measured of it."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +11,14 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from workers.engine import adapters, switches
+from workers.engine.coefficient_files import Files, check_blocks, check_colours, check_weights, files_of
 from workers.engine.completeness import whole_checkpoint
 from workers.engine.fingerprint import fingerprint, fingerprint_of_files, plain
 from workers.engine.leader import Leader
 from workers.engine.prompt_cache import Embeddings, PromptCache
 from workers.engine.share import Share, joined
 from workers.engine.version import version_of
-from workers.jobs.errors import CoefficientsMismatch, ModelLoadFailed
+from workers.jobs.errors import ModelLoadFailed
 from workers.jobs.group import Group
 from workers.jobs.job import GenerationRequest
 from workers.models import preview_decoder
@@ -28,14 +28,11 @@ from workers.models.family import Family
 from workers.models.identification import Contents, check_family, check_parts, check_whole
 from workers.models.parts import Checkpoint
 from workers.models.source import settings_folder, whole_folder
-from workers.scalingcache.measured import SCHEMA, Array, MeasuredCovariance, RunKind
-from workers.scalingcache.paper.coefficients import CoefficientKey, Coefficients
+from workers.scalingcache.measured import Array, MeasuredCovariance
+from workers.scalingcache.paper.coefficients import Coefficients
 from workers.scalingcache.paper.shard import WHOLE, Shard
 
 log = structlog.get_logger()
-
-#: Coefficient files that were read, by their paths.
-Files = Sequence[tuple[Path, MeasuredCovariance | Coefficients]]
 
 
 @dataclass(frozen=True)
@@ -111,9 +108,10 @@ def load_model(
 
     Raises `ModelLoadFailed` when the checkpoint is another family's, is not whole, or cannot be read, or when a switch
     of the entry cannot be had here; `CoefficientsMismatch` when a coefficient file is broken or was measured on other
-    weights; one that is missing is logged. What small files tell comes before anything that takes long.
+    weights, latents or blocks; one that is missing is logged. What small files tell comes before anything that takes
+    long.
     """
-    files = [_coefficients(path, entry.name) for path in _files_there(entry)] if coefficients else []
+    files = files_of(entry) if coefficients else []
     if entry.parallel is None:
         return _loaded(entry, family, files)
     with _named(entry):
@@ -155,8 +153,8 @@ def _loaded(entry: ModelEntry, family: Family, files: Files, share: Share | None
         if entry.preview_decoder and (unfit := preview_decoder.complaint(Path(entry.preview_decoder), channels)):
             raise ValueError(unfit)
     if stored is not None:
-        _check_weights(files, stored, entry.name)
-    _check_colours(files, channels, entry.name)
+        check_weights(files, stored, entry.name)
+    check_colours(files, channels, entry.name)
     with _named(entry):
         local = entry.model_copy(update={"source": str(checkpoint.folder), "revision": None})
         with whole_checkpoint():
@@ -167,7 +165,9 @@ def _loaded(entry: ModelEntry, family: Family, files: Files, share: Share | None
         transformers = family.transformers(pipeline)
         weights = fingerprint(*transformers)  # Before they are moved: offloaded weights are not all in one place.
         version = version_of(entry, pipeline, weights, [path for path, _ in files])
-    _check_weights(files, weights, entry.name)
+    check_weights(files, weights, entry.name)
+    for transformer in transformers:
+        check_blocks(files, len(family.layout().blocks(transformer)), entry.name)
     with _named(entry):
         switches.apply(pipeline, transformers, entry)
         if share is not None:
@@ -220,57 +220,3 @@ def _named(entry: ModelEntry) -> Iterator[None]:
         yield
     except Exception as error:
         raise ModelLoadFailed(f"model {entry.name} from {entry.source}: {error}") from error
-
-
-def _files_there(entry: ModelEntry) -> list[Path]:
-    """The entry's coefficient files. One that is not written yet is told of, and the model is served without it."""
-    paths = [Path(path) for path in entry.coefficients]
-    for path in paths:
-        if not path.exists():
-            log.warning("coefficients file missing", model=entry.name, path=str(path), method=entry.method)
-    return [path for path in paths if path.exists()]
-
-
-def _coefficients(path: Path, model: str) -> tuple[Path, MeasuredCovariance | Coefficients]:
-    loaded = read_coefficients(path)
-    _check_measured_on(path, "model", _key(loaded).model, model, model)
-    return path, loaded
-
-
-def _check_weights(files: Iterable[tuple[Path, MeasuredCovariance | Coefficients]], weights: str, model: str) -> None:
-    for path, measured in files:
-        _check_measured_on(path, "weights", _key(measured).fingerprint, weights, model)
-
-
-def _check_colours(files: Files, channels: int, model: str) -> None:
-    for path, measured in files:
-        colours = measured.colours if isinstance(measured, MeasuredCovariance) else None
-        if colours is not None and len(colours) != channels + 1:
-            raise CoefficientsMismatch(
-                f"coefficient file {path} has colours of {len(colours) - 1} latent channels, but {model} has "
-                f"{channels}; measure again with: python -m workers calibrate --model {model} -o {path}"
-            )
-
-
-def _key(loaded: MeasuredCovariance | Coefficients) -> RunKind | CoefficientKey:
-    return loaded.kind if isinstance(loaded, MeasuredCovariance) else loaded.key
-
-
-def _check_measured_on(path: Path, kind: str, measured: str, current: str, model: str) -> None:
-    if measured != current:
-        raise CoefficientsMismatch(
-            f"coefficient file {path} was measured on {kind} {measured}, but {model} has {current}; "
-            f"measure again with: python -m workers calibrate --model {model} -o {path}"
-        )
-
-
-def read_coefficients(path: Path) -> MeasuredCovariance | Coefficients:
-    """A file of either method, told apart by its schema. Raises `CoefficientsMismatch` that names the file."""
-    try:
-        table = json.loads(path.read_text())
-        if isinstance(table, dict) and table.get("schema") == SCHEMA:
-            return MeasuredCovariance.parsed(table)
-        return Coefficients.load(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        text = str(error)
-        raise CoefficientsMismatch(text if str(path) in text else f"coefficient file {path}: {text}") from error

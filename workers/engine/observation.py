@@ -10,7 +10,7 @@ from workers.caching.solver import observed_by
 from workers.engine.plan import RunPlan
 from workers.models.family import Family
 from workers.scalingcache.covariance import of_run
-from workers.scalingcache.measured import MeasuredCovariance
+from workers.scalingcache.measured import LEAST_STEPS, MeasuredCovariance
 from workers.scalingcache.products import Products
 
 METHOD = "observation"
@@ -51,8 +51,12 @@ class Observation:
         self._products.clear()
 
     def shown(self) -> MeasuredCovariance | None:
-        """What the finished run has shown of its model; None where all that came out is zero, which says nothing."""
+        """What the finished run has shown of its model; None where all that came out is zero, or there was one step,
+        which say nothing of how alike outputs are.
+        """
         products = self._products
+        if self._plan.request.steps < LEAST_STEPS:
+            return None
         if not (products.matrix.trace() > 0 and products.power > 0):
             return None
         levels = self._plan.sigmas.double().numpy()

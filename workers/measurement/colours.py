@@ -5,10 +5,11 @@ from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
+from workers.engine.coefficient_files import read_coefficients
 from workers.engine.generation import Generation, ProgressCallbacks, generate
 from workers.engine.latent_colours import ColourFit, LatentColours
 from workers.engine.latent_preview import Previews
-from workers.engine.loaded import LoadedModel, read_coefficients
+from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan
 from workers.jobs.errors import CoefficientsMismatch, GenerationFailed
 from workers.measurement.prompts import Prompt

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from workers.jobs.errors import InvalidRequest
+from workers.engine.coefficient_files import check_blocks, check_colours, file_of, method_of
+from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.jobs.frozen import Frozen
 from workers.jobs.job import GenerationRequest
 from workers.models import preview_decoder
@@ -42,11 +43,15 @@ class PartShown(Frozen):
 
 
 class FileShown(Frozen):
-    """A coefficients file that the entry names: what it was measured on, or why it is not used."""
+    """A coefficients file that the entry names: what it was measured on, or why it cannot be used.
+
+    unused: why one that is whole does nothing here; None where it does.
+    """
 
     file: str
     measured: Measured | None
     problem: str | None
+    unused: str | None = None
 
 
 class LoadedShown(Frozen):
@@ -95,7 +100,7 @@ def examine(catalogue: Catalogue, model: str, *, meta: bool) -> Examination:
     check_family(checkpoint, family, families())
     check_parts(checkpoint, family)
     contents = check_whole(checkpoint, entry.variant) if Path(entry.source).is_dir() else None
-    files = [_file(Path(path)) for path in entry.coefficients]
+    files = [_file(Path(path), entry, family, checkpoint) for path in entry.coefficients]
     problems = [each.problem for each in files if each.problem is not None and Path(each.file).exists()]
     problems += _split_problems(entry, family, checkpoint)
     if entry.preview_decoder is not None:
@@ -169,14 +174,20 @@ def _blocks(checkpoint: Checkpoint) -> int:
     return sum(int(checkpoint.setting("transformer", name, 0)) for name in ("num_layers", "num_single_layers"))
 
 
-def _file(path: Path) -> FileShown:
-    try:
-        return FileShown(file=str(path), measured=read_measured(path), problem=None)
-    except FileNotFoundError:
+def _file(path: Path, entry: ModelEntry, family: Family, checkpoint: Checkpoint) -> FileShown:
+    """As loading the model reads it, which compares the weights as well."""
+    if not path.exists():
         return FileShown(file=str(path), measured=None, problem="not written yet: python -m workers calibrate")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        cause = f"{type(error).__name__}: {error}"
-        return FileShown(file=str(path), measured=None, problem=f"coefficient file {path} cannot be read: {cause}")
+    try:
+        file = file_of(path, entry.name)
+        check_colours([file], family.latent_channels(checkpoint), entry.name)
+        if blocks := _blocks(checkpoint):
+            check_blocks([file], blocks, entry.name)
+    except CoefficientsMismatch as error:
+        return FileShown(file=str(path), measured=None, problem=str(error))
+    method = method_of(file[1])
+    unused = None if method == entry.method else f"not used: it is of method {method}, the entry's is {entry.method}"
+    return FileShown(file=str(path), measured=read_measured(path), problem=None, unused=unused)
 
 
 def _loaded(catalogue: Catalogue, request: GenerationRequest) -> LoadedShown:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from workers.measurement.plan_choice import Tried
 
 
-def of_covariance(measured: MeasuredCovariance) -> list[Table]:
-    """What each sf is expected to keep, and what more runs would bring."""
+def of_covariance(measured: MeasuredCovariance) -> list[Table | str]:
+    """What each sf is expected to keep, and what more runs would bring, or how to find that out."""
     expected = Table("sf", "full steps", "expected SNR of the latents, dB", title=f"{measured.steps} steps")
     for sf, decibels in measured.expected_snr.items():
         expected.add_row(str(sf), str(full_steps(sf, measured.steps)), f"{decibels:.1f}")
+    if measured.covariance.runs == 1:
+        return [expected, "From one run; measure a second (--prompts with two) to see what more bring."]
     if not measured.held_out:
         return [expected]
     more = Table("runs measured", "error on the others, over that without any", title="what more runs bring")
@@ -171,7 +173,8 @@ def _coefficients(found: Examination) -> Table:
         guided = "with guidance" if each.guidance else "without guidance"
         kind = f"{guided}, from images" if each.input_reference else guided
         shift = "any" if each.method == "covariance" else f"{each.flow_shift or '-'}"
-        table.add_row(Text(file.file), str(each.runs), str(each.steps), str(each.size_class), shift, kind)
+        said = kind if file.unused is None else f"{kind}; {file.unused}"
+        table.add_row(Text(file.file), str(each.runs), str(each.steps), str(each.size_class), shift, said)
     if not found.coefficients:
         table.add_row("a prior, until runs are measured: python -m workers calibrate", *[""] * 5)
     return table

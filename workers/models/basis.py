@@ -1,6 +1,5 @@
 """What a model's acceleration rests on, as its files say it. Torch-free: the service shows it, too."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import Field
 from workers.jobs.frozen import Frozen
 from workers.jobs.job import GenerationRequest
 from workers.models.entry import Method
+from workers.scalingcache.fields import read_table
 
 
 class Measured(Frozen):
@@ -68,7 +68,7 @@ def readable(paths: Sequence[str], method: Method) -> list[Measured]:
 
 def read_measured(path: Path) -> Measured:
     """What a file of either method says of itself. Raises `OSError`, `ValueError`, `KeyError`, `TypeError`."""
-    table = json.loads(path.read_text())
+    table = read_table(path)
     covariance = "kind" in table
     about = table["kind" if covariance else "key"]
     return Measured(

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.files import replacing
+from workers.scalingcache import fields
 from workers.scalingcache.covariance import Covariance
 
 SCHEMA = 2
 ALIKE = 1e-2
 """Two runs whose covariances are this near, relative to their size, are one run made twice, or nearly: on flux-tiny
 those of one prompt and seed with 50 and 48 steps differ by half of it, those of two by 3.5 times as much or more."""
+LEAST_STEPS = 2
+"""Of a run that shows how alike outputs are."""
+MOST_RUNS = 10**6
+MOST_SIZE_CLASS = 64
+MOST_SQUARE = 1e12
+"""The largest mean square of outputs or results that is believed, and one over the least: models have about 1."""
+ROUNDING, UNEVEN = 1e-6, 1e-3
+"""How far a noise level may be outside of 0 to 1, and the mean of a matrix's diagonal from 1."""
 Array = NDArray[np.floating[Any]]
 
 
@@ -118,29 +128,61 @@ class MeasuredCovariance:
 
     @classmethod
     def parsed(cls, table: dict[str, Any]) -> "MeasuredCovariance":
-        """From a file's JSON. Raises `ValueError`, `KeyError`, `TypeError` for what is none."""
+        """From a file's JSON. Raises `ValueError`, by field, for what is none."""
         if table.get("schema") != SCHEMA:
             raise ValueError(f"schema {table.get('schema')!r}, a covariance file has {SCHEMA}")
-        sigmas = np.array(table["sigmas"], dtype=np.float64)
-        matrix = np.array(table["matrix"], dtype=np.float64)
-        if matrix.shape != (len(sigmas), len(sigmas)) or not np.isfinite(matrix).all():
-            raise ValueError(f"matrix must be {len(sigmas)} finite rows of as many")
-        if not np.isfinite(sigmas).all() or (np.diff(sigmas) >= 0).any():
-            raise ValueError("sigmas must fall from step to step")
-        if not np.allclose(matrix, matrix.T, atol=1e-6) or np.linalg.eigvalsh(matrix).min() < -1e-3:
-            raise ValueError("matrix must be symmetric and have no negative direction")
-        energy, power, runs = float(table["energy"]), float(table["power"]), int(table["runs"])
-        if not (energy > 0 and power > 0 and runs >= 1):
-            raise ValueError(f"energy {energy} and power {power} must be > 0, runs {runs} >= 1")
-        covariance = Covariance(sigmas, matrix, energy, power, runs)
-        held_out, expected, shares = (
-            {int(key): float(value) for key, value in found.items()}
-            for found in (table["held_out"], table["expected_snr"], table.get("prior_shares", {}))
+        sigmas = _sigmas(table)
+        covariance = Covariance(
+            sigmas,
+            _matrix(table, len(sigmas)),
+            fields.number(table, "energy", 1 / MOST_SQUARE, MOST_SQUARE),
+            fields.number(table, "power", 1 / MOST_SQUARE, MOST_SQUARE),
+            fields.whole(table, "runs", 1, MOST_RUNS),
         )
-        if not all(count >= 2 and 0 <= share <= 1 for count, share in shares.items()):
-            raise ValueError(f"prior_shares {shares} must be from 0 to 1, of 2 full steps or more")
-        colours = np.array(table["colours"], dtype=np.float64) if "colours" in table else None
-        if colours is not None and (colours.ndim != 2 or colours.shape[1] != 3 or not np.isfinite(colours).all()):
-            raise ValueError("colours must be finite rows of 3, one for each latent channel and one more")
-        kind, said = RunKind(**table["kind"]), dict(table["provenance"])
-        return cls(kind, covariance, held_out, expected, said, shares, colours)
+        return cls(
+            _kind(table),
+            covariance,
+            held_out=fields.by_count(table, "held_out", 1),
+            expected_snr=fields.by_count(table, "expected_snr", 2),
+            provenance=fields.texts(table, "provenance"),
+            prior_shares=fields.by_count(table, "prior_shares", 2, 0.0, 1.0) if "prior_shares" in table else {},
+            colours=np.array(fields.rows(table, "colours", (None, 3))) if "colours" in table else None,
+        )
+
+
+def _kind(table: fields.Table) -> RunKind:
+    kind = fields.nested(table, "kind")
+    fields.only(kind, [f"kind.{each.name}" for each in dataclass_fields(RunKind)])
+    return RunKind(
+        model=fields.text(kind, "kind.model"),
+        fingerprint=fields.text(kind, "kind.fingerprint"),
+        size_class=fields.whole(kind, "kind.size_class", 0, MOST_SIZE_CLASS),
+        guidance=fields.truth(kind, "kind.guidance"),
+        input_reference=fields.truth(kind, "kind.input_reference"),
+    )
+
+
+def _sigmas(table: fields.Table) -> NDArray[np.float64]:
+    found = fields.vector(table, "sigmas", -ROUNDING, 1.0 + ROUNDING)
+    if len(found) < LEAST_STEPS:
+        raise ValueError(f"sigmas has {len(found)} noise levels, and must have {LEAST_STEPS} or more")
+    sigmas = np.array(found)
+    if (rising := np.flatnonzero(np.diff(sigmas) >= 0)).size:
+        step = int(rising[0])
+        raise ValueError(f"sigmas must fall from step to step; after {sigmas[step]:g} comes {sigmas[step + 1]:g}")
+    return sigmas
+
+
+def _matrix(table: fields.Table, steps: int) -> NDArray[np.float64]:
+    """A covariance of outputs whose mean size is 1."""
+    # With a mean diagonal of 1 no element is beyond the number of steps.
+    matrix = np.array(fields.rows(table, "matrix", (steps, steps), -2.0 * steps, 2.0 * steps))
+    diagonal = np.diag(matrix)
+    if (nothing := np.flatnonzero(diagonal <= 0)).size:
+        step = int(nothing[0])
+        raise ValueError(f"matrix at row {step}, column {step}: {diagonal[step]:g} must be above 0")
+    if abs(diagonal.mean() - 1.0) > UNEVEN:
+        raise ValueError(f"matrix has a diagonal of mean {diagonal.mean():g}, which must be 1")
+    if not np.allclose(matrix, matrix.T, atol=1e-6) or np.linalg.eigvalsh(matrix).min() < -1e-3:
+        raise ValueError("matrix must be symmetric and have no negative direction")
+    return matrix

@@ -75,12 +75,70 @@ def test_a_damaged_coefficients_file_and_an_impossible_default_request_end_with_
 ) -> None:
     (tmp_path / "half.json").write_text('{"schema": 2')
     result = checked(written(tmp_path, micro_folder, coefficients=(str(tmp_path / "half.json"),)), "--meta")
-    assert result.exit_code == 1 and "half.json cannot be read" in json.loads(result.stdout)["problems"][0]
+    assert result.exit_code == 1 and "half.json: it is no JSON" in json.loads(result.stdout)["problems"][0]
     defaults = micro_entry(micro_folder).defaults.model_copy(update={"frames": 6})
     result = CliRunner().invoke(
         app, ["check", "micro-wan", "--catalogue", str(written(tmp_path, micro_folder, defaults=defaults))]
     )
     assert result.exit_code in (1, 2) and "frames 6 must be 4k+1" in f"{result.output}{result.stderr}{result.exception}"
+
+
+def shipped(path: str, folder: Path, **changes: Any) -> str:
+    """A file of wan-tiny, changed; its path."""
+    written = folder / "changed.json"
+    written.write_text(json.dumps(json.loads((ROOT / path).read_text()) | changes))
+    return str(written)
+
+
+def checked_wan_tiny(folder: Path, file: str, **changes: Any) -> Result:
+    entry = micro_entry(ROOT / "demo/checkpoints/wan-tiny", coefficients=(file,), **changes)
+    (folder / "models.toml").write_text(catalogue_text(entry.model_copy(update={"name": "wan-tiny"})))
+    options = ["--meta", "--json", "--catalogue", str(folder / "models.toml")]
+    return CliRunner().invoke(app, ["check", "wan-tiny", *options])
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "words"),
+    [
+        ("alphas/wan-tiny.json", {"matrix": [[float("nan")]]}, "matrix has 1 rows, and must have 50"),
+        ("alphas/wan-tiny.json", {"energy": float("nan")}, "energy nan must be a number"),
+        ("alphas/wan-tiny.json", {"schema": 1}, "schema 1, but with the kind of the other method's files"),
+        ("alphas/wan-tiny.json", {"schema": 3}, "schema 3 must be 1"),
+        ("alphas/wan-tiny.json", {"colours": [[0.0, 0.0, 0.0]] * 3}, "has colours of 2 latent channels"),
+        ("alphas/flux-tiny.json", {}, "was measured on model flux-tiny, but wan-tiny has wan-tiny"),
+        ("alphas/wan-tiny.paper.json", {"kappa": 0}, "kappa 0 must be a finite number above 0"),
+        ("alphas/wan-tiny.paper.json", {"alpha": [[0.9]] * 50, "spread": [[0.0]] * 50}, "has alpha of 1 blocks, but"),
+    ],
+)
+def test_a_file_that_loading_refuses_is_refused_by_the_small_files_too(
+    tmp_path: Path, path: str, changes: dict[str, Any], words: str
+) -> None:
+    result = checked_wan_tiny(tmp_path, shipped(path, tmp_path, **changes))
+    [problem] = json.loads(result.stdout)["problems"]
+    assert result.exit_code == 1 and problem.startswith(f"coefficient file {tmp_path / 'changed.json'}")
+    assert words in problem
+
+
+def test_a_file_that_cannot_be_walked_and_a_folder_are_problems(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for file, words in ((tmp_path / "deep.json", "nested too deeply"), (tmp_path, "Is a directory")):
+        result = checked_wan_tiny(tmp_path, str(file))
+        assert result.exit_code == 1 and words in json.loads(result.stdout)["problems"][0]
+
+
+@pytest.mark.parametrize(("path", "other"), [("wan-tiny.json", "paper"), ("wan-tiny.paper.json", "covariance")])
+def test_a_file_of_the_other_method_is_told_and_keeps_nothing_from_being_served(
+    tmp_path: Path, path: str, other: str
+) -> None:
+    file = str(ROOT / "alphas" / path)
+    result = checked_wan_tiny(tmp_path, file, method=other)
+    [shown] = json.loads(result.stdout)["coefficients"]
+    assert (result.exit_code, shown["problem"]) == (0, None)
+    assert shown["unused"].endswith(f"the entry's is {other}")
+    output = run("check", "wan-tiny", "--meta", "--catalogue", str(tmp_path / "models.toml"))
+    assert "not used: it is of method" in output
+    own = json.loads(checked_wan_tiny(tmp_path, file, method=shown["measured"]["method"]).stdout)
+    assert own["coefficients"][0]["unused"] is None
 
 
 def test_a_checkpoint_that_is_not_whole_ends_with_1_and_the_file(micro_folder: Path, tmp_path: Path) -> None:

@@ -12,15 +12,17 @@ from safetensors.torch import load_file, save_file
 from tests.catalogues import catalogue_text
 from tests.workers.commands.command_line import run
 from tests.workers.micro_wan import micro_entry
+from workers.engine.coefficient_files import read_coefficients
 from workers.engine.latent_colours import LatentColours
 from workers.engine.learning import readable
-from workers.engine.loaded import load_model, read_coefficients
+from workers.engine.loaded import load_model
 from workers.jobs.connection import Connection
 from workers.jobs.errors import CoefficientsMismatch, GenerationFailed, InvalidRequest, QueueUnavailable
 from workers.jobs.observations import Observations
 from workers.media.mp4 import read_mp4
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation
+from workers.scalingcache.fields import read_table
 from workers.scalingcache.measured import MeasuredCovariance
 from workers.scalingcache.paper.coefficients import Coefficients
 
@@ -80,6 +82,7 @@ def test_one_uncached_generation_is_enough_to_calibrate(catalogue: Path, prompts
     measured, output = calibrate(catalogue, prompts, "--limit", "1")
     assert (measured.covariance.runs, measured.steps, measured.held_out) == (1, 12, {})
     assert "expected SNR" in output and "what more runs bring" not in output
+    assert "From one run; measure a second" in output
     assert measured.expected_snr and all(a < b for a, b in zip(*_neighbours(measured), strict=True))
     for figure in ("covariance", "schedules"):
         path = prompts.parent / "measured" / f"micro-wan.{figure}.png"
@@ -96,7 +99,7 @@ def test_several_generations_show_what_more_of_them_bring(catalogue: Path, promp
     measured, output = calibrate(catalogue, prompts, "--seeds", "2")
     assert measured.covariance.runs == 6
     assert list(measured.held_out) == [1, 2, 4, 5]
-    assert "what more runs bring" in output
+    assert "what more runs bring" in output and "From one run" not in output
 
 
 def test_an_interrupted_calibration_goes_on_and_ends_the_same(catalogue: Path, prompts: Path) -> None:
@@ -170,7 +173,7 @@ def test_measuring_for_the_other_method_never_replaces_what_the_model_is_served_
     monkeypatch.chdir(prompts.parent)
     again, _ = calibrate(catalogue, prompts, "--method", "paper")
     assert again.covariance.runs == measured.covariance.runs == 1
-    assert Coefficients.load(prompts.parent / "alphas" / "micro-wan.paper.json").prompts == 3
+    assert Coefficients.parsed(read_table(prompts.parent / "alphas" / "micro-wan.paper.json")).prompts == 3
 
 
 def evaluate(catalogue: Path, prompts: Path, *more: str) -> Evaluation:

@@ -9,7 +9,7 @@ import pytest
 from tests.catalogues import catalogue_text
 from tests.workers import micro_wan_variants as variants
 from tests.workers.commands.command_line import run
-from workers.engine.loaded import read_coefficients
+from workers.engine.coefficient_files import read_coefficients
 from workers.jobs.errors import CoefficientsMismatch, InvalidRequest
 from workers.media.mp4 import read_mp4
 from workers.models.entry import Method

@@ -18,6 +18,7 @@ from workers.jobs.errors import CoefficientsMismatch, InvalidRequest, ModelNotFo
 from workers.media.mp4 import read_mp4
 from workers.models.catalogue import Catalogue
 from workers.models.evaluation import Evaluation
+from workers.scalingcache.fields import read_table
 from workers.scalingcache.paper.coefficients import Coefficients
 
 
@@ -50,7 +51,7 @@ def calibrate(catalogue: Path, folder: Path, *more: str) -> Coefficients:
         "--catalogue", str(catalogue), "--work", str(folder / "work"), *more,
     )  # fmt: skip
     assert "expected of the rule" in output and "coloured" in output
-    return Coefficients.load(folder / "coefficients" / "micro-wan.json")
+    return Coefficients.parsed(read_table(folder / "coefficients" / "micro-wan.json"))
 
 
 def test_calibrate_measures_what_the_model_is_then_accelerated_with(catalogue: Path, tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_an_interrupted_evaluation_goes_on_and_other_coefficients_or_switches_st
     assert sum(a.speedup == b.speedup for a, b in zip(first.pairs, again.pairs, strict=True)) == 2
     assert [p.psnr for p in again.pairs] == [p.psnr for p in first.pairs]
     path = tmp_path / "coefficients" / "micro-wan.json"
-    other = Coefficients.load(path)
+    other = Coefficients.parsed(read_table(path))
     replace(other, kappa=other.kappa * 3).save(path)
     evaluate(catalogue, tmp_path)
     assert len(list((tmp_path / "evaluated").glob("*.json"))) == 4

@@ -13,8 +13,9 @@ from tests.catalogues import catalogue_text
 from tests.workers.commands.command_line import run
 from tests.workers.micro_wan import micro_entry
 from workers.__main__ import app
+from workers.engine.coefficient_files import read_coefficients
 from workers.engine.generation import Generation
-from workers.engine.loaded import LoadedModel, read_coefficients
+from workers.engine.loaded import LoadedModel
 from workers.jobs.errors import InvalidRequest, NotFinite
 from workers.jobs.job import GenerationRequest
 from workers.measurement import plan_choice

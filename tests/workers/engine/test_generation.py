@@ -1,5 +1,6 @@
 """What a generation by the covariance method reports, and when it is accelerated."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from workers.jobs.errors import JobCancelled, ModelLoadFailed, NotFinite
 from workers.jobs.job import Basis, Reason, ReasonCode
 from workers.models.families.wan import Wan
 from workers.scalingcache.budget import full_steps
+from workers.scalingcache.measured import MeasuredCovariance
 
 
 def test_a_model_without_any_file_is_accelerated_at_once_and_says_on_what(micro: LoadedModel) -> None:
@@ -51,6 +53,12 @@ def test_an_uncached_run_shows_a_covariance_on_which_later_runs_rest(micro: Load
 
 def test_an_accelerated_run_shows_no_covariance(micro: LoadedModel) -> None:
     assert generate(micro, micro_request()).covariance is None
+
+
+def test_a_run_of_one_step_shows_no_covariance_and_one_of_two_does(micro: LoadedModel) -> None:
+    assert generate(micro, micro_request(steps=1, sf=2).uncached).covariance is None
+    shown = generate(micro, micro_request(steps=2, sf=2).uncached).covariance
+    assert shown is not None and MeasuredCovariance.parsed(json.loads(shown.text())).steps == 2
 
 
 def test_a_covariance_answers_for_other_steps_and_shifts_but_not_for_other_sizes(micro: LoadedModel) -> None:

@@ -1,7 +1,8 @@
 """Coefficient files: alpha, the threshold scale, what they were measured on, and how well they are known."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from workers.files import replacing
+from workers.scalingcache import fields
+from workers.scalingcache.paper.estimation import HIGHEST, LOWEST
 
 SCHEMA = 1
 
@@ -39,7 +42,7 @@ class CoefficientKey:
 
     def difference(self, other: "CoefficientKey") -> str | None:
         """The first field that differs, with both values, or None."""
-        for item in fields(self):
+        for item in dataclass_fields(self):
             mine, theirs = getattr(self, item.name), getattr(other, item.name)
             if mine != theirs:
                 return _difference(item.name, mine, theirs)
@@ -96,26 +99,65 @@ class Coefficients:
             partial.write_text(_dumps(table))
 
     @classmethod
-    def load(cls, path: Path) -> "Coefficients":
-        """Read a file. Raises `ValueError` that names the file when it is missing, of another schema, or broken."""
-        try:
-            table = json.loads(path.read_text())
-            if (schema := table.pop("schema", None)) != SCHEMA:
-                raise ValueError(f"schema {schema!r}, this version reads {SCHEMA}")
-            table["key"] = CoefficientKey(**table["key"])
-            table["alpha"] = torch.tensor(table["alpha"], dtype=torch.float64)
-            table["spread"] = torch.tensor(table["spread"], dtype=torch.float64)
-            if "expected_full_steps_literal" in table:  # its name in earlier files
-                table["expected_full_steps_kappa_1"] = table.pop("expected_full_steps_literal")
-            table["convergence"] = [(n, value) for n, value in table["convergence"]]
-            for name in ("expected_full_steps", "expected_full_steps_kappa_1"):
-                table[name] = {int(sf): value for sf, value in table[name].items()}
-            loaded = cls(**table)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"coefficient file {path}: {error}") from error
-        if loaded.alpha.ndim != 2 or len(loaded.alpha) != loaded.key.steps or not loaded.alpha.isfinite().all():
-            raise ValueError(f"coefficient file {path}: alpha must be {loaded.key.steps} finite rows of one per block")
-        return loaded
+    def parsed(cls, table: dict[str, Any]) -> "Coefficients":
+        """From a file's JSON. Raises `ValueError`, by field, for what is none."""
+        if table.get("schema") != SCHEMA:
+            raise ValueError(f"schema {table.get('schema')!r}, a file of the paper's coefficients has {SCHEMA}")
+        earlier = "expected_full_steps_literal"  # the name of expected_full_steps_kappa_1 in earlier files
+        table = {"expected_full_steps_kappa_1" if name == earlier else name: each for name, each in table.items()}
+        fields.only(table, ["schema", *(each.name for each in dataclass_fields(cls))])
+        key = _key(table)
+        alpha = _alpha(table, key.steps)
+        return cls(
+            key=key,
+            alpha=alpha,
+            spread=_tensor(table, "spread", (key.steps, alpha.shape[1])),
+            kappa=fields.positive(table, "kappa"),
+            max_skip=fields.whole(table, "max_skip", 1),
+            final_full_steps=fields.whole(table, "final_full_steps", 0),
+            estimator=fields.text(table, "estimator"),
+            prompts=fields.whole(table, "prompts", 1),
+            seeds=fields.whole(table, "seeds", 1),
+            convergence=[(int(n), distance) for n, distance in fields.rows(table, "convergence", (None, 2))],
+            expected_full_steps=fields.by_count(table, "expected_full_steps", 2),
+            expected_full_steps_kappa_1=fields.by_count(table, "expected_full_steps_kappa_1", 2),
+            relative_change=fields.listed(table, "relative_change"),
+            prediction_error=fields.listed(table, "prediction_error"),
+            groups=fields.numbers(table, "groups") if "groups" in table else {},
+            provenance=fields.texts(table, "provenance") if "provenance" in table else {},
+        )
+
+
+def _key(table: fields.Table) -> CoefficientKey:
+    key = fields.nested(table, "key")
+    fields.only(key, [f"key.{each.name}" for each in dataclass_fields(CoefficientKey)])
+    scheduler = fields.nested(key, "key.scheduler")
+    return CoefficientKey(
+        model=fields.text(key, "key.model"),
+        fingerprint=fields.text(key, "key.fingerprint"),
+        scheduler={name.removeprefix("key.scheduler."): each for name, each in scheduler.items()},
+        steps=fields.whole(key, "key.steps", 1),
+        size_class=fields.whole(key, "key.size_class", 0),
+        guidance=fields.truth(key, "key.guidance"),
+        input_reference=fields.truth(key, "key.input_reference") if "key.input_reference" in key else False,
+    )
+
+
+def _alpha(table: fields.Table, steps: int) -> Tensor:
+    """`[steps, blocks]`, in the range that it is measured in from row 2 on."""
+    found = fields.listed(table, "alpha")
+    blocks = len(found[0]) if found and isinstance(found[0], list) else 0
+    alpha = _tensor(table, "alpha", (steps, max(1, blocks)))
+    outside = ((alpha < LOWEST) | (alpha > HIGHEST)).nonzero().tolist()
+    if (first := next(((step, block) for step, block in outside if step >= 2), None)) is not None:
+        step, block = first
+        measured = f"a number from {LOWEST:g} to {HIGHEST:g}"
+        raise fields.wrong(f"alpha at row {step}, column {block}:", float(alpha[step, block]), measured)
+    return alpha
+
+
+def _tensor(table: fields.Table, name: str, shape: tuple[int, int]) -> Tensor:
+    return torch.tensor(fields.rows(table, name, shape), dtype=torch.float64)
 
 
 def _rows(table: Tensor) -> list[list[float]]:

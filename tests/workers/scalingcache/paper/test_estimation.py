@@ -1,14 +1,10 @@
-"""Coefficients from trajectories whose answer is known, and the files they are kept in."""
+"""Coefficients from trajectories whose answer is known."""
 
-from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
-from workers.scalingcache.paper.coefficients import CoefficientKey, Coefficients
 from workers.scalingcache.paper.controller import IntervalSettings, mean_full_steps
 from workers.scalingcache.paper.estimation import (
     Recorder,
@@ -159,80 +155,3 @@ def test_kappa_is_fitted_where_change_only_rises() -> None:
     assert kappa > 1.5
     fitted = IntervalSettings(10, kappa, 6, 1)
     assert mean_full_steps([s.rho for s in rising], alpha, fitted) == pytest.approx(20, abs=1.5)
-
-
-def coefficients(alpha: Tensor | None = None) -> Coefficients:
-    key = CoefficientKey("tiny", "abc", {"class": "UniPC", "flow_shift": 1.0}, STEPS, 18, True)
-    return Coefficients(
-        key=key,
-        alpha=torch.rand(STEPS, BLOCKS, dtype=torch.float64) if alpha is None else alpha,
-        spread=torch.zeros(STEPS, BLOCKS, dtype=torch.float64),
-        kappa=2.5,
-        max_skip=6,
-        final_full_steps=1,
-        estimator="pooled",
-        prompts=2,
-        seeds=3,
-        convergence=[(1, 0.1), (6, 0.0)],
-        expected_full_steps={10: 20.0},
-        expected_full_steps_kappa_1={10: 48.0},
-        relative_change=[0.1] * STEPS,
-        prediction_error=[0.2] * (STEPS - 2),
-        provenance={"command": "calibrate"},
-    )
-
-
-def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    written = coefficients()
-    written.save(tmp_path / "tiny.json")
-    read = Coefficients.load(tmp_path / "tiny.json")
-    assert torch.allclose(read.alpha, written.alpha, atol=1e-5)
-    assert (read.key, read.kappa, read.expected_full_steps) == (written.key, written.kappa, {10: 20.0})
-    assert read.key.difference(written.key) is None
-
-
-def test_a_file_that_was_written_before_a_field_got_its_name_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "tiny.json"
-    coefficients().save(path)
-    path.write_text(path.read_text().replace("expected_full_steps_kappa_1", "expected_full_steps_literal"))
-    assert Coefficients.load(path).expected_full_steps_kappa_1 == {10: 48.0}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("not json", "Expecting value"),
-        ("{}", "schema None"),
-        ('{"schema": 99}', "schema 99"),
-        ('{"schema": 1}', "key"),
-    ],
-)
-def test_a_broken_file_is_refused_with_its_name(tmp_path: Path, content: str, words: str) -> None:
-    path = tmp_path / "broken.json"
-    path.write_text(content)
-    with pytest.raises(ValueError, match=words) as error:
-        Coefficients.load(path)
-    assert str(path) in str(error.value)
-
-
-def test_a_table_of_the_wrong_length_or_with_nan_is_refused(tmp_path: Path) -> None:
-    for alpha in (torch.ones(STEPS - 1, BLOCKS), torch.full((STEPS, BLOCKS), float("nan"))):
-        coefficients(alpha).save(tmp_path / "wrong.json")
-        with pytest.raises(ValueError, match="finite rows"):
-            Coefficients.load(tmp_path / "wrong.json")
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("model", "other"), ("fingerprint", "x"), ("steps", 30), ("size_class", 19), ("guidance", False)],
-)
-def test_a_key_names_the_first_thing_that_differs(field: str, value: object) -> None:
-    key = coefficients().key
-    difference = key.difference(replace(key, **{field: value}))
-    assert difference is not None and field in difference and repr(value) in difference
-
-
-def test_a_key_names_the_scheduler_s_setting_that_differs_and_both_values() -> None:
-    key = coefficients().key
-    other = replace(key, scheduler=key.scheduler | {"flow_shift": 3.0})
-    assert key.difference(other) == "scheduler flow_shift: measured on 1.0, this run has 3.0"
