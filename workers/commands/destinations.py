@@ -9,7 +9,7 @@ from workers.models.entry import Method
 from workers.models.evaluation import Evaluation, EvaluationError
 
 #: What reading a file of measurements raises where it is none.
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def check_folder(folder: Path, option: str) -> None:

@@ -43,6 +43,8 @@ class ObservedRun:
     def parsed(cls, text: str) -> "ObservedRun":
         """From JSON; where it does not say so it promotes. Raises `ValueError`, `KeyError`, `TypeError`."""
         table = json.loads(text)
+        if not isinstance(table, dict):
+            raise TypeError(f"an observed run is a JSON object, not {type(table).__name__}")
         return cls(MeasuredCovariance.parsed(table), bool(table.get("promotes", True)))
 
 
@@ -52,7 +54,7 @@ def readable(model: str, texts: Iterable[str]) -> list[ObservedRun]:
     for text in texts:
         try:
             runs.append(ObservedRun.parsed(text))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("observation unreadable", model=model, error=str(error))
     return runs
 

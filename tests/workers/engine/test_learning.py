@@ -8,7 +8,7 @@ import pytest
 
 from tests.workers.micro_wan import micro_request
 from workers.engine.knowledge import MOST_RUNS
-from workers.engine.learning import ObservedRun, counting, known_runs, learnt
+from workers.engine.learning import ObservedRun, counting, known_runs, learnt, readable
 from workers.engine.loaded import LoadedModel
 from workers.engine.plan import RunPlan, plan_run
 from workers.scalingcache.budget import LEAST_STEPS
@@ -113,6 +113,12 @@ def test_an_entry_goes_through_its_text_and_one_of_before_counts(plan: RunPlan) 
     assert not ObservedRun.parsed(run.text()).promotes
     assert ObservedRun.parsed(run.text()).shown.kind == plan.kind
     assert ObservedRun.parsed(run.shown.text()).promotes
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "[" * 100_000, '{"schema": 3}'])
+def test_an_entry_that_cannot_be_read_is_left_out(plan: RunPlan, text: str) -> None:
+    run = ObservedRun(shown(plan, 1), promotes=True)
+    assert [each.promotes for each in readable("m", [text, run.text()])] == [True]
 
 
 def test_short_runs_and_those_beyond_enough_are_not_needed(plan: RunPlan, micro: LoadedModel) -> None:
