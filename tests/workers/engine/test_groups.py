@@ -182,7 +182,7 @@ def test_ranks_that_would_decide_otherwise_are_found_out(two: Group, monkeypatch
     recipe = CovarianceSession.recipe.fget
     assert recipe is not None
     model = two.load("wan t2v", {"ulysses": 2})
-    monkeypatch.setattr(CovarianceSession, "recipe", property(lambda self: {**recipe(self), "full_steps": 4}))
+    monkeypatch.setattr(CovarianceSession, "recipe", property(lambda self: {**recipe(self), "schedule": (0, 1, 2, 3)}))
     assert run("wan t2v", model, sf=12)[1].report.full_steps == 12
     with pytest.raises(GroupFailed, match=r"rank 1 is at \[\d+, 1, [01]\], rank 0 at"):
         run("wan t2v", model, sf=4)
