@@ -19,8 +19,17 @@ from rich.table import Table
 
 from bench.program import run_command
 from bench.real_size import methods
-from bench.real_size.architectures import ARCHITECTURES, HEAD, SIZE_MULTIPLE, Architecture, Device, Dtype, Size, named
+from bench.real_size.architectures import HEAD, Architecture, Size, named
 from bench.real_size.loop import Loop, Run, peak
+from bench.real_size.options import (
+    BlocksOption,
+    DeviceOption,
+    DtypeOption,
+    FramesOption,
+    HeadsOption,
+    ModelOption,
+    SideOption,
+)
 from workers.jobs.errors import InvalidRequest
 from workers.jobs.job import LEAST_SF
 from workers.models.catalogue import families
@@ -74,23 +83,17 @@ def measure(architecture: Architecture, size: Size, rule: methods.Rule) -> Measu
 
 
 def main(
-    model: Annotated[str, typer.Option(help=f"One of {', '.join(ARCHITECTURES)}.")] = "wan2.1-1.3b",
-    device: Annotated[Device, typer.Option(help="Where it runs.")] = "cpu",
-    dtype: Annotated[Dtype, typer.Option(help="Of the weights.")] = "float32",
+    model: ModelOption = "wan2.1-1.3b",
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = "float32",
     steps: Annotated[int, typer.Option(help="Of the loop with the cache.", max=methods.MOST_STEPS)] = 20,
     sf: Annotated[int, typer.Option(help="Full steps at the start of the paper's method.", min=LEAST_SF)] = 4,
     max_skip: Annotated[int, typer.Option(help="Predicted steps between two full ones after that.", min=1)] = 2,
-    blocks: Annotated[int | None, typer.Option(help="Build fewer blocks.", min=1)] = None,
-    heads: Annotated[
-        int | None, typer.Option(help=f"Build narrower blocks, of so many heads of {HEAD}.", min=1)
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(help=f"Pixels, a multiple of {SIZE_MULTIPLE}.", min=SIZE_MULTIPLE)
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option(help=f"Pixels, a multiple of {SIZE_MULTIPLE}.", min=SIZE_MULTIPLE)
-    ] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames, 1 for a model of images.", min=1)] = None,
+    blocks: BlocksOption = None,
+    heads: HeadsOption = None,
+    width: SideOption = None,
+    height: SideOption = None,
+    frames: FramesOption = None,
     markdown: Annotated[bool, typer.Option(help="Print the rows of a page's table, and nothing else.")] = False,
 ) -> None:
     """Measure one model with each method. Those that cannot run on so few blocks are left out, with the reason."""

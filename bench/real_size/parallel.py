@@ -22,8 +22,17 @@ from rich.table import Table
 
 from bench.program import run_command
 from bench.real_size import methods
-from bench.real_size.architectures import ARCHITECTURES, SIZE_MULTIPLE, Architecture, Device, Dtype, Size, named
+from bench.real_size.architectures import Architecture, Size, named
 from bench.real_size.loop import Loop
+from bench.real_size.options import (
+    BlocksOption,
+    DeviceOption,
+    DtypeOption,
+    FramesOption,
+    HeadsOption,
+    ModelOption,
+    SideOption,
+)
 from workers.jobs.errors import InvalidRequest
 from workers.models.catalogue import families
 from workers.models.entry import Parallel
@@ -109,24 +118,20 @@ def _times(loop: Loop, case: Case) -> Times:
 
 
 def main(
-    model: Annotated[str, typer.Option(help=f"One of {', '.join(ARCHITECTURES)}.")] = "wan2.1-1.3b",
+    model: ModelOption = "wan2.1-1.3b",
     cfg: Annotated[int, typer.Option(help="2: each half of the processes computes one stream.", min=1, max=2)] = 1,
     ulysses: Annotated[int, typer.Option(help="Processes that share the attention heads.", min=1, max=64)] = 1,
     ring: Annotated[int, typer.Option(help="Processes that hand keys and values around.", min=1, max=64)] = 1,
-    device: Annotated[Device, typer.Option(help="Where it runs.")] = "cpu",
-    dtype: Annotated[Dtype, typer.Option(help="Of the weights.")] = "float32",
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = "float32",
     attention_backend: Annotated[str | None, typer.Option(help="One of diffusers'.")] = None,
     steps: Annotated[int, typer.Option(help="Of the loop with the cache.", min=4, max=methods.MOST_STEPS)] = 20,
     full_steps: Annotated[int, typer.Option(help="Of these: two first, one last, and more.", min=3)] = 7,
-    blocks: Annotated[int | None, typer.Option(help="Build fewer blocks.", min=1)] = None,
-    heads: Annotated[int | None, typer.Option(help="Build narrower blocks, of so many heads.", min=1)] = None,
-    width: Annotated[
-        int | None, typer.Option(help=f"Pixels, a multiple of {SIZE_MULTIPLE}.", min=SIZE_MULTIPLE)
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option(help=f"Pixels, a multiple of {SIZE_MULTIPLE}.", min=SIZE_MULTIPLE)
-    ] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames, 1 for a model of images.", min=1)] = None,
+    blocks: BlocksOption = None,
+    heads: HeadsOption = None,
+    width: SideOption = None,
+    height: SideOption = None,
+    frames: FramesOption = None,
 ) -> None:
     """Measure one model on the processes that torchrun has started."""
     architecture = named(model)

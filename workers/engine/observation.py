@@ -10,7 +10,7 @@ from workers.caching.solver import observed_by
 from workers.engine.plan import RunPlan
 from workers.models.family import Family
 from workers.scalingcache.covariance import of_run
-from workers.scalingcache.measured import LEAST_STEPS, MeasuredCovariance
+from workers.scalingcache.measured import FEWEST_STEPS, MeasuredCovariance
 from workers.scalingcache.products import Products
 
 METHOD = "observation"
@@ -55,7 +55,7 @@ class Observation:
         which say nothing of how alike outputs are.
         """
         products = self._products
-        if self._plan.request.steps < LEAST_STEPS:
+        if self._plan.request.steps < FEWEST_STEPS:
             return None
         if not (products.matrix.trace() > 0 and products.power > 0):
             return None

@@ -17,7 +17,7 @@ SCHEMA = 2
 ALIKE = 1e-2
 """Two runs whose covariances are this near, relative to their size, are one run made twice, or nearly: on flux-tiny
 those of one prompt and seed with 50 and 48 steps differ by half of it, those of two by 3.5 times as much or more."""
-LEAST_STEPS = 2
+FEWEST_STEPS = 2
 """Of a run that shows how alike outputs are."""
 MOST_RUNS = 10**6
 MOST_SIZE_CLASS = 64
@@ -164,8 +164,8 @@ def _kind(table: fields.Table) -> RunKind:
 
 def _sigmas(table: fields.Table) -> NDArray[np.float64]:
     found = fields.vector(table, "sigmas", -ROUNDING, 1.0 + ROUNDING)
-    if len(found) < LEAST_STEPS:
-        raise ValueError(f"sigmas has {len(found)} noise levels, and must have {LEAST_STEPS} or more")
+    if len(found) < FEWEST_STEPS:
+        raise ValueError(f"sigmas has {len(found)} noise levels, and must have {FEWEST_STEPS} or more")
     sigmas = np.array(found)
     if (rising := np.flatnonzero(np.diff(sigmas) >= 0)).size:
         step = int(rising[0])

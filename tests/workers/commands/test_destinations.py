@@ -75,7 +75,8 @@ def test_what_is_something_else_is_not_replaced(file: Path) -> None:
 def test_what_would_be_for_nothing_is_refused_at_once(
     tmp_path: Path, command: str, refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.engine.loaded.load_model", lambda *_, **__: pytest.fail("a model was loaded"))
+    for where in ("engine.loaded", "measurement.uncached_runs"):
+        monkeypatch.setattr(f"workers.{where}.load_model", lambda *_, **__: pytest.fail("a model was loaded"))
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("a red circle\na blue one\n")
     name, *options = command.format(prompts=prompts).split()
