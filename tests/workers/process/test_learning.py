@@ -1,7 +1,9 @@
 """What uncached runs have shown reaches the runs after them, on every worker, in real processes (`stand_in.py`)."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 from tests.queues import Queue
 from tests.waiting import wait_until
@@ -11,7 +13,10 @@ from tests.workers.process.worker_process import WorkerProcess
 from workers.jobs import keys
 from workers.jobs.finished import FinishedJobs
 from workers.jobs.job import JobState
+from workers.jobs.observations import Observations
 from workers.jobs.versions import Version
+from workers.process.events import Learnt
+from workers.process.learning import Learning
 
 
 def test_what_a_run_has_shown_is_told_to_later_runs_here_and_on_other_workers(
@@ -47,3 +52,14 @@ def test_what_a_run_has_shown_is_told_to_later_runs_here_and_on_other_workers(
         queue.connection.commands.delete(keys.observations(MODEL, ""))
         result("show three")
         assert result("what was observed") == "three", "what Redis has lost no other worker knows"
+
+
+def test_a_run_brings_none_into_force_that_another_worker_has_added_meanwhile(queue: Queue) -> None:
+    observations, metrics = Observations(queue.connection), Mock()
+    learning = Learning(observations, Mock(), metrics, {MODEL: "weights"})
+    text = json.dumps({"promotes": True, "schema": 2})
+    learning.keep(a_request("first"), Learnt("promoted", text))
+    learning.keep(a_request("second"), Learnt("promoted", text))
+    listed = [json.loads(each) for each in observations.since(MODEL, "weights", ()) or []]
+    assert listed == [{"promotes": True, "schema": 2}, {"promotes": False, "schema": 2}]
+    assert [call.args for call in metrics.observed.call_args_list] == [(MODEL, "promoted"), (MODEL, "held_back")]
